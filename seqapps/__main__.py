@@ -1,0 +1,121 @@
+"""`python -m seqapps`: which applications there are, and what this machine offers them."""
+
+import ast
+import os
+import pkgutil
+import platform
+import sys
+from importlib import metadata
+from importlib.machinery import FileFinder
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import seqapps.recipes
+from seqapps.commands import Command, NoOptions, Program, run
+from seqapps.config import Settings
+from seqapps.lazy import start_tensorflow
+
+PACKAGES = (
+    "tensorflow",
+    "keras",
+    "numpy",
+    "jsonargparse",
+    "sentencepiece",
+    "sacrebleu",
+    "tensorflow-datasets",
+    "tensorboard",
+    "matplotlib",
+)
+"""What doctor reports; the distributions that seqapps works with."""
+
+
+def recipes() -> dict[str, str]:
+    """Returns module name → first line of its docstring for every recipe.
+
+    The sources are parsed, not imported: a recipe may need seconds or missing extras.
+    """
+    found = {}
+    for finder, name, _ in pkgutil.iter_modules(seqapps.recipes.__path__):
+        spec = finder.find_spec(name) if isinstance(finder, FileFinder) else None
+        if spec is None or spec.origin is None or name.startswith("_"):
+            continue
+        tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+        found[f"seqapps.recipes.{name}"] = (ast.get_docstring(tree) or "").partition("\n")[0]
+    return found
+
+
+def list_recipes(options: NoOptions, settings: Settings[Any]) -> None:
+    """Prints one line and one command for each recipe."""
+    lines = [f"seqapps {seqapps.__version__}: {seqapps.__doc__}", ""]
+    for module, summary in recipes().items():
+        lines += [f"  {summary}", f"    python -m {module}", ""]
+    lines += [
+        "Each command trains on embedded data and shows what to do next; add --help for more.",
+        "This machine: python -m seqapps doctor",
+    ]
+    sys.stdout.write("\n".join(lines) + "\n")
+
+
+def doctor(options: NoOptions, settings: Settings[Any]) -> None:
+    """Prints what a bug report needs and what decides how fast training is."""
+    rows = [("seqapps", seqapps.__version__), ("python", platform.python_version())]
+    rows += [(package, _version(package)) for package in PACKAGES]
+    rows += [("platform", platform.platform()), ("cores", _cores()), ("tfds", _tfds())]
+    rows.append(("gpu", _gpus()))
+    width = max(len(name) for name, _ in rows)
+    sys.stdout.write("".join(f"{name:{width}}  {value}\n" for name, value in rows))
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return f"not installed (pip install {package})"
+
+
+def _cores() -> str:
+    """Counts the cores this process may use, which containers restrict."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return f"{usable} of {os.cpu_count()}"
+
+
+def _tfds() -> str:
+    """Finds the folder of prepared data sets as tensorflow_datasets does."""
+    folder = Path(os.environ.get("TFDS_DATA_DIR", "~/tensorflow_datasets")).expanduser()
+    if not folder.is_dir():
+        return f"{folder} (absent; made when a data set is prepared)"
+    prepared = sorted(entry.name for entry in folder.iterdir() if entry.is_dir())
+    return f"{folder} ({', '.join(prepared) or 'empty'})"
+
+
+def _gpus() -> str:
+    if find_spec("tensorflow") is None:
+        return "unknown: tensorflow is not installed"
+    start_tensorflow()
+    import tensorflow as tf
+
+    found = tf.config.list_physical_devices("GPU")
+    if not found:
+        return "none visible to TensorFlow; training runs on the CPU"
+    details = [tf.config.experimental.get_device_details(device) for device in found]
+    return ", ".join(detail.get("device_name", "GPU") for detail in details)
+
+
+PROGRAM = Program(
+    name="python -m seqapps",
+    description="Applied sequence models: the recipes, and tools for all of them.",
+    commands=(
+        Command(name="recipes", help="List the applications", handler=list_recipes),
+        Command(
+            name="doctor",
+            help="Show versions, cores, GPUs and the data folder",
+            handler=doctor,
+            examples=("doctor",),
+        ),
+    ),
+)
+"""Further tools are further commands; their handlers import what they need when they run."""
+
+if __name__ == "__main__":
+    sys.exit(run(PROGRAM))

@@ -1,0 +1,129 @@
+"""Sentence pairs from TensorFlow Datasets that are prepared on this machine.
+
+An unprepared set is never prepared here: without a network that hangs for minutes, and with one
+it may load gigabytes unasked. The error says how to do it.
+"""
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from seqapps.data.files import Row
+from seqapps.errors import UserError
+from seqapps.lazy import start_tensorflow
+
+_NAME = re.compile(r"(\w+)(?:/([\w.+-]+))?")
+_VERSION = re.compile(r"\d+\.\d+\.\d+")
+_BATCH = 1024
+
+
+def find(location: str, folder: str) -> Path:
+    """Returns the folder of a prepared data set, of its highest version.
+
+    Args:
+        location: Data set as NAME or NAME/CONFIG. The configuration may be left out where only
+            one is prepared.
+        folder: Folder of prepared sets; empty: $TFDS_DATA_DIR, else ~/tensorflow_datasets.
+
+    Raises:
+        UserError: If the location has another form, or no such set is prepared.
+    """
+    match = _NAME.fullmatch(location)
+    if not match:
+        raise UserError(
+            f"A TensorFlow data set is named tfds:NAME or tfds:NAME/CONFIG, got 'tfds:{location}'."
+        )
+    root = folder or os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets"
+    data_dir = Path(root).expanduser().absolute()
+    name, config = match.groups()
+    if config is None:
+        configs = sorted(
+            path.name
+            for path in _folders(data_dir / name)
+            if _versions(data_dir / name / path.name)
+        )
+        if len(configs) > 1 and not _versions(data_dir / name):
+            raise UserError(
+                f"tfds:{name} is prepared in several configurations; name one: "
+                + ", ".join(f"tfds:{name}/{config}" for config in configs)
+            )
+        found = _versions(data_dir / name)
+        if configs and not found:
+            found = _versions(data_dir / name / configs[0])
+    else:
+        found = _versions(data_dir / name / config)
+    if not found:
+        raise UserError(
+            f"tfds:{location} is not prepared in {data_dir}. Prepare it once, with a network:\n"
+            f'  python -c "import tensorflow_datasets as tfds; '
+            f"tfds.builder('{location}', data_dir={str(data_dir)!r}).download_and_prepare()\""
+        )
+    return found[-1]
+
+
+def splits(path: Path) -> list[str]:
+    """Returns the names of the splits of a prepared data set.
+
+    Args:
+        path: Folder from `find`.
+    """
+    return list(_builder(path).info.splits)
+
+
+def read(path: Path, split: str, columns: Sequence[str]) -> Iterator[Row]:
+    """Yields the rows of a split, reduced to some of its text features, always in one order.
+
+    Args:
+        path: Folder from `find`.
+        split: Name of the split.
+        columns: Names of the features to take, such as the languages of a translation set.
+
+    Yields:
+        Rows, numbered from 1.
+
+    Raises:
+        UserError: If the data set has no such text features.
+    """
+    import tensorflow_datasets as tfds
+
+    builder = _builder(path)
+    features = builder.info.features
+    texts = [
+        name
+        for name in (features.keys() if hasattr(features, "keys") else ())
+        if isinstance(features[name], tfds.features.Text)
+    ]
+    missing = [name for name in columns if name not in texts]
+    if missing:
+        raise UserError(
+            f"The data set in {path} has no text {missing[0]!r}; "
+            f"it has {', '.join(map(repr, texts)) or 'no text of a fixed name'}."
+        )
+    number = 0
+    for batch in builder.as_dataset(split=split, batch_size=_BATCH, shuffle_files=False):
+        for cells in zip(*(batch[name].numpy().tolist() for name in columns), strict=True):
+            number += 1
+            yield Row(number, tuple(cell.decode("utf-8", "surrogateescape") for cell in cells))
+
+
+def _builder(path: Path) -> Any:
+    start_tensorflow()
+    import tensorflow_datasets as tfds
+
+    return tfds.builder_from_directory(str(path))
+
+
+def _folders(path: Path) -> list[Path]:
+    return [child for child in path.iterdir() if child.is_dir()] if path.is_dir() else []
+
+
+def _versions(path: Path) -> list[Path]:
+    """Returns the folders of complete versions, the highest last."""
+    found = [
+        child
+        for child in _folders(path)
+        if _VERSION.fullmatch(child.name) and (child / "dataset_info.json").is_file()
+    ]
+    return sorted(found, key=lambda child: [int(part) for part in child.name.split(".")])

@@ -1,0 +1,1 @@
+"""Decoding in the graph: greedy, sampling and beam search."""

@@ -1,0 +1,12 @@
+"""The two ways in which a command can fail without a traceback."""
+
+
+class UserError(Exception):
+    """The work failed for a reason that the user can act on (exit code 1).
+
+    The message states the rule, the value that broke it and the remedy.
+    """
+
+
+class UsageError(UserError):
+    """The command itself is wrong: an unknown flag, a value out of range (exit code 2)."""

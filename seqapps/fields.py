@@ -1,0 +1,74 @@
+"""Typed inputs and outputs: what a recipe takes from a person and gives back.
+
+`predict`, `seqapps.load`, the servable and the certificate derive from these declarations, so
+nothing in them assumes text.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+DType = Literal["string", "float32", "int32"]
+Media = Literal["text", "wav", "series", "events", "image", "number"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Field:
+    """One named input or output of a recipe, described for a single example.
+
+    Raises:
+        ValueError: If the name is not an identifier, or the rank is negative.
+    """
+
+    name: str
+    """Name of the tensor in the servable and of the key in JSON."""
+    dtype: DType = "string"
+    """Type of its elements."""
+    rank: int = 0
+    """Number of axes of one example: 0 for a string or a number, 1 for a series of numbers.
+
+    The first axis of a field of rank 1 or more varies in length: batches are right-padded with
+    zeros, and an int32 companion `<name>_lengths`, (batch,), says how many steps are real.
+    """
+    width: tuple[int, ...] = ()
+    """Sizes of the axes after the first, for rank 2 and more."""
+    unit: str = ""
+    """Unit of the numbers: Hz, ms, log-probability (nats) ..."""
+    media: Media = "text"
+    """What a person has or wants: text, a WAV recording, a series of numbers ..."""
+    description: str = ""
+    """One line for help, model card and API page."""
+
+    def __post_init__(self) -> None:
+        if not self.name.isidentifier():
+            raise ValueError(
+                f"a field's name must be an identifier, got {self.name!r}; use a-z, 0-9 and _."
+            )
+        if self.rank < 0 or len(self.width) != max(0, self.rank - 1):
+            raise ValueError(
+                f"field {self.name!r} of rank {self.rank} must give {max(0, self.rank - 1)} widths "
+                f"(one for each axis after the first), got {self.width}."
+            )
+
+    @property
+    def lengths(self) -> str:
+        """Name of the int32 companion that gives real lengths, for fields of rank 1 and more."""
+        return f"{self.name}_lengths"
+
+    @property
+    def batch_shape(self) -> tuple[int | None, ...]:
+        """Shape of a batch of this field, None where it varies."""
+        return (None,) if self.rank == 0 else (None, None, *self.width)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Option:
+    """One strategy value of a servable, a number for each row: beam width, temperature ..."""
+
+    name: str
+    """Name of the tensor in the signature `options`, and of the keyword in Python."""
+    dtype: Literal["int32", "int64", "float32"]
+    """Its type."""
+    default: float
+    """What `serving_default` uses."""
+    description: str
+    """One line for help, model card and API page."""

@@ -1,0 +1,102 @@
+"""Imports that wait until they are used, so that `--help` never pays for TensorFlow."""
+
+import importlib.machinery
+import importlib.util
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.abc import Loader, MetaPathFinder
+from types import ModuleType
+
+
+class _TensorFlowLoader(Loader):
+    """Runs TensorFlow's own loader while a Keras that is still waiting is out of sight.
+
+    TensorFlow looks Keras up in the middle of its own import. A lazy Keras would answer by
+    loading itself on a half-made TensorFlow and stay broken.
+    """
+
+    def __init__(self, loader: Loader) -> None:
+        self._loader = loader
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        waiting = sys.modules.get("keras")
+        # type(), not isinstance(): reading __class__ would load the module.
+        if waiting is None or type(waiting) is ModuleType:
+            self._loader.exec_module(module)
+            return
+        del sys.modules["keras"]
+        try:
+            self._loader.exec_module(module)
+        finally:
+            sys.modules["keras"] = waiting
+
+
+class _LazyFinder(MetaPathFinder):
+    """Finds modules as usual, but hands them out with a loader that runs on first use."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
+        # Packages of this project hold nothing but a docstring: loading them lazily saves nothing
+        # and hides their submodules from `from package import module`.
+        if spec is None or spec.loader is None:
+            return spec
+        if spec.submodule_search_locations is not None and fullname.startswith("seqapps"):
+            return spec
+        loader = _TensorFlowLoader(spec.loader) if fullname == "tensorflow" else spec.loader
+        spec.loader = importlib.util.LazyLoader(loader)
+        return spec
+
+
+@contextmanager
+def lazy_imports() -> Iterator[None]:
+    """Makes the modules imported in its body load on first attribute access.
+
+    Import modules, not names from them: `from module import name` is itself a use.
+
+    Example:
+        with lazy_imports():
+            import tensorflow as tf
+            from seqapps.models import translator
+    """
+    finder = _LazyFinder()
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
+
+
+def start_tensorflow() -> None:
+    """Imports TensorFlow without its start-up lines on the terminal.
+
+    Log level 3 still lets lines through that are written before the level is read, so file
+    descriptor 2 is redirected meanwhile, and replayed if the import fails.
+    """
+    if "tensorflow.python" in sys.modules:
+        return
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as log:
+        terminal = os.dup(2)
+        os.dup2(log.fileno(), 2)
+        try:
+            import tensorflow as tf
+
+            # The first operation writes once more (CPU features, device discovery).
+            tf.constant(0)
+        except BaseException:
+            log.seek(0)
+            os.write(terminal, log.read())
+            raise
+        finally:
+            os.dup2(terminal, 2)
+            os.close(terminal)
+    tf.get_logger().setLevel("ERROR")

@@ -1,0 +1,1 @@
+"""Proof that a bundle answers alike wherever it is loaded."""

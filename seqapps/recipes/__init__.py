@@ -1,0 +1,1 @@
+"""Applications: one module (or package) each; a recipe never imports another."""

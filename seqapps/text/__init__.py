@@ -1,0 +1,1 @@
+"""Text: normalisation and tokenisation, in the graph and outside, held equal."""

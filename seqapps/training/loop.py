@@ -1,0 +1,283 @@
+"""Training from the first batch to the best weights, resumable after a kill at any moment."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from seqapps.errors import UserError
+from seqapps.report import Reporter
+from seqapps.training.checkpoint import Checkpoints, Progress
+from seqapps.training.schedule import Schedule
+from seqapps.training.settings import Training
+from seqapps.training.step import Loss, Trainee
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One pass over the training split, in batches."""
+
+    dataset: Callable[[int], Any]
+    """`dataset(skip)`: a tf.data.Dataset of the batches after the first `skip`."""
+    tokens: np.ndarray
+    """Real steps in each batch: int, (batches,)."""
+    padding: float
+    """Share of all steps that is padding."""
+
+
+class Examples(Protocol):
+    """What `fit` needs of the data. A pass depends on the seed and its number alone."""
+
+    def training_pass(self, epoch: int) -> Pass:
+        """The batches of pass `epoch`, counted from 0."""
+
+    def validation_batches(self) -> Any:
+        """A tf.data.Dataset over the validation split."""
+
+
+@dataclass(frozen=True)
+class Goal:
+    """The task's own metric on the validation split."""
+
+    name: str
+    """Its key in what `score` returns."""
+    score: Callable[[], dict[str, float]]
+    """Measures the network as it is now."""
+    highest: bool = True
+    """Whether more is better."""
+
+
+def fit(
+    network: keras.Model,
+    examples: Examples,
+    *,
+    loss: Loss,
+    goal: Goal,
+    settings: Training,
+    folder: Path,
+    reporter: Reporter,
+    resume: bool = False,
+) -> Progress:
+    """Trains a network and leaves its best weights in it.
+
+    Args:
+        network: A built Keras model that takes a batch (a dict of tensors).
+        examples: Training passes and validation batches.
+        loss: `loss(outputs, batch) -> (sum, count)`.
+        goal: The task's metric on the validation split.
+        settings: Epochs, rates, stopping.
+        folder: Checkpoints and TensorBoard logs go here.
+        reporter: Shows progress.
+        resume: Go on from the newest checkpoint of `folder`, if there is one.
+
+    Returns:
+        What happened; `history` has a row for each epoch.
+
+    Raises:
+        UserError: If a gradient is not finite. Checkpoints and weights are intact then.
+        KeyboardInterrupt: On Ctrl-C, after a checkpoint was written.
+    """
+    run = _Run(network, examples, loss, goal, settings, folder, reporter)
+    if resume and run.checkpoints.latest:
+        run.progress = run.checkpoints.restore()
+        reporter.log(
+            f"resuming at step {int(run.trainee.step_count)}, epoch {run.progress.epoch + 1}"
+        )
+    try:
+        run.train()
+    except KeyboardInterrupt:
+        run.checkpoint()
+        raise
+    run.checkpoints.load_best()
+    return run.progress
+
+
+class _Run:
+    """One sitting of one training."""
+
+    def __init__(
+        self,
+        network: keras.Model,
+        examples: Examples,
+        loss: Loss,
+        goal: Goal,
+        settings: Training,
+        folder: Path,
+        reporter: Reporter,
+    ) -> None:
+        self.examples, self.goal, self.settings = examples, goal, settings
+        self.reporter = reporter
+        self.next_pass = examples.training_pass(0)
+        total = settings.epochs * len(self.next_pass.tokens)
+        self.total_steps = min(total, settings.max_steps) if settings.max_steps else total
+        self.schedule = Schedule(
+            peak=settings.learning_rate,
+            steps=self.total_steps,
+            warmup=settings.warmup_steps,
+            cosine=settings.schedule == "cosine",
+        )
+        optimizer = keras.optimizers.AdamW(
+            self.schedule,
+            beta_2=settings.adam_beta2,
+            weight_decay=settings.weight_decay or None,
+            epsilon=1e-9,
+        )
+        if settings.weight_decay:
+            optimizer.exclude_from_weight_decay(var_names=["bias", "embeddings", "gamma", "beta"])
+        self.trainee = Trainee(
+            network,
+            loss=loss,
+            clip_norm=settings.clip_norm,
+            average_decay=settings.average_decay,
+        )
+        # XLA would compile anew for every new shape of a batch.
+        self.trainee.compile(optimizer=optimizer, jit_compile=False)
+        self.trainee.optimizer.build(network.trainable_variables)
+        self.checkpoints = Checkpoints(
+            self.trainee, folder / "checkpoints", [self.schedule.scale]
+        )
+        self.progress = Progress()
+        self.sitting_start, self.seconds_before = time.monotonic(), 0.0
+        self.last_saved = time.monotonic()
+        self.board = (
+            tf.summary.create_file_writer(str(folder / "logs")) if settings.tensorboard else None
+        )
+
+    def train(self) -> None:
+        self.sitting_start, self.seconds_before = time.monotonic(), self.progress.seconds
+        while not self.progress.done and self.progress.epoch < self.settings.epochs:
+            self._train_pass(self.progress.epoch)
+            self._finish_epoch()
+            self.checkpoint()
+
+    def checkpoint(self) -> None:
+        self.progress.seconds = self._seconds()
+        self.checkpoints.save(self.progress)
+        self.last_saved = time.monotonic()
+
+    def _seconds(self) -> float:
+        return self.seconds_before + time.monotonic() - self.sitting_start
+
+    def _train_pass(self, epoch: int) -> None:
+        steps = int(self.trainee.step_count)
+        self.current = self.examples.training_pass(epoch) if epoch else self.next_pass
+        skip = steps - self.progress.epoch_start
+        if epoch == 0 and skip == 0:
+            self.reporter.log(
+                f"{len(self.current.tokens)} batches a pass, "
+                f"{int(self.current.tokens.sum())} tokens, {self.current.padding:.1%} padding"
+            )
+        limit = self.settings.max_steps
+        if skip >= len(self.current.tokens) or (limit and steps >= limit):
+            return
+        watcher = _Watcher(self, skip)
+        try:
+            self.trainee.fit(
+                self.current.dataset(skip),
+                epochs=epoch + 1,
+                initial_epoch=epoch,
+                shuffle=False,
+                verbose=0,
+                callbacks=[watcher],
+            )
+        except tf.errors.InvalidArgumentError as error:
+            if "the gradients are not finite" not in str(error):
+                raise
+            done = int(self.trainee.step_count) - self.progress.epoch_start
+            raise UserError(
+                f"epoch {epoch + 1}, batch {done + 1} of {len(self.current.tokens)}: the gradient "
+                "norm must be finite, but it or the loss is not. The update was not applied and "
+                "the last checkpoint is intact. Look for broken numbers in that batch, or lower "
+                f"--training.learning_rate (now {self.settings.learning_rate:g})."
+            ) from error
+        finally:
+            watcher.close()
+        self.training_loss = watcher.loss
+
+    def _finish_epoch(self) -> None:
+        progress = self.progress
+        self.trainee.swap_averages()
+        loss = self.trainee.evaluate(
+            self.examples.validation_batches(), verbose=0, return_dict=True
+        )["loss"]
+        scores = self.goal.score()
+        progress.epoch += 1
+        progress.epoch_start = int(self.trainee.step_count)
+        row = {
+            "epoch": progress.epoch,
+            "steps": progress.epoch_start,
+            "seconds": round(self._seconds(), 1),
+            "learning_rate": float(self.schedule(progress.epoch_start)),
+            "loss": round(float(self.training_loss), 6),
+            "validation_loss": round(float(loss), 6),
+            **{name: round(float(value), 4) for name, value in scores.items()},
+        }
+        progress.history.append(row)
+        self._judge(float(loss), scores)
+        self.trainee.swap_averages()
+        limit = self.settings.max_steps
+        out_of_patience = self.settings.patience and progress.stale >= self.settings.patience
+        progress.done = bool(
+            progress.epoch >= self.settings.epochs
+            or (limit and progress.epoch_start >= limit)
+            or out_of_patience
+        )
+        self.reporter.epoch(row, best=progress.stale == 0, of=self.settings.epochs)
+        if out_of_patience and progress.epoch < self.settings.epochs:
+            self.reporter.log(f"stopped early: no improvement for {progress.stale} epochs")
+        if self.board:
+            with self.board.as_default():
+                for name, value in row.items():
+                    tf.summary.scalar(name, value, step=progress.epoch_start)
+                self.board.flush()
+
+    def _judge(self, loss: float, scores: dict[str, float]) -> None:
+        """Compares with the best epoch; a tie goes to the earlier one."""
+        progress, by_metric = self.progress, self.settings.monitor == "metric"
+        value = scores[self.goal.name] if by_metric else loss
+        sign = 1.0 if by_metric and self.goal.highest else -1.0
+        if progress.best is None or sign * value > sign * progress.best:
+            progress.best, progress.stale, progress.plateau = value, 0, 0
+            self.checkpoints.keep_best()
+            return
+        progress.stale += 1
+        progress.plateau += 1
+        if self.settings.schedule == "plateau" and progress.plateau >= self.settings.plateau_epochs:
+            self.schedule.scale.assign(self.schedule.scale * 0.5)
+            progress.plateau = 0
+
+
+class _Watcher(keras.callbacks.Callback):
+    """Shows progress and writes a checkpoint every few minutes."""
+
+    def __init__(self, run: _Run, skip: int) -> None:
+        super().__init__()
+        self._run, self._batch = run, skip
+        self._interval = run.settings.checkpoint_minutes * 60.0
+        self.loss = float("nan")
+        self._bar = run.reporter.bar(
+            f"epoch {run.progress.epoch + 1}/{run.settings.epochs}",
+            total=int(run.current.tokens.sum()),
+            start=int(run.current.tokens[:skip].sum()),
+            unit="tok",
+        )
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        run = self._run
+        self.loss = logs["loss"] if logs else self.loss
+        tokens = int(run.current.tokens[self._batch])
+        self._batch += 1
+        self._bar.advance(tokens, lambda: f"loss {float(self.loss):.3f}")
+        if time.monotonic() - run.last_saved > self._interval:
+            run.checkpoint()
+        limit = run.settings.max_steps
+        if limit and int(run.trainee.step_count) >= limit:
+            self.model.stop_training = True
+
+    def close(self) -> None:
+        self._bar.close()
