@@ -328,9 +328,7 @@ class Application:
     @cached_property
     def metrics(self) -> dict[str, Any]:
         """What was measured on the test split."""
-        found: dict[str, Any] = json.loads(
-            (self.path / "metrics.json").read_text(encoding="utf-8")
-        )
+        found: dict[str, Any] = json.loads((self.path / "metrics.json").read_text(encoding="utf-8"))
         return found
 
     def __call__(self, inputs: Sequence[Any], **options: Any) -> list[Any]:

@@ -18,8 +18,9 @@ from seqapps import bundle
 from seqapps.bundle import Answer, Application, Assets, Interface
 from seqapps.commands import Command, Program, positional
 from seqapps.commands import run as run_program
-from seqapps.config import Settings, from_dict, to_json
+from seqapps.config import Settings, field_docstrings, from_dict
 from seqapps.errors import UsageError, UserError
+from seqapps.fields import Option
 from seqapps.lazy import lazy_imports
 from seqapps.report import Reporter
 
@@ -72,8 +73,8 @@ class Recipe:
     are, else fitted on the training split."""
     build: Callable[[Any, Examples], Any]
     """`build(config, examples)`: the untrained keras.Model."""
-    loss: Callable[[Any], Callable[[Any, Any], tuple[Any, Any]]]
-    """`loss(config)(outputs, batch) -> (sum, count)`."""
+    loss: Callable[[Any], Callable[[Any, Any, bool], tuple[Any, Any]]]
+    """`loss(config)(outputs, batch, training) -> (sum, count)`."""
     goal: Callable[[Any, Any, Examples], Any]
     """`goal(config, network, examples)`: the `training.loop.Goal` on the validation split."""
     answer: Callable[[Any, Any, Assets], Answer]
@@ -200,6 +201,25 @@ def program(recipe: Recipe) -> Program:
     )
 
 
+def strategy_options(decoding: Any) -> tuple[Option, ...]:
+    """Makes the options of a servable from a dataclass of strategy settings.
+
+    Args:
+        decoding: Frozen dataclass of int and float fields; a field named `seed` is int64.
+    """
+    described = field_docstrings(type(decoding))
+    dtypes: dict[type, Literal["int32", "float32"]] = {int: "int32", float: "float32"}
+    return tuple(
+        Option(
+            name=name,
+            dtype="int64" if name == "seed" else dtypes[type(value)],
+            default=value,
+            description=described[name],
+        )
+        for name, value in vars(decoding).items()
+    )
+
+
 def _train(recipe: Recipe, options: TrainOptions, settings: Settings[Any]) -> None:
     if options.resume and options.from_:
         raise UsageError("--resume goes on with a training and --from starts one; give only one.")
@@ -265,11 +285,6 @@ def stored_config(recipe: Recipe, folder: Path) -> Any:
             f"use python -m seqapps.recipes.{stored['recipe']}."
         )
     return from_dict(recipe.config, stored["settings"], source=str(folder / "config.json"))
-
-
-def settings_json(config: Any) -> Any:
-    """The settings as they are stored in a bundle."""
-    return to_json(config)
 
 
 def _questions(interface: Interface, files: Iterable[Path]) -> Iterator[Any]:

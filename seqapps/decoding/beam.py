@@ -215,10 +215,8 @@ def _advance(
     parents_BC = chosen_BC // extensions
     tokens_BC = tf.gather(tf.reshape(tokens_NE, flat), chosen_BC, batch_dims=1)
 
-    # A narrow row looks at its own 2 × width candidates, though more were computed.
     ranks_C = tf.range(tf.shape(totals_BC)[1])
     width_B1 = options.width_B[:, None]
-    totals_BC = tf.where(ranks_C < 2 * width_B1, totals_BC, _NEVER)
     ends_BC = tokens_BC == eos
     finishing_BC = ends_BC & (ranks_C < width_B1) & search.open_B[:, None]
     finished = _keep_best(

@@ -7,66 +7,86 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from seqapps.layers.cudnn import gpu_visible
 
-def _doubling_scan(decay_BTU: tf.Tensor, update_BTU: tf.Tensor) -> tf.Tensor:
-    """Runs h[t] = decay[t] · h[t-1] + update[t] from h = 0, in ceil(log2 T) passes."""
-    steps = tf.shape(decay_BTU)[1]
+
+def _doubling(decay_TBU: tf.Tensor, update_TBU: tf.Tensor) -> tf.Tensor:
+    """Runs h[t] = decay[t] · h[t-1] + update[t] from h = 0, in ceil(log2 T) passes over it all."""
+    steps, shape = tf.shape(decay_TBU)[0], tf.TensorShape([None, *decay_TBU.shape[1:]])
 
     def double(
-        reach: tf.Tensor, decay_BTU: tf.Tensor, hidden_BTU: tf.Tensor
+        reach: tf.Tensor, decay_TBU: tf.Tensor, hidden_TBU: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         # Step t has read `reach` steps back; joined with what step t - reach has read: twice that.
-        late_BTU, head_BTU = decay_BTU[:, reach:], decay_BTU[:, :reach]
-        joined_BTU = hidden_BTU[:, reach:] + late_BTU * hidden_BTU[:, : steps - reach]
-        hidden_BTU = tf.concat([hidden_BTU[:, :reach], joined_BTU], axis=1)
-        decay_BTU = tf.concat([head_BTU, late_BTU * decay_BTU[:, : steps - reach]], axis=1)
-        return 2 * reach, decay_BTU, hidden_BTU
+        late_TBU, earlier = decay_TBU[reach:], steps - reach
+        joined_TBU = hidden_TBU[reach:] + late_TBU * hidden_TBU[:earlier]
+        hidden_TBU = tf.concat([hidden_TBU[:reach], joined_TBU], axis=0)
+        decay_TBU = tf.concat([decay_TBU[:reach], late_TBU * decay_TBU[:earlier]], axis=0)
+        return 2 * reach, decay_TBU, hidden_TBU
 
-    shape = decay_BTU.shape
     return tf.while_loop(
         lambda reach, *_: reach < steps,
         double,
-        (tf.constant(1), decay_BTU, update_BTU),
+        (tf.constant(1), decay_TBU, update_TBU),
         shape_invariants=(tf.TensorShape([]), shape, shape),
     )[2]
 
 
-def _scan_and_gradient(decay_BTU: tf.Tensor, update_BTU: tf.Tensor) -> Any:
-    hidden_BTU = _doubling_scan(decay_BTU, update_BTU)
+def _one_by_one(decay_TBU: tf.Tensor, update_TBU: tf.Tensor) -> tf.Tensor:
+    """The same, one step after the other: less work in all, for a processor with few cores."""
+    steps = tf.shape(decay_TBU)[0]
+    decay, update, states = (
+        tf.TensorArray(tf.float32, size=steps, element_shape=decay_TBU.shape[1:]) for _ in range(3)
+    )
+    decay, update = decay.unstack(decay_TBU), update.unstack(update_TBU)
 
-    def gradient(upstream_BTU: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def step(
+        t: tf.Tensor, before_BU: tf.Tensor, states: tf.TensorArray
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.TensorArray]:
+        after_BU = decay.read(t) * before_BU + update.read(t)
+        return t + 1, after_BU, states.write(t, after_BU)
+
+    start = (0, tf.zeros_like(update_TBU[0]), states)
+    return tf.while_loop(lambda t, *_: t < steps, step, start)[2].stack()
+
+
+def _scan_and_gradient(decay_TBU: tf.Tensor, update_TBU: tf.Tensor) -> Any:
+    scan = _doubling if gpu_visible() else _one_by_one
+    hidden_TBU = scan(decay_TBU, update_TBU)
+
+    def gradient(upstream_TBU: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         # The gradient of a linear recurrence is the same recurrence run backwards, with each
         # step's decay taken from the step after it.
-        later_BTU = tf.reverse(tf.pad(decay_BTU[:, 1:], [[0, 0], [0, 1], [0, 0]]), [1])
-        carried_BTU = tf.reverse(_doubling_scan(later_BTU, tf.reverse(upstream_BTU, [1])), [1])
-        before_BTU = tf.pad(hidden_BTU[:, :-1], [[0, 0], [1, 0], [0, 0]])
-        return carried_BTU * before_BTU, carried_BTU
+        later_TBU = tf.reverse(tf.pad(decay_TBU[1:], [[0, 1], [0, 0], [0, 0]]), [0])
+        carried_TBU = tf.reverse(scan(later_TBU, tf.reverse(upstream_TBU, [0])), [0])
+        before_TBU = tf.pad(hidden_TBU[:-1], [[1, 0], [0, 0], [0, 0]])
+        return carried_TBU * before_TBU, carried_TBU
 
-    return hidden_BTU, gradient
+    return hidden_TBU, gradient
 
 
 _scan = tf.custom_gradient(_scan_and_gradient)
 
 
 def linear_recurrence(
-    decay_BTU: tf.Tensor, update_BTU: tf.Tensor, initial_BU: tf.Tensor
+    decay_TBU: tf.Tensor, update_TBU: tf.Tensor, initial_BU: tf.Tensor
 ) -> tf.Tensor:
-    """Runs h[t] = decay[t] · h[t-1] + update[t] over all steps at once.
+    """Runs h[t] = decay[t] · h[t-1] + update[t]: all steps at once on a GPU, in turn on a CPU.
 
     Products of decays only shrink towards zero, so thousands of steps need no logarithms.
 
     Args:
-        decay_BTU: float32, (batch, time, units), each in [0, 1].
-        update_BTU: float32, (batch, time, units).
+        decay_TBU: float32, (time, batch, units), each in [0, 1].
+        update_TBU: float32, (time, batch, units).
         initial_BU: float32, (batch, units): h before the first step.
 
     Returns:
-        float32, (batch, time, units): h after every step.
+        float32, (time, batch, units): h after every step.
 
     Source: Hillis and Steele 1986, "Data parallel algorithms".
     """
-    first_B1U = update_BTU[:, :1] + decay_BTU[:, :1] * initial_BU[:, tf.newaxis]
-    return _scan(decay_BTU, tf.concat([first_B1U, update_BTU[:, 1:]], axis=1))
+    first_1BU = update_TBU[:1] + decay_TBU[:1] * initial_BU
+    return _scan(decay_TBU, tf.concat([first_1BU, update_TBU[1:]], axis=0))
 
 
 @keras.saving.register_keras_serializable("seqapps")
@@ -113,11 +133,11 @@ class MinGRU(keras.layers.Layer):
         Returns:
             float, (batch, time, units), in the compute dtype: the state after every step.
         """
-        gate_BTU, candidate_BTU = self.gate_and_candidate(inputs_BTD)
-        hidden_BTU = linear_recurrence(
-            1.0 - gate_BTU, gate_BTU * candidate_BTU, tf.cast(initial_BU, tf.float32)
+        gate_TBU, candidate_TBU = self.gate_and_candidate(tf.transpose(inputs_BTD, (1, 0, 2)))
+        hidden_TBU = linear_recurrence(
+            1.0 - gate_TBU, gate_TBU * candidate_TBU, tf.cast(initial_BU, tf.float32)
         )
-        return tf.cast(hidden_BTU, self.compute_dtype)
+        return tf.transpose(tf.cast(hidden_TBU, self.compute_dtype), (1, 0, 2))
 
     def step(self, inputs_BD: tf.Tensor, state_BU: tf.Tensor) -> tf.Tensor:
         """Runs one step: (batch, width) and the state (batch, units) to the next state."""

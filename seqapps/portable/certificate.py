@@ -134,7 +134,9 @@ def probes(interface: Interface, samples: Sequence[Any]) -> list[dict[str, Any]]
         batches.append({})
         for field in interface.inputs:
             values = [row[field.name] if several else row for row in rows]
-            batches[-1].update(_batch(field, [*_edges(field), *values] if len(rows) > 1 else values))
+            batches[-1].update(
+                _batch(field, [*_edges(field), *values] if len(rows) > 1 else values)
+            )
     if several:
         return batches
     field = interface.inputs[0]

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import keras
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from seqapps.errors import UserError
@@ -18,16 +19,20 @@ from seqapps.training.settings import Training
 from seqapps.training.step import Loss, Trainee
 
 
-@dataclass(frozen=True)
-class Pass:
+class Pass(Protocol):
     """One pass over the training split, in batches."""
 
-    dataset: Callable[[int], Any]
-    """`dataset(skip)`: a tf.data.Dataset of the batches after the first `skip`."""
-    tokens: np.ndarray
-    """Real steps in each batch: int, (batches,)."""
-    padding: float
-    """Share of all steps that is padding."""
+    @property
+    def dataset(self) -> Callable[[int], Any]:
+        """`dataset(skip)`: a tf.data.Dataset of the batches after the first `skip`."""
+
+    @property
+    def tokens(self) -> npt.NDArray[np.int64]:
+        """Real steps in each batch: (batches,)."""
+
+    @property
+    def padding(self) -> float:
+        """Share of all steps that is padding."""
 
 
 class Examples(Protocol):
@@ -68,7 +73,7 @@ def fit(
     Args:
         network: A built Keras model that takes a batch (a dict of tensors).
         examples: Training passes and validation batches.
-        loss: `loss(outputs, batch) -> (sum, count)`.
+        loss: `loss(outputs, batch, training) -> (sum, count)`.
         goal: The task's metric on the validation split.
         settings: Epochs, rates, stopping.
         folder: Checkpoints and TensorBoard logs go here.
@@ -138,9 +143,7 @@ class _Run:
         # XLA would compile anew for every new shape of a batch.
         self.trainee.compile(optimizer=optimizer, jit_compile=False)
         self.trainee.optimizer.build(network.trainable_variables)
-        self.checkpoints = Checkpoints(
-            self.trainee, folder / "checkpoints", [self.schedule.scale]
-        )
+        self.checkpoints = Checkpoints(self.trainee, folder / "checkpoints", [self.schedule.scale])
         self.progress = Progress()
         self.sitting_start, self.seconds_before = time.monotonic(), 0.0
         self.last_saved = time.monotonic()

@@ -7,7 +7,8 @@ import keras
 import tensorflow as tf
 
 Batch = dict[str, tf.Tensor]
-Loss = Callable[[Any, Batch], tuple[tf.Tensor, tf.Tensor]]
+Loss = Callable[[Any, Batch, bool], tuple[tf.Tensor, tf.Tensor]]
+"""`loss(outputs, batch, training) -> (sum, count)`: float32 scalars."""
 
 
 class Trainee(keras.Model):
@@ -19,7 +20,7 @@ class Trainee(keras.Model):
 
     Args:
         network: What is trained: a functional model whose inputs are a dict of tensors.
-        loss: `loss(outputs, batch) -> (sum, count)`, float32 scalars.
+        loss: `loss(outputs, batch, training) -> (sum, count)`, float32 scalars.
         clip_norm: Largest global norm of the gradients.
         average_decay: Decay of the exponential average of the weights; 0 for none.
     """
@@ -56,7 +57,7 @@ class Trainee(keras.Model):
         total = tf.distribute.ReduceOp.SUM
         with tf.GradientTape() as tape:
             outputs = self(batch, training=True)
-            loss_sum, count = self._sum_and_count(outputs, batch)
+            loss_sum, count = self._sum_and_count(outputs, batch, True)
             # The optimizer adds up the replicas, so each divides by the count of all of them.
             mean = loss_sum / tf.maximum(replica.all_reduce(total, count), 1.0)
             scaled = self.optimizer.scale_loss(mean)
@@ -80,7 +81,7 @@ class Trainee(keras.Model):
 
     def test_step(self, batch: Batch) -> dict[str, tf.Tensor]:
         """Adds one batch to the mean loss per token; changes no state of training."""
-        loss_sum, count = self._sum_and_count(self(batch, training=False), batch)
+        loss_sum, count = self._sum_and_count(self(batch, training=False), batch, False)
         self._mean_loss.update_state(loss_sum / tf.maximum(count, 1.0), sample_weight=count)
         return {"loss": self._mean_loss.result()}
 

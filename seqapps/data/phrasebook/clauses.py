@@ -177,9 +177,9 @@ def draw_clause(
     if tense == "habit":
         when = draw.one(words.REPEATED)
         rarely = "accident" in verb.flags  # Nobody loses a key every day.
-        if rarely and (negated or time == 1):
+        if negated or (rarely and time == 1):  # `not every day` is not `jeden Tag nicht`.
             raise DeadEnd
-        if rarely or (draw.chance(0.6) and not negated and time < 1):
+        if rarely or (draw.chance(0.6) and time < 1):
             often = draw.one(words.OFTEN)
             adverb, when = often.english, Words("", often.german)
     elif tense != "perfect" and _timed(verb, tense) and draw.chance(time):

@@ -47,10 +47,6 @@ _UNWELL = (
     Words("hungry", "hungrig"),
     Words("thirsty", "durstig"),
 )
-_LACKING = (
-    Words("does not have any time", "keine Zeit"),
-    Words("does not have any money", "kein Geld"),
-)
 _MOODS = {
     "happy": (Words("happy", "glücklich"), ("past", "perfect", "future", "can", "allowed")),
     "sad": (Words("sad", "traurig"), ("past", "had to")),
@@ -117,6 +113,8 @@ def although(draw: Draw) -> Said:
     tenses = ("present", "past", "future", "have to", "want to", "had to")
     reverse = draw.chance(0.4)
     clause = draw_clause(draw, "although", opens=not reverse, subject=subject, tenses=tenses)
+    if clause.verb.flags & {"state", "perceive"}:
+        raise DeadEnd
     past = clause.tense in ("past", "had to")
     english, finite, rest = _is(again(subject), draw.one(_UNWELL), past)
     pronoun = subject.pronoun.german
@@ -132,19 +130,20 @@ def although(draw: Draw) -> Said:
 
 
 _CONDITIONS = (
+    Words("if the weather is good", "wenn das Wetter gut ist"),
+    Words("if it is warm", "wenn es warm ist"),
     Words("if it rains tomorrow", "wenn es morgen regnet"),
     Words("if it snows tomorrow", "wenn es morgen schneit"),
-    Words("if the weather is good", "wenn das Wetter gut ist"),
     Words("if the weather is bad", "wenn das Wetter schlecht ist"),
-    Words("if it is warm", "wenn es warm ist"),
     Words("if it is cold", "wenn es kalt ist"),
 )
+_OUTDOORS = frozenset({"swim", "play", "dance", "paint", "photograph", "smoke", "run"})
 
 
 def _condition(draw: Draw, subject: Subject, verb: Verb) -> Words:
     """A condition that fits any plan, some of them about the subject."""
     if draw.chance(0.55):
-        return draw.one(_CONDITIONS)
+        return draw.one(_CONDITIONS[:2] if verb.english in _OUTDOORS else _CONDITIONS)
     english, german = subject.pronoun
     have = verb_group(_HAVE, "habit", subject.person)
     kind = draw.random()
@@ -154,15 +153,13 @@ def _condition(draw: Draw, subject: Subject, verb: Verb) -> Words:
         return Words(
             f"if {english} {have.main} enough money", f"wenn {german} genug Geld {have.finite}"
         )
-    statement, finite, rest = _is(again(subject), draw.one(_UNWELL[:2]))
-    negation = draw.chance(0.6)
-    if negation:
-        statement = statement.replace(f" {_UNWELL_ENGLISH[rest]}", f" not {_UNWELL_ENGLISH[rest]}")
-        rest = f"nicht {rest}"
+    state = draw.one(_UNWELL[:2])
+    if draw.chance(0.6):
+        state = Words(f"not {state.english}", f"nicht {state.german}")
+    statement, finite, rest = _is(again(subject), state)
     return Words(f"if {statement}", f"wenn {german} {rest} {finite}")
 
 
-_UNWELL_ENGLISH = {words.german: words.english for words in _UNWELL}
 _HAVE = next(verb for verb in verbs_for("past", "state", False, False) if verb.english == "have")
 
 
@@ -175,7 +172,6 @@ def condition(draw: Draw) -> Said:
         subject=subject,
         tenses=("future", "can", "want to", "should", "would like"),
         time=0.0,
-        negation=0.15,
     )
     given = _condition(draw, subject, clause.verb)
     if draw.chance(0.6):

@@ -45,6 +45,9 @@ _ASKED = (
 )
 
 
+_REASONED = tuple(tense for tense in _ASKED if tense != "can")
+
+
 class Said(NamedTuple):
     """A sentence without capital and final mark."""
 
@@ -74,10 +77,17 @@ def fronted(draw: Draw) -> Said:
     )
 
 
+def _check_asker(subject: Subject, tense: str) -> None:
+    """People ask others what they do, and themselves only what they may or have to do."""
+    if subject.english == "I" and tense not in ("can", "should", "have to", "allowed"):
+        raise DeadEnd
+
+
 def question(draw: Draw) -> Said:
     """`Is Anna buying a coat?`."""
     subject = YOU if draw.chance(0.4) else None
     clause = draw_clause(draw, "question", opens=False, subject=subject)
+    _check_asker(clause.subject, clause.tense)
     return Said(english_question(clause), german_inverted(clause), "?")
 
 
@@ -85,6 +95,7 @@ def _asking(name: str, english: str, german: str) -> Construction:
     def ask(draw: Draw) -> Said:
         subject = YOU if draw.chance(0.35) else None
         clause = draw_clause(draw, name, opens=False, subject=subject, tenses=_ASKED, time=0.0)
+        _check_asker(clause.subject, clause.tense)
         return Said(
             f"{english} {english_question(clause)}", f"{german} {german_inverted(clause)}", "?"
         )
@@ -99,22 +110,26 @@ def why(draw: Draw) -> Said:
     """`Why did Anna buy the coat?`."""
     subject = YOU if draw.chance(0.35) else None
     clause = draw_clause(
-        draw, "why", opens=False, subject=subject, tenses=_ASKED, time=0.2, negation=0.2
+        draw, "why", opens=False, subject=subject, tenses=_REASONED, time=0.2, negation=0.2
     )
+    _check_asker(clause.subject, clause.tense)
     return Said(f"why {english_question(clause)}", f"warum {german_inverted(clause)}", "?")
 
 
-def draw_local(draw: Draw, construction: str) -> Clause:
+def draw_local(draw: Draw, construction: str, avoid: str = "") -> Clause:
     """Draws a clause whose place is left open."""
     tense = draw.tense(construction, _ASKED)
     verb = draw.one(verbs_for(tense, "", True, False))
-    subject = YOU if draw.chance(0.35) else draw_subject(draw, opens=False)
+    subject = draw_subject(draw, opens=False, avoid=avoid)
+    if not avoid and draw.chance(0.35):
+        subject = YOU
     return build(draw, subject, verb, tense, Marking(), NOTHING, 0.0)
 
 
 def where(draw: Draw) -> Said:
     """`Where did Anna buy the coat?`."""
     clause = draw_local(draw, "where")
+    _check_asker(clause.subject, clause.tense)
     return Said(f"where {english_question(clause)}", f"wo {german_inverted(clause)}", "?")
 
 
@@ -129,12 +144,15 @@ def which(draw: Draw) -> Said:
     tense = draw.tense("which", _ASKED)
     verb = draw.one(verbs_for(tense, "", False, True))
     subject = YOU if draw.chance(0.4) else draw_subject(draw, opens=False)
+    _check_asker(subject, tense)
     noun = draw.fitting(verb.english, things_of(verb), english_of)
+    adjective = draw.adjective(noun)
     plural = draw.chance(0.3) and "one" not in verb.flags
-    thing = noun_phrase(noun, "which", plural, draw.adjective(noun), ACCUSATIVE)
-    if draw.chance(0.25) and plural:
-        bare = noun_phrase(noun, "", True, None, ACCUSATIVE)
+    if plural and draw.chance(0.25):
+        bare = noun_phrase(noun, "", True, adjective, ACCUSATIVE)
         thing = Words(f"how many {bare.english}", f"wie viele {bare.german}")
+    else:
+        thing = noun_phrase(noun, "which", plural, adjective, ACCUSATIVE)
     group = verb_group(verb, tense, subject.person)
     return Said(
         join(thing.english, group.asking, subject.english, group.asking_main),
@@ -162,8 +180,9 @@ _INTRODUCTIONS = (
 
 def that(draw: Draw) -> Said:
     """`I hope that Anna will buy the coat.`."""
-    clause = draw_clause(draw, "that", opens=False, negation=0.15)
     opening = draw.one(_INTRODUCTIONS)
+    avoid = "I" if opening.english.startswith("we ") else ""
+    clause = draw_clause(draw, "that", opens=False, negation=0.15, avoid=avoid)
     return Said(
         f"{opening.english} that {english_statement(clause)}",
         f"{opening.german}, dass {german_final(clause)}",
@@ -181,10 +200,15 @@ _DOUBTS = (
 )
 
 
+def _partner(mark: str) -> str:
+    """Who is asked, if anybody: people know about themselves."""
+    return "you" if mark == "?" else "none"
+
+
 def whether(draw: Draw) -> Said:
     """`Do you know whether Anna bought the coat?`."""
-    clause = draw_clause(draw, "whether", opens=False)
     opening, mark = draw.one(_DOUBTS)
+    clause = draw_clause(draw, "whether", opens=False, avoid=_partner(mark))
     return Said(
         f"{opening.english} whether {english_statement(clause)}",
         f"{opening.german}, ob {german_final(clause)}",
@@ -197,9 +221,11 @@ def indirect(draw: Draw) -> Said:
     opening, mark = draw.one(_DOUBTS)
     kind = draw.one(("where", "when", "why"))
     if kind == "where":
-        clause = draw_local(draw, "indirect")
+        clause = draw_local(draw, "indirect", _partner(mark))
     else:
-        clause = draw_clause(draw, "indirect", opens=False, tenses=_ASKED, time=0.0)
+        avoid = _partner(mark)
+        tenses = _REASONED if kind == "why" else _ASKED
+        clause = draw_clause(draw, "indirect", opens=False, tenses=tenses, time=0.0, avoid=avoid)
     german = {"where": "wo", "when": "wann", "why": "warum"}[kind]
     return Said(
         f"{opening.english} {kind} {english_statement(clause)}",
@@ -211,7 +237,7 @@ def indirect(draw: Draw) -> Said:
 def _acting(draw: Draw, construction: str) -> Clause:
     """A clause for somebody who is asked to do something: present tense, nothing accidental."""
     verb = draw.one(verbs_for("should", "", False, False))
-    draw.cells.append((construction, "present"))
+    draw.tense(construction, ("present",))
     when_ = draw.one(words.SOON) if draw.chance(0.25) else NOTHING
     return build(draw, YOU, verb, "habit", Marking(), when_, 0.2)
 

@@ -207,7 +207,11 @@ def draw_object(
     while True:
         noun = draw.fitting(verb.english, verb.objects, english_of)
         twice = "kin" in noun.classes and subject.kind == "kin"
-        mens = subject.owner == "his" and "womens" in noun.classes and verb.english == "wear"
+        mens = (
+            subject.owner == "his"
+            and "womens" in noun.classes
+            and verb.english in ("wear", "have", "need")
+        )
         if not twice and not mens and f"the {noun.english}" != subject.english:
             break
         del draw.pairs[pairs:]

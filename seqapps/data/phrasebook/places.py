@@ -48,7 +48,7 @@ def existence(draw: Draw) -> Said:
             )
         none = noun_phrase(noun, "no", False, adjective, ACCUSATIVE)
         english = none.english.partition(" ")[2]
-        town = draw.one(_TOWNS)
+        town = draw.one(_TOWNS[-3:])
         return Said(f"there is no {english} {town.english}", f"{town.german} gibt es {none.german}")
     landmark = draw.one(_LANDMARKS)
     if kind < 0.6 or landmark is noun:

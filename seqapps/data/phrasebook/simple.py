@@ -12,7 +12,16 @@ from seqapps.data.phrasebook.morphology import (
     join,
     noun_phrase,
 )
-from seqapps.data.phrasebook.nouns import CITIES, FITTING, NOUNS, OWNABLE, Adjective, Noun, matching
+from seqapps.data.phrasebook.nouns import (
+    CITIES,
+    FITTING,
+    NOUNS,
+    OWNABLE,
+    UNWANTED,
+    Adjective,
+    Noun,
+    matching,
+)
 from seqapps.data.phrasebook.phrases import draw_clock, draw_date, english_of
 
 _ADJECTIVES = tuple(FITTING)
@@ -82,6 +91,7 @@ def comparison(draw: Draw) -> Said:
     else:
         other = draw.fitting(adjective.english, FITTING[adjective], english_of)
         if other is noun or not other.classes & noun.classes - {"abstract"}:
+            draw.pairs.pop()
             return _other(draw, adjective, noun, tense)
         determiners = ("the", "the")
     first = noun_phrase(noun, determiners[0], False, None, NOMINATIVE)
@@ -133,7 +143,7 @@ def price(draw: Draw) -> Said:
     noun, prices = draw.fitting("cost", _PRICED, _priced)
     plural = bool(noun.plural) and draw.chance(0.3)
     determiner = draw.one(("the", "this"))
-    thing = noun_phrase(noun, determiner, plural, draw.adjective(noun), NOMINATIVE)
+    thing = noun_phrase(noun, determiner, plural, draw.adjective(noun, 0.35, UNWANTED), NOMINATIVE)
     german = "kosten" if plural else "kostet"
     if draw.chance(0.35):
         do = "do" if plural else "does"

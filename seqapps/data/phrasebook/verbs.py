@@ -168,11 +168,11 @@ dance | tanzen tanzt getanzt | | restaurant park hotel castle beach bridge | t \
 | happy long company habit
 sing sang sung | singen singt gesungen | | church theatre school park garden kitchen | t \
 | happy long company habit
-swim swam swum | schwimmen schwimmt +geschwommen | | lake beach harbour | t \
+swim swam swum | schwimmen schwimmt +geschwommen | | lake beach | t \
 | tired long company habit
 play | spielen spielt gespielt | | park garden beach school bridge | t | happy long company habit
 arrive | an.kommen kommt +angekommen | | station airport hotel harbour beach village university \
-castle | t | arrival happy
+| t | arrival happy
 smoke | rauchen raucht geraucht | | garden park café bridge | t | long now habit
 """
 

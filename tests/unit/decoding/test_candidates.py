@@ -26,6 +26,14 @@ def test_top_logits_equal_top_k_ties_included(vocabulary, distinct, rows, seed, 
     np.testing.assert_array_equal(values, np.take_along_axis(logits, order, axis=1))
 
 
+def test_equal_logits_stay_in_order_whatever_stands_beside_them():
+    logits = np.zeros((1, 96), np.float32)
+    logits[0, [10, 40, 90]] = 5.0
+    logits[0, 80] = 9.0
+    _, tokens = top_logits(tf.constant(logits), 3)
+    assert tokens.numpy().tolist() == [[80, 10, 40]]
+
+
 def test_best_tokens_leave_out_banned_ones_but_count_them():
     probabilities = np.array([[0.5, 0.1, 0.05, 0.25, 0.1]])
     log_probs, tokens = best_tokens(tf.constant(np.log(probabilities)), count=3, banned=(0, 4))

@@ -51,6 +51,20 @@ def test_padding_and_batch_mates_change_nothing(cell, bidirectional):
     assert np.all(padded[:, 6:] == 0.0)
 
 
+@every_cell
+def test_batch_mates_change_nothing_at_the_size_that_is_exported(cell):
+    stack = RecurrentStack(320, cell=cell)
+    inputs, lengths = (
+        _inputs(steps=20, width=320, rows=32),
+        np.arange(1, 33, dtype="int32") % 20 + 1,
+    )
+    outputs, state = stack(inputs, lengths)
+    for row in (0, 13, 31):
+        alone, last = stack(inputs[row : row + 1, : lengths[row]], lengths[row : row + 1])
+        _close(alone[0], outputs[row, : lengths[row]], 5e-6)
+        _close([tensor[0] for tensor in last], [tensor[row] for tensor in state], 5e-6)
+
+
 @pytest.mark.parametrize("cell", ["gru", "lstm", "rnn"])
 def test_each_row_equals_the_unpadded_stock_layer(cell):
     stack, inputs = _stack(cell=cell), _inputs()

@@ -1,0 +1,37 @@
+"""Losses that count real tokens alone."""
+
+from typing import Any
+
+import tensorflow as tf
+
+from seqapps.training.step import Batch, Loss
+
+
+def token_cross_entropy(*, label_smoothing: float = 0.0) -> Loss:
+    """Cross-entropy of `labels` (B, T) under logits (B, T, V), padding left out.
+
+    Args:
+        label_smoothing: Share of the target probability that is spread evenly over the
+            vocabulary (Szegedy et al. 2016).
+
+    Returns:
+        `loss(logits, batch, training) -> (sum, count)`, smoothed in training alone; float32 scalars, in nats; `batch` holds `labels`
+        int32 (B, T) and `labels_lengths` int32 (B,).
+    """
+
+    def loss(logits_BTV: Any, batch: Batch, training: bool) -> tuple[Any, Any]:
+        labels_N = tf.reshape(batch["labels"], [-1])
+        real_BT = tf.sequence_mask(batch["labels_lengths"], tf.shape(batch["labels"])[1])
+        real_N = tf.reshape(tf.cast(real_BT, tf.float32), [-1])
+        logits_NV = tf.reshape(logits_BTV, [-1, logits_BTV.shape[-1]])
+        # Softmax in float32: float16 scores overflow past 65504.
+        logits_NV = tf.cast(logits_NV, tf.float32)
+        loss_N = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels_N, logits=logits_NV)
+        if training and label_smoothing:
+            # -Σ q log p with q = (1 - e) one-hot + e / V, from the fused loss above: both share
+            # ln Σ exp, so only the label's logit and the mean logit are exchanged.
+            label_N = tf.gather(logits_NV, labels_N, batch_dims=1)
+            loss_N += label_smoothing * (label_N - tf.reduce_mean(logits_NV, -1))
+        return tf.reduce_sum(loss_N * real_N), tf.reduce_sum(real_N)
+
+    return loss
