@@ -229,7 +229,6 @@ def load_network(folder: Path) -> Any:
     """Loads `model.keras` of a bundle, in Keras's safe mode, on any device."""
     import keras
 
-    import seqapps.layers
     from seqapps.layers.cudnn import reset_cudnn
 
     network = keras.saving.load_model(str(folder / "model.keras"), compile=False, safe_mode=True)

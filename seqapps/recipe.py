@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from seqapps import bundle
 from seqapps.bundle import Answer, Application, Assets, Interface
@@ -56,32 +56,36 @@ class Evaluation:
     """A few answers beside their references, column → text."""
 
 
+C = TypeVar("C")
+E = TypeVar("E", bound=Examples)
+
+
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """One application."""
+class Recipe(Generic[C, E]):
+    """One application, with its settings C and its examples E."""
 
     name: str
     """The module's name, and the folder of its bundles."""
     summary: str
     """One line: what goes in and what comes out."""
-    config: type[Any]
+    config: type[C]
     """Frozen dataclass of all settings; has `training` and `seed`."""
-    interface: Callable[[Any], Interface]
+    interface: Callable[[C], Interface]
     """`interface(config)`: typed inputs, outputs and strategy values."""
-    load: Callable[[Any, Assets | None, Reporter], Examples]
+    load: Callable[[C, Assets | None, Reporter], E]
     """`load(config, assets, reporter)`: the examples; assets of an earlier run are used as they
     are, else fitted on the training split."""
-    build: Callable[[Any, Examples], Any]
+    build: Callable[[C, E], Any]
     """`build(config, examples)`: the untrained keras.Model."""
-    loss: Callable[[Any], Callable[[Any, Any, bool], tuple[Any, Any]]]
+    loss: Callable[[C], Callable[[Any, Any, bool], tuple[Any, Any]]]
     """`loss(config)(outputs, batch, training) -> (sum, count)`."""
-    goal: Callable[[Any, Any, Examples], Any]
+    goal: Callable[[C, Any, E], Any]
     """`goal(config, network, examples)`: the `training.loop.Goal` on the validation split."""
-    answer: Callable[[Any, Any, Assets], Answer]
+    answer: Callable[[C, Any, Assets], Answer]
     """`answer(config, network, assets)`: what is served."""
-    evaluate: Callable[[Any, Application, Examples, Reporter], Evaluation]
+    evaluate: Callable[[C, Application, E, Reporter], Evaluation]
     """`evaluate(config, application, examples, reporter)`: measures on the test split."""
-    plots: Callable[[Any, Any, Examples, Path], None] = lambda *_: None
+    plots: Callable[[C, Any, E, Path], None] = lambda *_: None
     """`plots(config, network, examples, folder)`: draws what people would rather look at."""
     show: Callable[[int, Mapping[str, Any]], str] = lambda _, answer: str(
         next(iter(answer.values()))
@@ -143,12 +147,12 @@ class ExportOptions:
     """Where to write it; a SavedModel goes to its version folder `1`, as TF Serving wants it."""
 
 
-def run(recipe: Recipe, argv: list[str] | None = None) -> int:
+def run(recipe: Recipe[Any, Any], argv: list[str] | None = None) -> int:
     """Runs the command line of a recipe and returns the exit code."""
     return run_program(program(recipe), argv)
 
 
-def program(recipe: Recipe) -> Program:
+def program(recipe: Recipe[Any, Any]) -> Program:
     """The command line that a recipe's record makes."""
 
     def bound(handler: Callable[..., int | None]) -> Callable[[Any, Settings[Any]], int | None]:
@@ -207,7 +211,8 @@ def strategy_options(decoding: Any) -> tuple[Option, ...]:
     Args:
         decoding: Frozen dataclass of int and float fields; a field named `seed` is int64.
     """
-    described = field_docstrings(type(decoding))
+    kind: type = type(decoding)
+    described = field_docstrings(kind)
     dtypes: dict[type, Literal["int32", "float32"]] = {int: "int32", float: "float32"}
     return tuple(
         Option(
@@ -220,7 +225,7 @@ def strategy_options(decoding: Any) -> tuple[Option, ...]:
     )
 
 
-def _train(recipe: Recipe, options: TrainOptions, settings: Settings[Any]) -> None:
+def _train(recipe: Recipe[Any, Any], options: TrainOptions, settings: Settings[Any]) -> None:
     if options.resume and options.from_:
         raise UsageError("--resume goes on with a training and --from starts one; give only one.")
     base = stored_config(recipe, options.from_) if options.from_ else None
@@ -234,7 +239,7 @@ def _train(recipe: Recipe, options: TrainOptions, settings: Settings[Any]) -> No
     sys.stdout.write(f"{output}\n")
 
 
-def _evaluate(recipe: Recipe, options: EvaluateOptions, settings: Settings[Any]) -> None:
+def _evaluate(recipe: Recipe[Any, Any], options: EvaluateOptions, settings: Settings[Any]) -> None:
     config = settings.resolve(stored_config(recipe, options.bundle))
     reporter = Reporter()
     application = bundle.load(options.bundle)
@@ -244,7 +249,7 @@ def _evaluate(recipe: Recipe, options: EvaluateOptions, settings: Settings[Any])
     sys.stdout.write(json.dumps(evaluation.metrics, ensure_ascii=False, indent=2) + "\n")
 
 
-def _predict(recipe: Recipe, options: PredictOptions, settings: Settings[Any]) -> None:
+def _predict(recipe: Recipe[Any, Any], options: PredictOptions, settings: Settings[Any]) -> None:
     config = settings.resolve(stored_config(recipe, options.bundle))
     application = bundle.load(options.bundle)
     strategy = {option.name: option.default for option in recipe.interface(config).options}
@@ -264,7 +269,7 @@ def _predict(recipe: Recipe, options: PredictOptions, settings: Settings[Any]) -
         sys.stdout.flush()
 
 
-def _export(recipe: Recipe, options: ExportOptions, settings: Settings[Any]) -> None:
+def _export(recipe: Recipe[Any, Any], options: ExportOptions, settings: Settings[Any]) -> None:
     stored_config(recipe, options.bundle)
     bundle.check_free(options.output / "1", overwrite=False)
     options.output.mkdir(parents=True, exist_ok=True)
@@ -272,7 +277,7 @@ def _export(recipe: Recipe, options: ExportOptions, settings: Settings[Any]) -> 
     sys.stdout.write(f"{options.output / '1'}\n")
 
 
-def stored_config(recipe: Recipe, folder: Path) -> Any:
+def stored_config(recipe: Recipe[Any, Any], folder: Path) -> Any:
     """The settings that a bundle was trained with.
 
     Raises:

@@ -27,7 +27,11 @@ _LEARNS = 0.5
 
 
 def train(
-    recipe: "Recipe", config: Any, options: "TrainOptions", output: Path, reporter: Reporter
+    recipe: "Recipe[Any, Any]",
+    config: Any,
+    options: "TrainOptions",
+    output: Path,
+    reporter: Reporter,
 ) -> None:
     """Trains, measures and certifies; leaves a bundle at `output`.
 
@@ -65,6 +69,7 @@ def train(
             reporter=reporter,
             resume=options.resume,
         )
+    network = _in_float32(recipe, config, examples, network)
     with bundle.staging(output, overwrite=options.overwrite) as folder:
         _write_bundle(recipe, config, network, examples, folder, reporter)
         _measure(recipe, config, network, examples, progress.history, folder, reporter)
@@ -82,7 +87,7 @@ def train(
     reporter.next_steps(recipe.command, output)
 
 
-def overfit_one_batch(recipe: "Recipe", config: Any, reporter: Reporter) -> None:
+def overfit_one_batch(recipe: "Recipe[Any, Any]", config: Any, reporter: Reporter) -> None:
     """Trains on the first batch alone, over and over, and writes nothing.
 
     Raises:
@@ -149,7 +154,7 @@ def _start(config: Any) -> None:
 
 
 def _open_work(
-    recipe: "Recipe", config: Any, options: "TrainOptions", output: Path, work: Path
+    recipe: "Recipe[Any, Any]", config: Any, options: "TrainOptions", output: Path, work: Path
 ) -> dict[str, bytes] | None:
     """Prepares the folder of an unfinished run; returns the assets of one that goes on."""
     if options.resume:
@@ -210,6 +215,16 @@ def _copy_weights(network: Any, trained: Any, source: Path) -> None:
     network.set_weights(trained.get_weights())
 
 
+def _in_float32(recipe: "Recipe[Any, Any]", config: Any, examples: "Examples", network: Any) -> Any:
+    """Precision is a matter of training: what is served computes in float32, everywhere alike."""
+    if config.training.precision == "float32":
+        return network
+    keras.config.set_dtype_policy("float32")
+    precise = recipe.build(config, examples)
+    precise.set_weights(network.get_weights())
+    return precise
+
+
 def _write_assets(folder: Path, assets: Mapping[str, bytes]) -> None:
     # Renamed when complete: a resumed run takes the folder as it finds it.
     partial = folder / "assets.partial"
@@ -221,7 +236,7 @@ def _write_assets(folder: Path, assets: Mapping[str, bytes]) -> None:
 
 
 def _write_bundle(
-    recipe: "Recipe",
+    recipe: "Recipe[Any, Any]",
     config: Any,
     network: Any,
     examples: "Examples",
@@ -245,7 +260,7 @@ def _write_bundle(
 
 
 def _measure(
-    recipe: "Recipe",
+    recipe: "Recipe[Any, Any]",
     config: Any,
     network: Any,
     examples: "Examples",

@@ -172,9 +172,6 @@ class GreedyTranslator:
     def __init__(self, network: keras.Model, target: Tokenizer) -> None:
         self._target = target
 
-        @tf.function(
-            input_signature=[tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None], tf.int32)]
-        )
         def decode(source: tf.Tensor, lengths: tf.Tensor) -> Hypotheses:
             state, memory = translator.encode(network, source, lengths)
             return greedy(
@@ -187,7 +184,8 @@ class GreedyTranslator:
                 banned=NEVER,
             )
 
-        self._decode = decode
+        specs = [tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None], tf.int32)]
+        self._decode = tf.function(decode, input_signature=specs)
 
     def __call__(self, sources: Sequence[npt.NDArray[np.int32]]) -> list[str]:
         """Translates each source, given with its EOS."""

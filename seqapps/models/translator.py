@@ -86,12 +86,11 @@ def build_translator(
         # variance near one; a larger start costs the first passes.
         start = keras.initializers.RandomNormal(stddev=embedding**-0.5, seed=next(seeds))
         return keras.layers.ReversibleEmbedding(
-            size, embedding, embeddings_initializer=start, reverse_dtype="float32", name=name
+            size, embedding, embeddings_initializer=start, name=name
         )
 
     def embed(tokens: keras.KerasTensor, layer: keras.layers.Layer) -> keras.KerasTensor:
-        whole = drop(layer(tokens), token_dropout, noise_shape=(None, None, 1))
-        return drop(whole, dropout)
+        return drop(layer(tokens), token_dropout, noise_shape=(None, None, 1))
 
     inputs = {
         "source": keras.Input((None,), dtype="int32", name="source"),
@@ -108,7 +107,7 @@ def build_translator(
         cell=cell,
         depth=encoder_depth,
         bidirectional=True,
-        dropout=dropout if encoder_depth > 1 else 0.0,
+        dropout=dropout,
         seed=next(seeds),
         name="encoder",
     )(embed(inputs["source"], source_table), inputs["source_lengths"])
@@ -119,7 +118,9 @@ def build_translator(
     )
     start = keras.layers.Dense(units, activation="tanh", name="bridge")(last)
 
-    lower = RecurrentStack(units, cell=cell, name="decoder_lower")
+    lower = RecurrentStack(
+        units, cell=cell, dropout=dropout, seed=next(seeds), name="decoder_lower"
+    )
     below_BTU, _ = lower(
         embed(inputs["target"], target_table),
         inputs["target_lengths"],

@@ -57,6 +57,7 @@ class Checkpoints:
             averages=list(trainee.averages),
             best=self.best,
             steps=trainee.step_count,
+            running_loss=[v.value for metric in trainee.metrics for v in metric.variables],
             extra=extra,
             progress=self._progress,
         )

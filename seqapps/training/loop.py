@@ -262,6 +262,8 @@ class _Watcher(keras.callbacks.Callback):
         super().__init__()
         self._run, self._batch = run, skip
         self._interval = run.settings.checkpoint_minutes * 60.0
+        # Keras forgets the running loss when a pass begins, also one that goes on in its middle.
+        self._carried = [v.numpy() for v in _running(run.trainee)] if skip else []
         self.loss = float("nan")
         self._bar = run.reporter.bar(
             f"epoch {run.progress.epoch + 1}/{run.settings.epochs}",
@@ -269,6 +271,10 @@ class _Watcher(keras.callbacks.Callback):
             start=int(run.current.tokens[:skip].sum()),
             unit="tok",
         )
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        for variable, value in zip(_running(self._run.trainee), self._carried, strict=False):
+            variable.assign(value)
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         run = self._run
@@ -284,3 +290,8 @@ class _Watcher(keras.callbacks.Callback):
 
     def close(self) -> None:
         self._bar.close()
+
+
+def _running(trainee: Trainee) -> list[Any]:
+    """The variables of the mean loss of a pass."""
+    return [variable for metric in trainee.metrics for variable in metric.variables]

@@ -15,8 +15,8 @@ def token_cross_entropy(*, label_smoothing: float = 0.0) -> Loss:
             vocabulary (Szegedy et al. 2016).
 
     Returns:
-        `loss(logits, batch, training) -> (sum, count)`, smoothed in training alone; float32 scalars, in nats; `batch` holds `labels`
-        int32 (B, T) and `labels_lengths` int32 (B,).
+        `loss(logits, batch, training) -> (sum, count)`, float32 scalars, in nats, smoothed in
+        training alone; `batch` holds `labels` int32 (B, T) and `labels_lengths` int32 (B,).
     """
 
     def loss(logits_BTV: Any, batch: Batch, training: bool) -> tuple[Any, Any]:

@@ -35,7 +35,8 @@ class Training:
     label_smoothing: float = 0.1
     """Share of the target probability that is spread over the whole vocabulary."""
     average_decay: float = 0.0
-    """Decay of an exponential average of the weights, used for evaluation and the bundle; 0: off."""
+    """Decay of an exponential average of the weights, which validation and the bundle use; 0 for
+    none."""
     monitor: Literal["metric", "loss"] = "metric"
     """What early stopping and the choice of the best weights look at: the task's own metric on
     the validation split, or the validation loss."""
@@ -44,7 +45,8 @@ class Training:
     checkpoint_minutes: float = 5.0
     """Longest time between two checkpoints; there is one after every epoch too."""
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
-    """Keras dtype policy. Mixed precision pays on a GPU."""
+    """Keras dtype policy of training; the bundle computes in float32. Mixed precision pays on a
+    GPU, and `mixed_bfloat16` on a CPU with AMX or AVX-512 BF16."""
     distribute: Literal["none", "mirrored"] = "none"
     """`mirrored` trains on every visible GPU of this machine."""
     tensorboard: bool = True

@@ -103,7 +103,7 @@ class Trainee(keras.Model):
 
     def _assert_finite(self, norm: tf.Tensor, loss: tf.Tensor) -> list[tf.Operation]:
         if isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
-            # An overflow is ordinary in float16: that optimizer skips the step and lowers its scale.
+            # Overflows are ordinary in float16: that optimizer skips the step, lowers its scale.
             return []
         message = "the gradients are not finite"
         finite = tf.math.is_finite(norm) & tf.math.is_finite(loss)

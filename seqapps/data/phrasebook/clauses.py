@@ -250,7 +250,10 @@ def build(
     if "company" in verb.flags and not marking.negated and draw.chance(0.2):
         if verb in MOVING or parts.where is NOTHING:
             parts = parts._replace(company=draw_company(draw, subject, verb))
-    return arrange(subject, verb, tense, marking, when, parts)
+    clause = arrange(subject, verb, tense, marking, when, parts)
+    if subject.english.split()[-1] in clause.complements.split():
+        raise DeadEnd  # Right but odd: the guests know the guests.
+    return clause
 
 
 def arrange(

@@ -47,6 +47,7 @@ _UNWELL = (
     Words("hungry", "hungrig"),
     Words("thirsty", "durstig"),
 )
+_WELL = (Words("not tired", "nicht müde"), Words("not sick", "nicht krank"))
 _MOODS = {
     "happy": (Words("happy", "glücklich"), ("past", "perfect", "future", "can", "allowed")),
     "sad": (Words("sad", "traurig"), ("past", "had to")),
@@ -113,10 +114,10 @@ def although(draw: Draw) -> Said:
     tenses = ("present", "past", "future", "have to", "want to", "had to")
     reverse = draw.chance(0.4)
     clause = draw_clause(draw, "although", opens=not reverse, subject=subject, tenses=tenses)
-    if clause.verb.flags & {"state", "perceive"}:
+    if clause.verb.flags & {"state", "perceive", "accident", "chance"}:
         raise DeadEnd
     past = clause.tense in ("past", "had to")
-    english, finite, rest = _is(again(subject), draw.one(_UNWELL), past)
+    english, finite, rest = _is(again(subject), draw.one(_UNWELL[:2]), past)
     pronoun = subject.pronoun.german
     if reverse:
         return Said(
@@ -153,10 +154,7 @@ def _condition(draw: Draw, subject: Subject, verb: Verb) -> Words:
         return Words(
             f"if {english} {have.main} enough money", f"wenn {german} genug Geld {have.finite}"
         )
-    state = draw.one(_UNWELL[:2])
-    if draw.chance(0.6):
-        state = Words(f"not {state.english}", f"nicht {state.german}")
-    statement, finite, rest = _is(again(subject), state)
+    statement, finite, rest = _is(again(subject), draw.one(_WELL))
     return Words(f"if {statement}", f"wenn {german} {rest} {finite}")
 
 
@@ -194,7 +192,7 @@ def before(draw: Draw) -> Said:
     tenses = ("have to", "want to", "would like", "should", "future")
     later = again(subject)
     clause = draw_clause(draw, "before", subject=later, tenses=tenses, time=0.0, place=0.0)
-    if clause.verb in MOVING:
+    if not clause.verb.objects:
         raise DeadEnd
     return Said(
         f"before {subject.english} {go.main} {where.english}, {english_statement(clause)}",
@@ -276,6 +274,8 @@ def relative_person(draw: Draw) -> Said:
     subject = Subject("who", relative, number, owner, pronoun, "kin", True)
     tenses = ("present", "past", "want to", "have to", "would like")
     clause = draw_clause(draw, "relative", subject=subject, tenses=tenses, time=0.2)
+    if {noun.english, noun.plural} & set(clause.complements.split()):
+        raise DeadEnd
     english, german = english_statement(clause), german_final(clause)
     if draw.chance(0.35):
         opening = draw.one(_KNOWING)

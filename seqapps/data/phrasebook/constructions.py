@@ -183,6 +183,8 @@ def that(draw: Draw) -> Said:
     opening = draw.one(_INTRODUCTIONS)
     avoid = "I" if opening.english.startswith("we ") else ""
     clause = draw_clause(draw, "that", opens=False, negation=0.15, avoid=avoid)
+    if clause.tense == "should" and ("hope" in opening.english or "good" in opening.english):
+        raise DeadEnd
     return Said(
         f"{opening.english} that {english_statement(clause)}",
         f"{opening.german}, dass {german_final(clause)}",

@@ -203,7 +203,7 @@ def german_present(verb: Verb, person: int) -> str:
         return verb.german
     if person == THIRD or not verb.german_third.endswith("t"):  # ich mag = er mag
         return verb.german_third
-    return verb.german.removesuffix("en").removesuffix("n") + "e"
+    return verb.german.removesuffix("n").removesuffix("e") + "e"
 
 
 def _with_modal(verb: Verb, tense: str, person: int) -> Group:

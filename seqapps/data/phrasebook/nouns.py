@@ -255,7 +255,7 @@ brown - | braun - | {_COLOURED} dog horse table egg
 fresh fresher | frisch frischer | bread fish egg milk apple orange tomato salad roll juice meat \
 cheese cake flower
 hot hotter | heiß heißer | coffee tea milk soup
-cold colder | kalt kälter | water milk beer juice tea room lake soup
+cold colder | kalt kälter | water milk beer juice tea lake
 warm warmer | warm wärmer | jacket coat sweater milk soup bread roll room
 sweet sweeter | süß süßer | apple orange cake wine juice tea
 long longer | lang länger | letter story trip film flight skirt coat dress street bridge word

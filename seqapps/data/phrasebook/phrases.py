@@ -212,7 +212,7 @@ def draw_object(
             and "womens" in noun.classes
             and verb.english in ("wear", "have", "need")
         )
-        if not twice and not mens and f"the {noun.english}" != subject.english:
+        if not twice and not mens:
             break
         del draw.pairs[pairs:]
     return draw_noun_object(draw, verb, noun, subject, negated=negated, habit=habit), noun

@@ -71,8 +71,8 @@ book language boss teacher village | | td | state chosen
 know knew known | kennen kennt gekannt kannte | adult sight song story film game address \
 language hotel restaurant way | | td | state
 take took taken | nehmen nimmt genommen | transport | | ta | one habit
-visit | besuchen besucht besucht | sight exhibition island village market university \
-friend neighbour colleague teacher kin | | tdo | happy company habit far
+visit | besuchen besucht besucht | museum church castle exhibition island village market \
+university friend neighbour colleague teacher kin | | tdo | happy company habit far
 meet met met | treffen trifft getroffen | adult kin | station park café hotel museum airport \
 | tao | happy habit
 invite | ein.laden lädt eingeladen | friend neighbour colleague teacher boss kin student doctor \
@@ -89,7 +89,7 @@ clean | putzen putzt geputzt | window kitchen bathroom room flat bicycle table |
 repair | reparieren repariert repariert | vehicle device watch lamp chair door window camera bed \
 | | tdo | tired long
 sell sold sold | verkaufen verkauft verkauft | vehicle home clothes picture watch horse camera \
-furniture flower bag | market | tado | sad far
+furniture flower bag | | tado | sad far
 rent | mieten mietet gemietet | vehicle flat house room | | ta | one far chosen costs
 book | buchen bucht gebucht | flight trip room hotel | | ta | one company chosen costs
 reserve | reservieren reserviert reserviert | room table | | tan | chosen
