@@ -311,7 +311,7 @@ def arrange(
 
 def is_place(noun: Noun) -> bool:
     """Whether it would be odd to name another place beside this object."""
-    return noun.english in PLACES
+    return noun.english in PLACES or "home" in noun.classes
 
 
 def draw_goal(draw: Draw, verb: Verb) -> Words:

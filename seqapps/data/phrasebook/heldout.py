@@ -123,6 +123,21 @@ class Draw:
         self.pairs.append(f"{head} {name(chosen)}")
         return chosen
 
+    def insist(self, head: str, word: str) -> None:
+        """Records a pair that is settled already.
+
+        Args:
+            head: The first word of the pair.
+            word: The second word.
+
+        Raises:
+            DeadEnd: This split may not say it.
+        """
+        pair = f"{head} {word}"
+        if not self.may(pair_split(pair)):
+            raise DeadEnd
+        self.pairs.append(pair)
+
     def adjective(
         self, noun: Noun, probability: float = 0.35, unfit: frozenset[str] = frozenset()
     ) -> Adjective | None:

@@ -149,45 +149,46 @@ def measured(draw: Draw) -> Words:
 
 
 _CONTENTS = {kind: matching(contents) for kind, (_, _, contents) in _CUPS.items()}
+_BOOKED = matching("room table ticket")
 _ORDERED = matching("cake salad soup pizza ice_cream fish orange apple egg roll")
 _WISHERS = (
-    (Words("I would like", "ich möchte"), "."),
-    (Words("we would like", "wir möchten"), "."),
-    (Words("my sister would like", "meine Schwester möchte"), "."),
-    (Words("he is ordering", "er bestellt"), "."),
-    (Words("she ordered", "sie hat"), "."),
-    (Words("do you have", "haben Sie"), "?"),
-    (Words("we need", "wir brauchen"), "."),
+    (Words("I would like", "ich möchte"), "like"),
+    (Words("we would like", "wir möchten"), "like"),
+    (Words("my sister would like", "meine Schwester möchte"), "like"),
+    (Words("he is ordering", "er bestellt"), "order"),
+    (Words("she ordered", "sie hat"), "order"),
+    (Words("do you have", "haben Sie"), "have"),
+    (Words("we need", "wir brauchen"), "need"),
 )
 
 
 def wish(draw: Draw) -> Said:
     """`I would like two glasses of water, please.`."""
     kind = draw.random()
-    opening, mark = draw.one(_WISHERS)
+    opening, verb = draw.one(_WISHERS)
     closing = " bestellt" if opening.german == "sie hat" else ""
     if kind < 0.5:
         thing = measured(draw)
     elif kind < 0.65:
-        noun = draw.fitting("order", _ORDERED, english_of)
+        noun = draw.fitting(verb, _ORDERED, english_of)
         determiner = "a" if noun.plural else ""
         thing = noun_phrase(noun, determiner, False, draw.adjective(noun), ACCUSATIVE)
     else:
-        thing = _booking(draw)
-        opening, mark = draw.one((_WISHERS[0], _WISHERS[1], *_WISHERS[5:]))
+        opening, verb = draw.one((_WISHERS[0], _WISHERS[1], *_WISHERS[5:]))
         closing = ""
+        thing = _booking(draw, verb)
     please = draw.chance(0.4) and "would like" in opening.english
     return Said(
         f"{opening.english} {thing.english}{', please' if please else ''}",
         f"{opening.german} {'bitte ' if please else ''}{thing.german}{closing}",
-        mark,
+        "?" if verb == "have" else ".",
     )
 
 
-def _booking(draw: Draw) -> Words:
+def _booking(draw: Draw, verb: str) -> Words:
     """`a quiet room for two nights`, `a table for four people`, `two tickets to Berlin`."""
-    name = draw.one(("room", "table", "ticket"))
-    noun = NOUNS[name]
+    noun = draw.fitting(verb, _BOOKED, english_of)
+    name = noun.english
     adjective = draw.adjective(noun, 0.4)
     if name == "ticket":
         count = draw.one(words.COUNTS[:6])
