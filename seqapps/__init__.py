@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from seqapps.bundle import Application
+    from seqapps.bundle.application import Application
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "load"]
@@ -27,6 +27,6 @@ def load(path: str | Path) -> "Application":
     Raises:
         seqapps.errors.UserError: If `path` is not a bundle, or a newer major version wrote it.
     """
-    from seqapps.bundle import load as load_bundle
+    from seqapps.bundle.application import load as load_bundle
 
     return load_bundle(path)

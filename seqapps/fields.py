@@ -4,11 +4,16 @@
 nothing in them assumes text.
 """
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 DType = Literal["string", "float32", "int32"]
 Media = Literal["text", "wav", "series", "events", "image", "number"]
+Assets = Mapping[str, bytes]
+"""Files that a network needs to be used, by name: tokenizers, alphabets ..."""
+Answer = Callable[[dict[str, Any], dict[str, Any]], dict[str, Any]]
+"""`answer(inputs, options) -> outputs`: named tensors of a batch, in the graph."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,3 +77,39 @@ class Option:
     """What `serving_default` uses."""
     description: str
     """One line for help, model card and API page."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interface:
+    """What a bundle takes and gives."""
+
+    inputs: tuple[Field, ...]
+    """What a person has."""
+    outputs: tuple[Field, ...]
+    """What a person wants; the first is the answer in short."""
+    details: tuple[Field, ...] = ()
+    """What signature `options` gives besides."""
+    options: tuple[Option, ...] = ()
+    """Strategy values, with their defaults."""
+
+    def to_json(self) -> dict[str, Any]:
+        """A plain dict, for config.json."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, table: Mapping[str, Any]) -> "Interface":
+        """Reads what `to_json` wrote.
+
+        Raises:
+            TypeError, KeyError or ValueError: If something else wrote the table.
+        """
+
+        def fields(name: str) -> tuple[Field, ...]:
+            return tuple(Field(**{**row, "width": tuple(row["width"])}) for row in table[name])
+
+        return cls(
+            inputs=fields("inputs"),
+            outputs=fields("outputs"),
+            details=fields("details"),
+            options=tuple(Option(**row) for row in table["options"]),
+        )

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.abc import Loader, MetaPathFinder
 from types import ModuleType
+from typing import Any
 
 
 class _TensorFlowLoader(Loader):
@@ -37,6 +38,34 @@ class _TensorFlowLoader(Loader):
             sys.modules["keras"] = waiting
 
 
+# Private in the standard library, and without a public way to it.
+_Standard: Any = vars(importlib.util)["_LazyModule"]
+
+
+class _Waiting(_Standard):
+    """A module that loads on first use; importing it once more is no use of it.
+
+    An import statement asks a module that it finds in `sys.modules` for its `__spec__`, and the
+    standard library's lazy module would load for that: the second of two modules to import
+    TensorFlow lazily would load it.
+    """
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == "__spec__":
+            return object.__getattribute__(self, name)
+        # Newer versions of Python load modules of exactly this class.
+        object.__setattr__(self, "__class__", _Standard)
+        return getattr(self, name)
+
+
+class _LazyLoader(importlib.util.LazyLoader):
+    """The standard library's, with modules that may be imported twice."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        super().exec_module(module)
+        module.__class__ = _Waiting
+
+
 class _LazyFinder(MetaPathFinder):
     """Finds modules as usual, but hands them out with a loader that runs on first use."""
 
@@ -51,7 +80,7 @@ class _LazyFinder(MetaPathFinder):
         if spec.submodule_search_locations is not None and fullname.startswith("seqapps"):
             return spec
         loader = _TensorFlowLoader(spec.loader) if fullname == "tensorflow" else spec.loader
-        spec.loader = importlib.util.LazyLoader(loader)
+        spec.loader = _LazyLoader(loader)
         return spec
 
 

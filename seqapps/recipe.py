@@ -5,27 +5,35 @@ what its loss is, how it answers and how it is measured. Training, checkpoints, 
 certificate and the command line follow from that record.
 """
 
-import itertools
 import json
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
-from seqapps import bundle
-from seqapps.bundle import Answer, Application, Assets, Interface
+from seqapps.bundle.application import Application
+from seqapps.bundle.application import load as load_bundle
+from seqapps.bundle.folder import read_assets, read_config, staging
+from seqapps.bundle.unfinished import Unfinished
+from seqapps.bundle.values import describe, row_of
 from seqapps.commands import Command, Program, positional
 from seqapps.commands import run as run_program
-from seqapps.config import Settings, field_docstrings, from_dict
+from seqapps.config import Settings, field_docstrings, from_dict, to_json
 from seqapps.errors import UsageError, UserError
-from seqapps.fields import Option
-from seqapps.lazy import lazy_imports
+from seqapps.fields import Answer, Assets, Interface, Option
+from seqapps.lazy import lazy_imports, start_tensorflow
 from seqapps.report import Reporter
 
 with lazy_imports():
     from seqapps import recipe_training
+    from seqapps.portable import certificate
+
+_CHUNK = 1 << 16
+"""Bytes of input that are read at once."""
+_PORTION = 256
+"""Lines that are answered at once, at most."""
 
 
 class Examples(Protocol):
@@ -226,24 +234,41 @@ def strategy_options(decoding: Any) -> tuple[Option, ...]:
 
 
 def _train(recipe: Recipe[Any, Any], options: TrainOptions, settings: Settings[Any]) -> None:
-    if options.resume and options.from_:
-        raise UsageError("--resume goes on with a training and --from starts one; give only one.")
-    base = stored_config(recipe, options.from_) if options.from_ else None
-    config = settings.resolve(base)
+    if options.resume and (options.from_ or options.overfit_one_batch):
+        other = "--from" if options.from_ else "--overfit-one-batch"
+        raise UsageError(f"--resume goes on with a training and {other} starts one; give only one.")
+    config = settings.resolve(stored_config(recipe, options.from_) if options.from_ else None)
+    reporter = Reporter()
     if options.overfit_one_batch:
-        recipe_training.overfit_one_batch(recipe, config, Reporter())
+        start_tensorflow()
+        recipe_training.overfit_one_batch(recipe, config, reporter)
         return
     name = settings.file.stem if settings.file else "demo"
     output = options.output or Path("saved_models") / recipe.name / name
-    recipe_training.train(recipe, config, options, output, Reporter())
+    work = Unfinished(output)
+    stored = to_json(config)
+    if options.resume:
+        work.reopen(settings=stored, overwrite=options.overwrite)
+    else:
+        work.begin(
+            recipe=recipe.name,
+            interface=recipe.interface(config),
+            settings=stored,
+            overwrite=options.overwrite,
+        )
+    if not work.written:
+        start_tensorflow()
+        recipe_training.train(recipe, config, options, work, reporter)
+    work.close()
+    reporter.next_steps(recipe.command, output)
     sys.stdout.write(f"{output}\n")
 
 
 def _evaluate(recipe: Recipe[Any, Any], options: EvaluateOptions, settings: Settings[Any]) -> None:
     config = settings.resolve(stored_config(recipe, options.bundle))
     reporter = Reporter()
-    application = bundle.load(options.bundle)
-    examples = recipe.load(config, bundle.read_assets(options.bundle), reporter)
+    application = load_bundle(options.bundle)
+    examples = recipe.load(config, read_assets(options.bundle), reporter)
     evaluation = recipe.evaluate(config, application, examples, reporter)
     reporter.evaluation(evaluation.metrics, evaluation.samples)
     sys.stdout.write(json.dumps(evaluation.metrics, ensure_ascii=False, indent=2) + "\n")
@@ -251,14 +276,11 @@ def _evaluate(recipe: Recipe[Any, Any], options: EvaluateOptions, settings: Sett
 
 def _predict(recipe: Recipe[Any, Any], options: PredictOptions, settings: Settings[Any]) -> None:
     config = settings.resolve(stored_config(recipe, options.bundle))
-    application = bundle.load(options.bundle)
-    strategy = {option.name: option.default for option in recipe.interface(config).options}
-    questions = _questions(application.interface, options.files)
-    # A person at a terminal waits for one line; a pipe is answered in larger portions.
-    portion = 1 if not options.files and sys.stdin.isatty() else 256
+    strategy: dict[str, Any] = {o.name: o.default for o in recipe.interface(config).options}
+    application = load_bundle(options.bundle)
     number = 0
-    while rows := list(itertools.islice(questions, portion)):
-        for answer in application.answers(rows, **strategy):
+    for questions in _questions(application.interface, options.files):
+        for answer in application.answers(questions, **strategy):
             text = (
                 json.dumps(answer, ensure_ascii=False)
                 if options.json
@@ -271,10 +293,12 @@ def _predict(recipe: Recipe[Any, Any], options: PredictOptions, settings: Settin
 
 def _export(recipe: Recipe[Any, Any], options: ExportOptions, settings: Settings[Any]) -> None:
     stored_config(recipe, options.bundle)
-    bundle.check_free(options.output / "1", overwrite=False)
-    options.output.mkdir(parents=True, exist_ok=True)
-    shutil.copytree(options.bundle / "servable" / "1", options.output / "1")
-    sys.stdout.write(f"{options.output / '1'}\n")
+    start_tensorflow()
+    certificate.check_files(options.bundle)
+    place = options.output / "1"
+    with staging(place, overwrite=False) as folder:
+        shutil.copytree(options.bundle / "servable" / "1", folder, dirs_exist_ok=True)
+    sys.stdout.write(f"{place}\n")
 
 
 def stored_config(recipe: Recipe[Any, Any], folder: Path) -> Any:
@@ -283,43 +307,53 @@ def stored_config(recipe: Recipe[Any, Any], folder: Path) -> Any:
     Raises:
         UserError: If it is no bundle of this recipe.
     """
-    stored = bundle.read_config(folder)
-    if stored["recipe"] != recipe.name:
+    stored = read_config(folder)
+    if stored.recipe != recipe.name:
         raise UserError(
-            f"{folder} is a bundle of {stored['recipe']}, not of {recipe.name}; "
-            f"use python -m seqapps.recipes.{stored['recipe']}."
+            f"{folder} is a bundle of {stored.recipe}, not of {recipe.name}; "
+            f"use python -m seqapps.recipes.{stored.recipe}."
         )
-    return from_dict(recipe.config, stored["settings"], source=str(folder / "config.json"))
+    return from_dict(recipe.config, stored.settings, source=str(folder / "config.json"))
 
 
-def _questions(interface: Interface, files: Iterable[Path]) -> Iterator[Any]:
+def _questions(interface: Interface, files: Sequence[Path]) -> Iterator[list[Any]]:
     """One input a line: the line itself where a recipe takes one text, else JSON."""
     text = len(interface.inputs) == 1 and interface.inputs[0].media == "text"
-    for name, number, line in _lines(files):
+    wanted = " and ".join(f"{field.name}: {describe(field)}" for field in interface.inputs)
+
+    def question(name: str, number: int, line: bytes) -> Any:
         if text:
-            yield line
-            continue
+            # As bytes: what is not UTF-8 is the model's to read.
+            return line
         try:
-            yield json.loads(line)
-        except ValueError as error:
-            wanted = " and ".join(
-                f"{field.name}: {bundle.describe(field)}" for field in interface.inputs
-            )
+            value = json.loads(line)
+            row_of(interface, value)
+        except (ValueError, UserError) as error:
             raise UserError(
-                f"{name}:{number}: each line must be JSON ({wanted}), but it is not: {error}."
+                f"{name}, line {number}: each line must be JSON ({wanted}): {error}"
             ) from None
+        return value
 
-
-def _lines(files: Iterable[Path]) -> Iterator[tuple[str, int, bytes]]:
-    """Name, number and text of each line, as bytes: what is not UTF-8 is the model's to read."""
-    paths = list(files)
-    for path in paths:
+    for path in files:
         try:
             with path.open("rb") as stream:
-                for number, line in enumerate(stream, 1):
-                    yield str(path), number, line.rstrip(b"\r\n")
+                for portion in _portions(stream):
+                    yield [question(str(path), *numbered) for numbered in portion]
         except OSError as error:
             raise UserError(f"{path} cannot be read: {error.strerror}.") from None
-    if not paths:
-        for number, line in enumerate(sys.stdin.buffer, 1):
-            yield "standard input", number, line.rstrip(b"\r\n")
+    if not files:
+        for portion in _portions(sys.stdin.buffer):
+            yield [question("standard input", *numbered) for numbered in portion]
+
+
+def _portions(stream: Any) -> Iterator[list[tuple[int, bytes]]]:
+    """Numbered lines as they come: those that are there now, so that nobody waits for more."""
+    number, rest = 0, b""
+    while chunk := stream.read1(_CHUNK):
+        *lines, rest = (rest + chunk).split(b"\n")
+        for start in range(0, len(lines), _PORTION):
+            portion = [line.removesuffix(b"\r") for line in lines[start : start + _PORTION]]
+            yield list(enumerate(portion, number + 1))
+            number += len(portion)
+    if rest:
+        yield [(number + 1, rest.removesuffix(b"\r"))]

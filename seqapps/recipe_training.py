@@ -3,7 +3,8 @@
 import dataclasses
 import json
 import shutil
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,19 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from seqapps import bundle, report
+from seqapps import report
+from seqapps.bundle.application import load, load_network
+from seqapps.bundle.folder import (
+    environment,
+    read_assets,
+    staging,
+    write_assets,
+    write_config,
+    write_history,
+    write_json,
+)
+from seqapps.bundle.servable import write_servable
+from seqapps.bundle.unfinished import Unfinished
 from seqapps.config import to_json
 from seqapps.errors import UserError
 from seqapps.layers.cudnn import reset_cudnn
@@ -30,25 +43,21 @@ def train(
     recipe: "Recipe[Any, Any]",
     config: Any,
     options: "TrainOptions",
-    output: Path,
+    work: Unfinished,
     reporter: Reporter,
 ) -> None:
-    """Trains, measures and certifies; leaves a bundle at `output`.
-
-    Checkpoints, logs and fitted assets live in `<output>.training` until the bundle is complete,
-    so a run that is killed at any moment can go on from there.
+    """Trains, measures and certifies; leaves a bundle at `work.output`.
 
     Raises:
-        UserError: If something is in the way, data is unusable, or training fails.
+        UserError: If data is unusable, training fails or the bundle cannot be written.
     """
-    work = output.with_name(f"{output.name}.training")
-    assets = _open_work(recipe, config, options, output, work)
     _start(config)
+    assets = work.assets
     if assets is None and options.from_:
-        assets = bundle.read_assets(options.from_)
+        assets = read_assets(options.from_)
     examples = recipe.load(config, assets, reporter)
-    if not (work / "assets").is_dir():
-        _write_assets(work, examples.assets)
+    if work.assets is None:
+        write_assets(work.folder, examples.assets)
     strategy = (
         tf.distribute.MirroredStrategy()
         if config.training.distribute == "mirrored"
@@ -57,7 +66,7 @@ def train(
     with strategy.scope():
         network = recipe.build(config, examples)
         if options.from_:
-            _copy_weights(network, bundle.load_network(options.from_), options.from_)
+            _copy_weights(network, load_network(options.from_), options.from_)
         reporter.log(f"{network.count_params():,} parameters")
         progress = fit(
             network,
@@ -65,16 +74,17 @@ def train(
             loss=recipe.loss(config),
             goal=recipe.goal(config, network, examples),
             settings=config.training,
-            folder=work,
+            folder=work.folder,
             reporter=reporter,
             resume=options.resume,
         )
     network = _in_float32(recipe, config, examples, network)
-    with bundle.staging(output, overwrite=options.overwrite) as folder:
+    with staging(work.output, overwrite=options.overwrite) as folder:
         _write_bundle(recipe, config, network, examples, folder, reporter)
-        _measure(recipe, config, network, examples, progress.history, folder, reporter)
-        if (work / "logs").is_dir():
-            shutil.copytree(work / "logs", folder / "logs")
+        _measure(recipe, config, network, examples, progress.history, folder, work.output, reporter)
+        if (work.folder / "logs").is_dir():
+            shutil.copytree(work.folder / "logs", folder / "logs")
+        reporter.log("\nCertifying: every form of the bundle must give the same answers")
         certificate = certify(
             folder,
             interface=recipe.interface(config),
@@ -82,9 +92,8 @@ def train(
             answer_of=lambda model: recipe.answer(config, model, examples.assets),
             samples=examples.samples,
         )
-        bundle.write_json(folder / "certificate.json", certificate)
-    shutil.rmtree(work, ignore_errors=True)
-    reporter.next_steps(recipe.command, output)
+        write_json(folder / "certificate.json", certificate)
+        work.note(folder / "certificate.json")
 
 
 def overfit_one_batch(recipe: "Recipe[Any, Any]", config: Any, reporter: Reporter) -> None:
@@ -93,17 +102,15 @@ def overfit_one_batch(recipe: "Recipe[Any, Any]", config: Any, reporter: Reporte
     Raises:
         UserError: If the loss does not fall to half of where it began.
     """
-    import tempfile
-
     _start(config)
     examples = recipe.load(config, None, reporter)
     first = examples.training_pass(0)
     repeats = 50
     batch = first.dataset(0).take(1).cache()
-    one = dataclasses.replace(
-        first,
+    one = _Repeated(
         dataset=lambda skip: batch.repeat(repeats - skip),
         tokens=np.repeat(first.tokens[:1], repeats),
+        padding=first.padding,
     )
     network = recipe.build(config, examples)
     settings = dataclasses.replace(
@@ -132,6 +139,15 @@ def overfit_one_batch(recipe: "Recipe[Any, Any]", config: Any, reporter: Reporte
 
 
 @dataclasses.dataclass(frozen=True)
+class _Repeated:
+    """A pass that is one batch over and over."""
+
+    dataset: Callable[[int], Any]
+    tokens: Any
+    padding: float
+
+
+@dataclasses.dataclass(frozen=True)
 class _OneBatch:
     """Examples whose every pass is the same batch."""
 
@@ -151,57 +167,6 @@ def _start(config: Any) -> None:
     keras.config.set_dtype_policy(config.training.precision)
     # Without it, parallel sums differ in their last bits from run to run.
     tf.config.experimental.enable_op_determinism()
-
-
-def _open_work(
-    recipe: "Recipe[Any, Any]", config: Any, options: "TrainOptions", output: Path, work: Path
-) -> dict[str, bytes] | None:
-    """Prepares the folder of an unfinished run; returns the assets of one that goes on."""
-    if options.resume:
-        if not (work / "config.json").is_file():
-            raise UserError(
-                f"there is no unfinished training at {work}; start one without --resume, or "
-                "name the bundle it was for with --output."
-            )
-        _check_same(bundle.read_config(work)["settings"], to_json(config), work)
-        return bundle.read_assets(work) if (work / "assets").is_dir() else None
-    bundle.check_free(output, overwrite=options.overwrite)
-    if work.exists() and not options.overwrite:
-        raise UserError(
-            f"an unfinished training is at {work}; go on with --resume, or discard it with "
-            "--overwrite."
-        )
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
-    bundle.write_config(
-        work, recipe=recipe.name, interface=recipe.interface(config), settings=to_json(config)
-    )
-    return None
-
-
-def _check_same(stored: Mapping[str, Any], wanted: Mapping[str, Any], work: Path) -> None:
-    """A resumed run continues with the settings that it began with."""
-    before, now = _flat(stored), _flat(wanted)
-    changed = [
-        f"{name} was {before.get(name)!r} and is {now.get(name)!r}"
-        for name in sorted(before.keys() | now.keys())
-        if before.get(name) != now.get(name)
-    ]
-    if changed:
-        raise UserError(
-            f"the training at {work} began with other settings: {'; '.join(changed)}. "
-            "Resume with the settings it began with, or start anew with --overwrite."
-        )
-
-
-def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for name, value in table.items():
-        if isinstance(value, Mapping):
-            flat.update(_flat(value, f"{prefix}{name}."))
-        else:
-            flat[prefix + name] = value
-    return flat
 
 
 def _copy_weights(network: Any, trained: Any, source: Path) -> None:
@@ -225,16 +190,6 @@ def _in_float32(recipe: "Recipe[Any, Any]", config: Any, examples: "Examples", n
     return precise
 
 
-def _write_assets(folder: Path, assets: Mapping[str, bytes]) -> None:
-    # Renamed when complete: a resumed run takes the folder as it finds it.
-    partial = folder / "assets.partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir()
-    for name, content in assets.items():
-        (partial / name).write_bytes(content)
-    partial.rename(folder / "assets")
-
-
 def _write_bundle(
     recipe: "Recipe[Any, Any]",
     config: Any,
@@ -243,15 +198,15 @@ def _write_bundle(
     folder: Path,
     reporter: Reporter,
 ) -> None:
-    reporter.log("writing the bundle")
+    reporter.log("Writing the bundle")
     interface = recipe.interface(config)
-    bundle.write_config(folder, recipe=recipe.name, interface=interface, settings=to_json(config))
-    bundle.write_json(folder / "environment.json", bundle.environment())
-    _write_assets(folder, examples.assets)
-    bundle.save_network(network, folder / "model.keras")
+    write_config(folder, recipe=recipe.name, interface=interface, settings=to_json(config))
+    write_json(folder / "environment.json", environment())
+    write_assets(folder, examples.assets)
+    network.save(str(folder / "model.keras"))
     # A graph traced where a GPU is visible would hold its kernels, and fail on a CPU.
     reset_cudnn(network, False)
-    bundle.write_servable(
+    write_servable(
         folder / "servable" / "1",
         answer=recipe.answer(config, network, examples.assets),
         variables=network.variables,
@@ -266,17 +221,19 @@ def _measure(
     examples: "Examples",
     history: list[dict[str, float]],
     folder: Path,
+    output: Path,
     reporter: Reporter,
 ) -> None:
-    bundle.write_history(folder / "history.csv", history)
-    evaluation = recipe.evaluate(config, bundle.load(folder), examples, reporter)
-    bundle.write_json(folder / "metrics.json", evaluation.metrics)
+    write_history(folder / "history.csv", history)
+    evaluation = recipe.evaluate(config, load(folder), examples, reporter)
+    write_json(folder / "metrics.json", evaluation.metrics)
     (folder / "plots").mkdir()
     report.plot_learning_curves(history, folder / "plots" / "learning_curves.png")
     recipe.plots(config, network, examples, folder / "plots")
     card = report.card(
         title=recipe.summary,
         command=recipe.command,
+        bundle=output,
         metrics=evaluation.metrics,
         samples=evaluation.samples,
         history=history,

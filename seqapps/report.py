@@ -1,7 +1,10 @@
 """What a person sees while a command works: progress on stderr, plots, the model card."""
 
+import logging
+import shutil
 import sys
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
@@ -10,6 +13,8 @@ from seqapps import __version__
 
 _BOOKKEEPING = {"epoch", "steps", "seconds", "learning_rate"}
 """Columns of the history that are not measures."""
+_ACRONYMS = {"bleu": "BLEU", "chrf": "chrF"}
+"""Names as the field writes them."""
 
 
 class Reporter:
@@ -24,25 +29,24 @@ class Reporter:
         self._stream.write(text + "\n")
         self._stream.flush()
 
-    def epoch(self, row: dict[str, float], *, best: bool, of: int) -> None:
+    def epoch(self, row: Mapping[str, float], *, best: bool, of: int) -> None:
         """Writes one line about a finished epoch."""
         scores = "  ".join(
-            f"{name.replace('_', ' ')} {value:.3f}"
-            for name, value in row.items()
-            if name not in _BOOKKEEPING
+            f"{label(name)} {value:.3f}" for name, value in row.items() if name not in _BOOKKEEPING
         )
-        star = "  *" if best else ""
-        self.log(f"epoch {row['epoch']:.0f}/{of}  {_clock(row['seconds'])}  {scores}{star}")
+        number = f"{row['epoch']:{len(str(of))}.0f}/{of}"
+        mark = "  (best)" if best else ""
+        self.log(f"epoch {number}  {_clock(row['seconds'])}  {scores}{mark}")
 
     def evaluation(self, metrics: Mapping[str, Any], samples: Sequence[Mapping[str, str]]) -> None:
         """Writes what was measured, and a few answers beside their references."""
-        self.log("")
         for row in samples:
             width = max(map(len, row))
-            self.log("\n".join(f"  {name:{width}}  {text}" for name, text in row.items()) + "\n")
-        width = max(map(len, metrics), default=0)
+            self.log("\n" + "\n".join(f"  {name:{width}}  {text}" for name, text in row.items()))
+        self.log("\nMeasured on the test split:")
+        width = max((len(label(name)) for name in metrics), default=0)
         for name, value in metrics.items():
-            self.log(f"{name:{width}}  {_number(value)}")
+            self.log(f"  {label(name):{width}}  {_number(value)}")
 
     def next_steps(self, command: str, output: Path) -> None:
         """Writes the commands that people want next."""
@@ -70,6 +74,12 @@ class Bar:
         self._total, self._start, self._done = total, start, start
         self._began = self._shown = time.monotonic()
 
+    def __enter__(self) -> "Bar":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def advance(self, amount: int, status: Callable[[], str] = lambda: "") -> None:
         """Counts `amount` more units; `status` is asked only when something is written."""
         self._done += amount
@@ -82,7 +92,10 @@ class Bar:
         line = (
             f"{self._title}  {self._done / max(self._total, 1):4.0%}  "
             f"{rate:,.0f} {self._unit}/s  {left} left  {status()}"
-        )
+        ).rstrip()
+        if self._live:
+            # A longer line would wrap, and its first part would stay on the screen.
+            line = line[: shutil.get_terminal_size().columns - 1]
         self._stream.write(f"\r\x1b[K{line}" if self._live else f"{line}\n")
         self._stream.flush()
 
@@ -93,41 +106,58 @@ class Bar:
             self._stream.flush()
 
 
+def label(name: str) -> str:
+    """A measure's name for people: `validation_bleu` is "validation BLEU"."""
+    return " ".join(_ACRONYMS.get(word, word) for word in name.split("_"))
+
+
 def _clock(seconds: float) -> str:
+    """Minutes:seconds, with hours before them if there are any."""
     minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}:{rest:02d}"
+    hours, minutes_left = divmod(minutes, 60)
+    return f"{hours}:{minutes_left:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+def _number(value: Any) -> str:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
 
 
 def plot_learning_curves(history: Sequence[Mapping[str, float]], path: Path) -> None:
     """Draws loss and task metrics over the epochs, as PNG."""
+    from matplotlib.ticker import MaxNLocator
+
     names = [n for n in history[0] if n not in _BOOKKEEPING] if history else []
     losses = [name for name in names if name.endswith("loss")]
     scores = [name for name in names if name not in losses]
     figure = new_figure(width=9.0 if scores else 4.5, height=3.6)
     axes = figure.subplots(1, 2 if scores else 1, squeeze=False)[0]
-    epochs = [row["epoch"] for row in history]
+    # Dropout and label smoothing raise the one and not the other.
+    labels = {"loss": "training (regularised)", "validation_loss": "validation"}
     for axis, group in zip(axes, [losses, scores] if scores else [losses], strict=True):
         for name in group:
-            label = {"loss": "training (with dropout)", "validation_loss": "validation"}
             axis.plot(
-                epochs,
+                [row["epoch"] for row in history],
                 [row[name] for row in history],
                 marker="o",
                 markersize=3,
-                label=label.get(name, name.upper() if name == "bleu" else name),
+                label=labels.get(name, label(name)),
             )
         axis.set_xlabel("epoch")
-        axis.set_ylabel("loss (nats per token)" if group is losses else "validation score")
-        axis.xaxis.get_major_locator().set_params(integer=True)
+        only = label(scores[0]) if len(scores) == 1 else "score"
+        axis.set_ylabel("loss" if group is losses else f"validation {only}")
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axis.grid(alpha=0.3)
-        axis.legend(frameon=False)
-    figure.savefig(path, dpi=120)
+        if len(group) > 1:
+            axis.legend(frameon=False)
+    save_figure(figure, path)
 
 
 def plot_attention(
     weights_TS: Any, *, source: Sequence[str], target: Sequence[str], path: Path
 ) -> None:
-    """Draws where each target token looked, as PNG.
+    """Draws where each target token looked, as PNG: a row for each, dark where it looked.
 
     Args:
         weights_TS: float, (target tokens, source tokens), rows sum to 1.
@@ -135,28 +165,54 @@ def plot_attention(
         target: Target tokens.
         path: The file to write.
     """
-    figure = new_figure(width=2.0 + 0.35 * len(source), height=1.6 + 0.3 * len(target))
+    figure = new_figure(width=2.2 + 0.36 * len(source), height=1.5 + 0.3 * len(target))
     axis = figure.subplots()
     image = axis.imshow(weights_TS, cmap="Blues", vmin=0.0, vmax=1.0, aspect="auto")
-    axis.set_xticks(range(len(source)), source, rotation=60, ha="right")
-    axis.set_yticks(range(len(target)), target)
-    axis.set_xlabel("source token")
-    axis.set_ylabel("target token")
+    # The source on top, so that the picture reads like a table. A token may hold a $ sign, which
+    # would begin a formula.
+    axis.xaxis.tick_top()
+    axis.xaxis.set_label_position("top")
+    axis.set_xticks(range(len(source)), _shown(source), rotation=60, ha="left", parse_math=False)
+    axis.set_yticks(range(len(target)), _shown(target), parse_math=False)
+    axis.tick_params(length=0)
+    # White lines between the cells lead the eye from a weight to its two tokens.
+    axis.set_xticks([i - 0.5 for i in range(1, len(source))], minor=True)
+    axis.set_yticks([i - 0.5 for i in range(1, len(target))], minor=True)
+    axis.tick_params(which="minor", length=0)
+    axis.grid(which="minor", color="white", linewidth=1.0)
+    axis.set_xlabel("source")
+    axis.set_ylabel("target")
     figure.colorbar(image, label="attention weight")
-    figure.savefig(path, dpi=120)
+    save_figure(figure, path)
+
+
+def _shown(tokens: Sequence[str]) -> list[str]:
+    """SentencePiece's mark of a word's beginning is wide and black; an underscore is enough."""
+    return [token.replace("▁", "_") for token in tokens]
 
 
 def new_figure(*, width: float, height: float) -> Any:
     """An empty matplotlib figure of this size in inches, without a window."""
+    # It announces its first look at the machine's fonts.
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
     from matplotlib.figure import Figure
 
     return Figure(figsize=(width, height), layout="constrained")
+
+
+def save_figure(figure: Any, path: Path) -> None:
+    """Writes a figure as PNG."""
+    with warnings.catch_warnings():
+        # Scripts that the font does not have are drawn as boxes; nothing can be done about it.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        figure.savefig(path, dpi=120)
 
 
 def card(
     *,
     title: str,
     command: str,
+    bundle: Path,
     metrics: Mapping[str, Any],
     samples: Sequence[Mapping[str, str]],
     history: Sequence[Mapping[str, float]],
@@ -165,28 +221,30 @@ def card(
 ) -> str:
     """Writes the model card: what it is, what was measured, how it was made (Markdown)."""
     lines = [f"# {title}", "", f"Made with `{command}` (seqapps {__version__}).", ""]
+    lines += ["```sh", f"{command} predict {bundle}", "```", ""]
+    lines += ["```python", "import seqapps", ""]
+    lines += [f'model = seqapps.load("{bundle}")', "```", ""]
     lines += ["## Measured on the test split", "", "| Measure | Value |", "|---|---|"]
-    lines += [f"| {name} | {_number(value)} |" for name, value in metrics.items()]
+    lines += [f"| {label(name)} | {_cell(_number(value))} |" for name, value in metrics.items()]
     if samples:
         columns = list(samples[0])
         lines += ["", "## Samples", "", f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
-        lines += [
-            f"| {' | '.join(row[name].replace('|', chr(92) + '|') for name in columns)} |"
-            for row in samples
-        ]
+        lines += [f"| {' | '.join(_cell(row[name]) for name in columns)} |" for row in samples]
     if history:
         last = history[-1]
+        epochs = "1 epoch" if last["epoch"] == 1 else f"{last['epoch']:.0f} epochs"
         lines += [
             "",
             "## Training",
             "",
-            f"{last['epoch']:.0f} epochs, {last['steps']:.0f} updates, "
-            f"{_clock(last['seconds'])} minutes. `history.csv` has a line for each epoch.",
+            f"{epochs}, {last['steps']:,.0f} updates in {_clock(last['seconds'])} (minutes and "
+            "seconds). `history.csv` has a line for each epoch.",
         ]
-    lines += ["", *(f"![{Path(name).stem}](plots/{name})" for name in plots)]
-    lines += ["", "## Settings", "", "```json", settings, "```", ""]
+    lines += ["", *(f"![{Path(name).stem.replace('_', ' ')}](plots/{name})\n" for name in plots)]
+    lines += ["## Settings", "", "```json", settings, "```", ""]
     return "\n".join(lines)
 
 
-def _number(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+def _cell(text: str) -> str:
+    """Text inside of a Markdown table."""
+    return " ".join(text.replace("|", "\\|").split())

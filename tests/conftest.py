@@ -1,12 +1,27 @@
 """Fixtures shared by all tests."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
+from seqapps.data import phrasebook
 from seqapps.lazy import start_tensorflow
 
 start_tensorflow()
+
+# The machine is shared, so no single example has a deadline; CI tries the same examples each time.
+settings.register_profile("local", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+SHORT_TRAINING = (
+    "--model.units", "32", "--model.embedding", "16", "--text.vocabulary", "150",
+    "--training.max_steps", "3", "--training.epochs", "1",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -16,3 +31,38 @@ def multi30k() -> Path:
     if not folder.is_dir():
         pytest.skip("the Multi30k files are not on this machine")
     return folder
+
+
+@pytest.fixture(scope="session")
+def short_training() -> tuple[str, ...]:
+    """Settings of `translate train` that make it end within seconds, having learned nothing."""
+    return SHORT_TRAINING
+
+
+@pytest.fixture(scope="session")
+def few_pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of 400 + 20 + 20 aligned pairs: train, validation and test, each .en and .de."""
+    folder = tmp_path_factory.mktemp("few_pairs")
+    splits = phrasebook.pairs(train=400, validation=20, test=20)
+    for split, pairs in splits._asdict().items():
+        for language, sentences in zip(("en", "de"), zip(*pairs, strict=True), strict=True):
+            text = "".join(f"{sentence}\n" for sentence in sentences)
+            (folder / f"{split}.{language}").write_text(text, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(few_pairs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle that `translate train` wrote after three updates; copy it before changing it."""
+    folder = tmp_path_factory.mktemp("tiny_bundle")
+    command = [sys.executable, "-m", "seqapps.recipes.translate", "train", *SHORT_TRAINING]
+    data = ["--data.train", "train", "--data.validation", "validation", "--data.test", "test"]
+    run = subprocess.run(
+        [*command, *data, "--data.folder", str(few_pairs)],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert run.returncode == 0, run.stderr
+    return folder / run.stdout.strip()

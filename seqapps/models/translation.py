@@ -1,10 +1,9 @@
-"""Sentence pairs as batches, and a trained translator as a function of strings."""
+"""A trained translator as a function of strings, and how its answers are measured."""
 
 # B batch, S source steps, T target steps, K hypotheses, N rows of a decoding loop
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import keras
@@ -12,148 +11,23 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from seqapps.data.batching import evaluation_batches, padding_share, token_batches
-from seqapps.data.pairs import PairData, Pairs, PairSplits, load_pairs
+from seqapps.data.batching import evaluation_batches
+from seqapps.data.lookup import NearestSource
+from seqapps.data.pairs import Pairs, PairSplits
 from seqapps.data.pipeline import batches
 from seqapps.decoding.beam import beam_search
 from seqapps.decoding.loop import Hypotheses
 from seqapps.decoding.sampling import greedy, sample
+from seqapps.metrics import bleu, chrf
 from seqapps.models import translator
+from seqapps.models.sentence_pairs import VALIDATION_TOKENS, PairExamples, tokenizers
 from seqapps.text.tokenizer import BOS, EOS, PAD, UNKNOWN, Tokenizer
 from seqapps.text.tokenizer_graph import GraphTokenizer
 
+Ids = npt.NDArray[np.int32]
+
 NEVER = (PAD, UNKNOWN, BOS)
 """Tokens that no translation holds."""
-
-Columns = dict[str, list[npt.NDArray[np.int32]]]
-
-_SOURCE, _TARGET = "source.model", "target.model"
-_VALIDATION_TOKENS = 4096
-
-
-@dataclass(frozen=True)
-class Batches:
-    """One pass over the training pairs; what `training.loop.Pass` asks for."""
-
-    dataset: Callable[[int], tf.data.Dataset]
-    """`dataset(skip)`: the batches after the first `skip`."""
-    tokens: npt.NDArray[np.int64]
-    """Real target tokens of each batch."""
-    padding: float
-    """Share of all steps, source and target, that is padding."""
-
-
-@dataclass(frozen=True)
-class PairExamples:
-    """Sentence pairs, cut into pieces and put into batches."""
-
-    pairs: PairSplits
-    """The sentences."""
-    source: Tokenizer
-    """Of the source language."""
-    target: Tokenizer
-    """Of the target language; the same object for a joint vocabulary."""
-    sampling: float
-    """Power of subword regularisation; 0 for none."""
-    batch_tokens: int
-    """Budget of a batch, on either side."""
-    seed: int
-    """Of batches and of sampled cuts."""
-
-    @classmethod
-    def load(
-        cls,
-        data: PairData,
-        assets: Mapping[str, bytes] | None,
-        *,
-        vocabulary: int,
-        joint: bool,
-        sampling: float,
-        batch_tokens: int,
-        seed: int,
-        log: Callable[[str], None],
-    ) -> "PairExamples":
-        """Reads the pairs; fits the tokenizers on the training split unless `assets` hold them.
-
-        Raises:
-            UserError: If the data cannot be used, see `load_pairs`.
-        """
-        pairs = load_pairs(data, seed=seed, log=log)
-        if assets is not None:
-            source, target = Tokenizer(assets[_SOURCE]), Tokenizer(assets[_TARGET])
-        elif joint:
-            lines = [*pairs.train.sources, *pairs.train.targets]
-            source = target = Tokenizer.train(lines, vocabulary=vocabulary)
-        else:
-            source = Tokenizer.train(pairs.train.sources, vocabulary=vocabulary)
-            target = Tokenizer.train(pairs.train.targets, vocabulary=vocabulary)
-        log(f"Vocabulary: {source.size:,} source and {target.size:,} target pieces")
-        return cls(pairs, source, target, sampling, batch_tokens, seed)
-
-    @property
-    def assets(self) -> dict[str, bytes]:
-        """Both tokenizers, as sentencepiece model files."""
-        return {_SOURCE: self.source.proto, _TARGET: self.target.proto}
-
-    @property
-    def samples(self) -> list[str]:
-        """Validation sources, for the certificate."""
-        return self.pairs.validation.sources[:50]
-
-    def training_pass(self, epoch: int) -> Batches:
-        """The batches of pass `epoch`: a function of the seed and the epoch alone."""
-        columns = self._sampled(epoch) if self.sampling else self._training
-        lengths_N2 = np.array(
-            [[len(s), len(t)] for s, t in zip(columns["source"], columns["labels"], strict=True)]
-        )
-        order = token_batches(lengths_N2, tokens=self.batch_tokens, seed=self.seed, epoch=epoch)
-        return Batches(
-            dataset=lambda skip: batches(columns, order, skip=skip),
-            tokens=np.array([lengths_N2[rows, 1].sum() for rows in order]),
-            padding=padding_share(lengths_N2, order),
-        )
-
-    def validation_batches(self) -> tf.data.Dataset:
-        """The validation pairs, from short to long."""
-        columns = self.encoded_validation
-        lengths_N2 = [
-            [len(s), len(t)] for s, t in zip(columns["source"], columns["labels"], strict=True)
-        ]
-        return batches(columns, evaluation_batches(lengths_N2, tokens=_VALIDATION_TOKENS))
-
-    @cached_property
-    def encoded_validation(self) -> Columns:
-        """The validation pairs as token numbers."""
-        return self._encode(self.pairs.validation)
-
-    @cached_property
-    def _training(self) -> Columns:
-        return self._encode(self.pairs.train)
-
-    def _encode(self, pairs: Pairs) -> Columns:
-        return _columns(self.source.encode(pairs.sources), self.target.encode(pairs.targets))
-
-    def _sampled(self, epoch: int) -> Columns:
-        rng = np.random.default_rng([self.seed, epoch])
-        drawn = [
-            tokenizer.sample(texts, alpha=self.sampling, candidates=16, rng=rng)
-            for tokenizer, texts in (
-                (self.source, self.pairs.train.sources),
-                (self.target, self.pairs.train.targets),
-            )
-        ]
-        return _columns(*drawn)
-
-
-def _columns(
-    sources: Sequence[npt.NDArray[np.int32]], targets: Sequence[npt.NDArray[np.int32]]
-) -> Columns:
-    """Source with EOS; target behind BOS, which the decoder reads, and before EOS, its labels."""
-    return {
-        "source": [np.append(ids, np.int32(EOS)) for ids in sources],
-        "target": [np.insert(ids, 0, np.int32(BOS)) for ids in targets],
-        "labels": [np.append(ids, np.int32(EOS)) for ids in targets],
-    }
 
 
 def _limits(lengths: Any) -> Any:
@@ -187,16 +61,20 @@ class GreedyTranslator:
         specs = [tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None], tf.int32)]
         self._decode = tf.function(decode, input_signature=specs)
 
-    def __call__(self, sources: Sequence[npt.NDArray[np.int32]]) -> list[str]:
+    def __call__(self, sources: Sequence[Ids]) -> list[str]:
         """Translates each source, given with its EOS."""
-        order = evaluation_batches([len(ids) for ids in sources], tokens=_VALIDATION_TOKENS)
-        found: list[npt.NDArray[np.int32]] = [np.zeros(0, np.int32)] * len(sources)
+        return self._target.decode(self.tokens(sources))
+
+    def tokens(self, sources: Sequence[Ids]) -> list[Ids]:
+        """The target tokens of each source, without BOS and EOS."""
+        order = evaluation_batches([len(ids) for ids in sources], tokens=VALIDATION_TOKENS)
+        found = [np.zeros(0, np.int32)] * len(sources)
         for rows, batch in zip(order, batches({"source": sources}, order), strict=True):
             hypotheses = self._decode(batch["source"], batch["source_lengths"])
             tokens, lengths = hypotheses.tokens.numpy(), hypotheses.lengths.numpy()
             for place, row in enumerate(rows):
                 found[row] = tokens[place, 0, : lengths[place, 0]]
-        return self._target.decode(found)
+        return found
 
 
 def _stepper(network: keras.Model) -> Callable[[Any, Any, Any], tuple[Any, Any]]:
@@ -213,8 +91,9 @@ class Translate:
 
     def __init__(self, network: keras.Model, assets: Mapping[str, bytes]) -> None:
         self._network = network
-        self._source = GraphTokenizer(Tokenizer(assets[_SOURCE]))
-        self._target = GraphTokenizer(Tokenizer(assets[_TARGET]))
+        source, target = tokenizers(assets)
+        self._source = GraphTokenizer(source)
+        self._target = self._source if target is source else GraphTokenizer(target)
 
     def __call__(self, inputs: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
         """Translates a batch.
@@ -330,18 +209,17 @@ def attention_maps(
 ) -> list[AttentionMap]:
     """Translates the first validation sentences of 4 to 20 pieces, and reads the attention."""
     sources = [ids for ids in examples.encoded_validation["source"] if 4 <= len(ids) <= 20][:count]
-    texts = GreedyTranslator(network, examples.target)(sources)
-    targets = examples.target.encode(texts)
+    targets = GreedyTranslator(network, examples.target).tokens(sources)
     look = translator.attention_weights(network)
     maps = []
     for source, target in zip(sources, targets, strict=True):
-        shifted = np.insert(target, 0, np.int32(BOS))
+        read = np.concatenate([[BOS], target])
         weights_1TS = look(
             {
                 "source": tf.constant(source[None]),
-                "source_lengths": tf.constant([len(source)], tf.int32),
-                "target": tf.constant(shifted[None]),
-                "target_lengths": tf.constant([len(shifted)], tf.int32),
+                "source_lengths": tf.constant([len(source)]),
+                "target": tf.constant(read[None], tf.int32),
+                "target_lengths": tf.constant([len(read)]),
             }
         )
         maps.append(
@@ -352,3 +230,34 @@ def attention_maps(
             )
         )
     return maps
+
+
+def scores(hypotheses: Sequence[str], pairs: PairSplits) -> dict[str, Any]:
+    """BLEU and chrF of translations of the test split, with signatures.
+
+    Beside them stands what needs no model: the translation of the nearest training sentence.
+    """
+    test, train = pairs.test, pairs.train
+    nearest = NearestSource().fit(train.sources, train.targets).answer(test.sources)
+    by_words, by_characters = bleu(hypotheses, test.targets), chrf(hypotheses, test.targets)
+    return {
+        "bleu": round(by_words.value, 2),
+        "chrf": round(by_characters.value, 2),
+        "bleu_of_nearest_training_sentence": round(bleu(nearest, test.targets).value, 2),
+        "sentences": len(test),
+        "bleu_signature": by_words.signature,
+        "chrf_signature": by_characters.signature,
+    }
+
+
+def side_by_side(hypotheses: Sequence[str], pairs: Pairs, *, count: int) -> list[dict[str, str]]:
+    """Sentences from all over a split with their translations and references."""
+    chosen = np.linspace(0, len(pairs), min(count, len(pairs)), endpoint=False, dtype=int)
+    return [
+        {
+            "source": pairs.sources[i],
+            "translation": hypotheses[i],
+            "reference": pairs.targets[i],
+        }
+        for i in chosen
+    ]

@@ -12,70 +12,45 @@ Source: Bahdanau et al. 2015 and Luong et al. 2015 (attention); Wu et al. 2016, 
 # B batch, S source steps, T target steps, D embedding width, U units, V target vocabulary,
 # N rows of a decoding loop.
 
-from typing import Literal
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from seqapps.layers.attention import AdditiveAttention, MultiplicativeAttention
-from seqapps.layers.recurrent import Cell, RecurrentStack
+from seqapps.layers.recurrent import RecurrentStack
+from seqapps.models.settings import Translator
 
 State = list[tf.Tensor]
 Memory = dict[str, tf.Tensor]
 
 
 def build_translator(
-    *,
-    source_vocabulary: int,
-    target_vocabulary: int,
-    embedding: int = 256,
-    units: int = 512,
-    encoder_depth: int = 1,
-    decoder_depth: int = 2,
-    cell: Cell = "gru",
-    attention: Literal["additive", "multiplicative"] = "multiplicative",
-    dropout: float = 0.3,
-    token_dropout: float = 0.0,
-    share_embeddings: bool = False,
-    seed: int = 0,
+    settings: Translator, *, source_vocabulary: int, target_vocabulary: int, seed: int = 0
 ) -> keras.Model:
     """Builds the network: source tokens and the target so far → logits of the next token.
 
     Args:
+        settings: Size and kind.
         source_vocabulary: Source tokens, ids 0 (padding) to source_vocabulary - 1.
         target_vocabulary: Target tokens, likewise.
-        embedding: Width of the token embeddings, and of the layer before the logits.
-        units: Units of each decoder layer; the encoder has half of them in each direction.
-        encoder_depth: Recurrent layers of the encoder.
-        decoder_depth: Recurrent layers of the decoder: one below attention, the others above.
-        cell: Kind of recurrence.
-        attention: `additive` (Bahdanau) or `multiplicative` (Luong).
-        dropout: Share of elements dropped from embeddings, between layers and before the logits.
-        token_dropout: Share of tokens whose whole embedding is dropped.
-        share_embeddings: One table for source and target (one joint vocabulary).
-        seed: Of the first weights and of dropout.
+        seed: Of embeddings and of dropout; the other first weights follow
+            `keras.utils.set_random_seed`.
 
     Returns:
         A model of the inputs `source` int32 (B, S), `source_lengths` int32 (B,), `target` int32
         (B, T) (shifted right, so its first token is BOS) and `target_lengths` int32 (B,), right-
-        padded, every row at least one step; its output is float32 (B, T, V).
+        padded, every row at least one step; its output is float32 (B, T, V), in mixed precision too.
 
     Raises:
-        ValueError: If embeddings are shared between vocabularies of different sizes, units are
-            odd, or the decoder is too shallow.
+        ValueError: If embeddings are shared between vocabularies of different sizes.
     """
-    if share_embeddings and source_vocabulary != target_vocabulary:
+    if settings.share_embeddings and source_vocabulary != target_vocabulary:
         raise ValueError(
             f"shared embeddings need one joint vocabulary, got {source_vocabulary} source and "
             f"{target_vocabulary} target tokens; set share_embeddings to false."
         )
-    if decoder_depth < 2:
-        raise ValueError(
-            f"decoder_depth must be at least 2, got {decoder_depth}: one layer below attention "
-            "and one above it."
-        )
-    if units % 2:
-        raise ValueError(f"units must be even, got {units}: each reading direction takes half.")
+    units = settings.units
     seeds = iter(range(seed * 1000, (seed + 1) * 1000))
 
     def drop(values: keras.KerasTensor, rate: float, **kwargs: object) -> keras.KerasTensor:
@@ -84,71 +59,59 @@ def build_translator(
     def table(name: str, size: int) -> keras.layers.ReversibleEmbedding:
         # The logits are products with this table, so it starts at the size that gives them a
         # variance near one; a larger start costs the first passes.
-        start = keras.initializers.RandomNormal(stddev=embedding**-0.5, seed=next(seeds))
+        start = keras.initializers.RandomNormal(stddev=settings.embedding**-0.5, seed=next(seeds))
         return keras.layers.ReversibleEmbedding(
-            size, embedding, embeddings_initializer=start, name=name
+            size, settings.embedding, embeddings_initializer=start, name=name
         )
 
     def embed(tokens: keras.KerasTensor, layer: keras.layers.Layer) -> keras.KerasTensor:
-        return drop(layer(tokens), token_dropout, noise_shape=(None, None, 1))
+        return drop(layer(tokens), settings.token_dropout, noise_shape=(None, None, 1))
 
-    inputs = {
-        "source": keras.Input((None,), dtype="int32", name="source"),
-        "source_lengths": keras.Input((), dtype="int32", name="source_lengths"),
-        "target": keras.Input((None,), dtype="int32", name="target"),
-        "target_lengths": keras.Input((), dtype="int32", name="target_lengths"),
-    }
-    target_table = table("target_embedding", target_vocabulary)
-    source_table = (
-        target_table if share_embeddings else table("source_embedding", source_vocabulary)
-    )
-    memory_BSU, encoded = RecurrentStack(
-        units // 2,
-        cell=cell,
-        depth=encoder_depth,
-        bidirectional=True,
-        dropout=dropout,
-        seed=next(seeds),
-        name="encoder",
-    )(embed(inputs["source"], source_table), inputs["source_lengths"])
-    # The last layer's h of both directions: forward at the last token, backward at the first.
-    per_recurrence = 2 if cell == "lstm" else 1
-    last = keras.layers.Concatenate(name="encoder_end")(
-        [encoded[-2 * per_recurrence], encoded[-per_recurrence]]
-    )
-    start = keras.layers.Dense(units, activation="tanh", name="bridge")(last)
+    def stack(name: str, width: int, **kwargs: Any) -> RecurrentStack:
+        return RecurrentStack(
+            width,
+            cell=settings.cell,
+            dropout=settings.dropout,
+            seed=next(seeds),
+            name=name,
+            **kwargs,
+        )
 
-    lower = RecurrentStack(
-        units, cell=cell, dropout=dropout, seed=next(seeds), name="decoder_lower"
-    )
+    inputs = _inputs()
+    source_lengths, target_lengths = inputs["source_lengths"], inputs["target_lengths"]
+    target_table = source_table = table("target_embedding", target_vocabulary)
+    if not settings.share_embeddings:
+        source_table = table("source_embedding", source_vocabulary)
+    encoder = stack("encoder", units // 2, depth=settings.encoder_depth, bidirectional=True)
+    memory_BSU, encoded = encoder(embed(inputs["source"], source_table), source_lengths)
+    end_BU = keras.layers.Concatenate(name="encoder_end")(_last_layer(encoder, encoded))
+    start_BU = keras.layers.Dense(units, activation="tanh", name="bridge")(end_BU)
+
+    lower = stack("decoder_lower", units)
     below_BTU, _ = lower(
-        embed(inputs["target"], target_table),
-        inputs["target_lengths"],
-        initial_state=_first_state(lower, start),
+        embed(inputs["target"], target_table), target_lengths, _first_state(lower, start_BU)
     )
     attend = (
         AdditiveAttention(units, name="attention")
-        if attention == "additive"
+        if settings.attention == "additive"
         else MultiplicativeAttention(name="attention")
     )
-    context_BTU, _ = attend(below_BTU, memory_BSU, inputs["source_lengths"])
-    upper = RecurrentStack(
-        units,
-        cell=cell,
-        depth=decoder_depth - 1,
-        dropout=dropout,
-        seed=next(seeds),
-        name="decoder_upper",
-    )
+    context_BTU, _ = attend(below_BTU, memory_BSU, source_lengths)
+    upper = stack("decoder_upper", units, depth=settings.decoder_depth - 1)
     above_BTU, _ = upper(
         keras.layers.Concatenate(name="upper_input")([below_BTU, context_BTU]),
-        inputs["target_lengths"],
-        initial_state=_first_state(upper, start),
+        target_lengths,
+        _first_state(upper, start_BU),
     )
     read = keras.layers.Concatenate(name="readout_input")([above_BTU, context_BTU])
-    read_BTD = keras.layers.Dense(embedding, name="readout")(read)
-    logits_BTV = target_table(drop(read_BTD, dropout), reverse=True)
+    read_BTD = keras.layers.Dense(settings.embedding, name="readout")(read)
+    logits_BTV = target_table(drop(read_BTD, settings.dropout), reverse=True)
     return keras.Model(inputs, logits_BTV, name="translator")
+
+
+def _inputs() -> dict[str, keras.KerasTensor]:
+    shapes = {"source": (None,), "source_lengths": (), "target": (None,), "target_lengths": ()}
+    return {name: keras.Input(shape, dtype="int32", name=name) for name, shape in shapes.items()}
 
 
 def encode(network: keras.Model, source: tf.Tensor, lengths: tf.Tensor) -> tuple[State, Memory]:
@@ -167,13 +130,11 @@ def encode(network: keras.Model, source: tf.Tensor, lengths: tf.Tensor) -> tuple
     table = _source_table(network)
     encoder = layer("encoder")
     memory_BSU, encoded = encoder(table(source), lengths, training=False)
-    per_recurrence = encoder.states_per_recurrence
-    last = tf.concat([encoded[-2 * per_recurrence], encoded[-per_recurrence]], -1)
-    start = layer("bridge")(last)
+    start_BU = layer("bridge")(tf.concat(_last_layer(encoder, encoded), -1))
     state = [
         tensor
         for stack in (layer("decoder_lower"), layer("decoder_upper"))
-        for tensor in _first_state(stack, start)
+        for tensor in _first_state(stack, start_BU)
     ]
     keys = layer("attention").project(memory_BSU)
     return state, {"memory": memory_BSU, "keys": keys, "lengths": lengths}
@@ -217,6 +178,12 @@ def _source_table(network: keras.Model) -> keras.layers.Layer:
     return network.get_layer(
         "source_embedding" if "source_embedding" in names else "target_embedding"
     )
+
+
+def _last_layer(encoder: RecurrentStack, state: State) -> State:
+    """The last layer's h, forward (at each row's last token) and backward (at its first)."""
+    count = encoder.states_per_recurrence
+    return [state[-2 * count], state[-count]]
 
 
 def _first_state(stack: RecurrentStack, start: tf.Tensor) -> State:

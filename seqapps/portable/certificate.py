@@ -2,57 +2,59 @@
 
 A bundle holds the same network as Keras file and as SavedModel. Both are loaded again, the
 SavedModel in a fresh process that has TensorFlow and nothing else, and must answer like the
-network that was trained, on empty, shortest, longest, mixed and unknown inputs.
+network that was trained, on empty, shortest, longest, mixed and unknown inputs, each in a batch
+and alone.
 """
 
+import base64
 import hashlib
 import json
+import math
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
-from seqapps.bundle import Answer, Interface, _batch, load_network
+from seqapps.bundle.application import load_network
+from seqapps.bundle.servable import default_options, has_options
+from seqapps.bundle.values import answers_of, batch_of, row_of, size
 from seqapps.errors import UserError
-from seqapps.fields import Field
-from seqapps.lazy import lazy_imports
-
-with lazy_imports():
-    import tensorflow as tf
+from seqapps.fields import Answer, Field, Interface
 
 TOLERANCE = 1e-5
-"""Largest difference of a number (scores are log-probabilities per token, in nats)."""
+"""Largest difference of a number, relative to it if it is above 1."""
+
+_NAME = "certificate.json"
 
 _FRESH = """
-import base64, json, sys, time
+import base64, json, sys
 import tensorflow as tf
-assert not {"seqapps", "tensorflow_text"} & sys.modules.keys()
+assert not {"seqapps", "tensorflow_text", "sentencepiece"} & sys.modules.keys()
 request = json.load(sys.stdin)
 loaded = tf.saved_model.load(request["servable"])
-call = loaded.signatures["serving_default"]
-answers, seconds = [], []
-for batch in request["batches"]:
+answers = []
+for signature, batch in request["calls"]:
     tensors = {}
     for name, (dtype, shape, values) in batch.items():
-        if dtype == "string":
-            values = [base64.b64decode(value) for value in values]
+        if dtype == "object":
+            dtype, values = "string", [base64.b64decode(value) for value in values]
         tensors[name] = tf.reshape(tf.constant(values, dtype), shape)
-    began = time.perf_counter()
-    outputs = call(**tensors)
-    seconds.append(time.perf_counter() - began)
     answers.append({})
-    for name, value in outputs.items():
+    for name, value in loaded.signatures[signature](**tensors).items():
         flat = tf.reshape(value, [-1]).numpy().tolist()
         if value.dtype == tf.string:
             flat = [base64.b64encode(part).decode() for part in flat]
         answers[-1][name] = [value.dtype.name, value.shape.as_list(), flat]
-json.dump({"answers": answers, "seconds": seconds}, sys.stdout)
+json.dump(answers, sys.stdout)
 """
+
+Rows = list[dict[str, Any]]
+"""Answers by field name, one dict for each input."""
 
 
 def certify(
@@ -78,131 +80,129 @@ def certify(
     Raises:
         UserError: If a form answers differently, or the graph is not portable.
     """
-    batches = probes(interface, samples)
-    expected, eager_s = _ask(answer_of(network), interface, batches)
-    alone, _ = _ask(answer_of(network), interface, [_single(batch) for batch in batches])
-    reloaded, reloaded_s = _ask(answer_of(load_network(folder)), interface, batches)
-    fresh, fresh_s = _ask_fresh(folder / "servable" / "1", batches)
-    rows = [
-        {"form": "eager", "ms_per_call": _ms(eager_s)},
-        _row("one by one", [_single(answers) for answers in expected], alone, []),
-        _row("model.keras reloaded", expected, reloaded, reloaded_s),
-        _row("SavedModel in a fresh CPU process", expected, fresh, fresh_s),
+    rows = probes(interface, samples)
+    together, alone = [rows], [[row] for row in rows]
+    expected = _ask(answer_of(network), interface, together)
+    reloaded = answer_of(load_network(folder))
+    servable = folder / "servable" / "1"
+    fresh = _ask_fresh(servable, interface, [*together, *alone])
+    every = (*interface.outputs, *interface.details)
+    forms = [
+        ("eager, each input alone", every, _ask(answer_of(network), interface, alone)),
+        ("model.keras, reloaded", every, _ask(reloaded, interface, together)),
     ]
-    operations = _operations(folder / "servable" / "1")
-    bound = [name for name in operations if name.startswith("Cudnn")]
-    certificate = {
-        "holds": all(row.get("equal", True) for row in rows) and not bound,
+    for name, found in fresh.items():
+        fields = _fields(interface, name)
+        form = f"SavedModel in a fresh CPU process, {name}"
+        forms.append((form, fields, found[: len(rows)]))
+        forms.append((f"{form}, each input alone", fields, found[len(rows) :]))
+    compared = [{"form": form, **compare(fields, expected, found)} for form, fields, found in forms]
+    bound = device_bound(servable)
+    broken = [str(row["form"]) for row in compared if not row["equal"]]
+    if broken or bound:
+        raise UserError(
+            f"the bundle's certificate does not hold ({'; '.join(broken + bound)}): every form "
+            f"must answer alike within {TOLERANCE:g}, on a CPU too. Compared: "
+            f"{json.dumps(compared, ensure_ascii=False)}. The trained weights are safe in the "
+            "checkpoint; please report this."
+        )
+    return {
+        "holds": True,
         "tolerance": TOLERANCE,
-        "inputs": sum(_rows_of(batch) for batch in batches),
-        "rows": rows,
-        "operations": operations,
-        "device_bound_operations": bound,
+        "inputs": len(rows),
+        "rows": compared,
+        "operations": operations(servable),
         "files": hashes(folder),
     }
-    if not certificate["holds"]:
-        broken = [row["form"] for row in rows if not row.get("equal", True)] or bound
-        raise UserError(
-            f"the bundle's certificate does not hold ({', '.join(broken)}): every form must "
-            f"answer alike within {TOLERANCE:g}. Rows: {json.dumps(rows)}. The trained weights "
-            "are safe in the checkpoint; please report this."
-        )
-    return certificate
 
 
 def hashes(folder: Path) -> dict[str, str]:
     """SHA-256 of every file of a bundle but the certificate itself."""
     return {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != "certificate.json"
+        if path.is_file() and path != folder / _NAME
     }
 
 
+def check_files(folder: Path) -> None:
+    """Checks that a bundle is the one that was certified.
+
+    Raises:
+        UserError: If it has no certificate, or a file was changed, added or removed since.
+    """
+    try:
+        certificate = json.loads((folder / _NAME).read_text(encoding="utf-8"))
+        certified = dict(certificate["files"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{folder / _NAME} cannot be read ({error}), so nothing is known of the bundle; "
+            "train or copy it again."
+        ) from None
+    found = hashes(folder)
+    changed = [n for n in sorted(found | certified) if found.get(n) != certified.get(n)]
+    if changed:
+        raise UserError(
+            f"{folder} is not what was certified: {', '.join(changed)} changed; "
+            "train or copy the bundle again."
+        )
+
+
 def probes(interface: Interface, samples: Sequence[Any]) -> list[dict[str, Any]]:
-    """Batches that are easy to get wrong, as arrays by tensor name.
+    """Inputs that are easy to get wrong, and real ones from shortest to longest.
 
     Args:
         interface: What the bundle takes.
         samples: Real inputs: values, or dicts by field name where there are several fields.
     """
-    ranked = sorted(samples, key=_length)
-    real = [*ranked[:2], *ranked[len(ranked) // 2 :][:3], *ranked[-2:]]
+    edges = {field.name: _edges(field) for field in interface.inputs}
+    count = max(map(len, edges.values()))
+    made = [{name: found[i % len(found)] for name, found in edges.items()} for i in range(count)]
     several = len(interface.inputs) > 1
-    batches: list[dict[str, Any]] = []
-    for rows in ([real[0]], real):
-        batches.append({})
-        for field in interface.inputs:
-            values = [row[field.name] if several else row for row in rows]
-            batches[-1].update(
-                _batch(field, [*_edges(field), *values] if len(rows) > 1 else values)
-            )
-    if several:
-        return batches
-    field = interface.inputs[0]
-    return [*batches, *(_batch(field, [edge]) for edge in _edges(field))]
+    first = interface.inputs[0].name
+    rows = [row_of(interface, row if several else row[first]) for row in made]
+    real = sorted((row_of(interface, sample) for sample in samples), key=size)
+    middle, last = len(real) // 2, len(real) - 1
+    chosen = {0, 1, middle - 1, middle, middle + 1, last - 1, last} & set(range(len(real)))
+    return [*rows, *(real[i] for i in sorted(chosen))]
 
 
 def _edges(field: Field) -> list[Any]:
     """Values at the edge of what a field allows."""
-    if field.dtype == "string" and field.rank == 0:
-        return ["", " ", "a", "☃ \u4f60\u597d \x07", b"\xff\xfe broken", "long " * 40]
+    if field.dtype == "string":
+        texts = ["", " ", "a", "☃ \u4f60\u597d \x07", b"\xff\xfe broken", "long " * 40]
+        return texts if field.rank == 0 else [[], texts]
+    numbers = np.array([0, 1, -1], field.dtype)
     if field.rank == 0:
-        return [0, 1]
-    zeros = np.zeros((1, *field.width), field.dtype)
-    return [zeros, np.repeat(zeros, 50, 0)]
+        return list(numbers)
+    ones = np.ones((50, *field.width), field.dtype)
+    return [ones[:0], 0 * ones[:1], ones]
 
 
-def _length(value: Any) -> int:
-    return sum(map(_length, value.values())) if isinstance(value, Mapping) else len(value)
-
-
-def _rows_of(batch: Mapping[str, Any]) -> int:
-    return int(next(iter(batch.values())).shape[0])
-
-
-def _single(batch: Mapping[str, Any]) -> dict[str, Any]:
-    """The last row of a batch alone, in a batch of one."""
-    return {name: value[-1:] for name, value in batch.items()}
-
-
-def _ask(
-    answer: Answer, interface: Interface, batches: Sequence[Mapping[str, Any]]
-) -> tuple[list[dict[str, Any]], list[float]]:
-    """Calls the served function outside any SavedModel."""
-    defaults = {o.name: tf.constant([o.default], o.dtype) for o in interface.options}
-    call = tf.function(lambda inputs: answer(inputs, defaults), reduce_retracing=True)
-    answers, seconds = [], []
+def _ask(answer: Answer, interface: Interface, batches: Iterable[list[dict[str, Any]]]) -> Rows:
+    """Calls the served function outside of any graph, one batch after another."""
+    rows: Rows = []
     for batch in batches:
-        began = time.perf_counter()
-        outputs = call(dict(batch))
-        seconds.append(time.perf_counter() - began)
-        answers.append({name: value.numpy() for name, value in outputs.items()})
-    return answers, seconds
+        inputs = {n: tf.constant(value) for n, value in batch_of(interface, batch).items()}
+        outputs = answer(inputs, default_options(interface))
+        arrays = {name: value.numpy() for name, value in outputs.items()}
+        rows += answers_of((*interface.outputs, *interface.details), arrays)
+    return rows
 
 
 def _ask_fresh(
-    servable: Path, batches: Sequence[Mapping[str, Any]]
-) -> tuple[list[dict[str, Any]], list[float]]:
-    """Calls the SavedModel in a new interpreter without a GPU and without seqapps."""
-    import base64
-
+    servable: Path, interface: Interface, batches: Iterable[list[dict[str, Any]]]
+) -> dict[str, Rows]:
+    """Calls every signature of the SavedModel in a new interpreter without GPU and seqapps."""
+    calls: list[tuple[str, dict[str, Any]]] = []
+    for inputs in (batch_of(interface, batch) for batch in batches):
+        calls.append(("serving_default", inputs))
+        if has_options(interface):
+            defaults = {n: value.numpy() for n, value in default_options(interface).items()}
+            calls.append(("options", inputs | defaults))
     request = {
         "servable": str(servable.resolve()),
-        "batches": [
-            {
-                name: [
-                    value.dtype.name,
-                    value.shape.as_list(),
-                    [
-                        base64.b64encode(part).decode() if isinstance(part, bytes) else part
-                        for part in tf.reshape(value, [-1]).numpy().tolist()
-                    ],
-                ]
-                for name, value in batch.items()
-            }
-            for batch in batches
-        ],
+        "calls": [[name, {n: _pack(v) for n, v in tensors.items()}] for name, tensors in calls],
     }
     done = subprocess.run(
         # -I: neither this folder nor the user's packages are on the path.
@@ -217,56 +217,85 @@ def _ask_fresh(
         raise UserError(
             f"the SavedModel does not run in a fresh process: {done.stderr.strip()[-2000:]}"
         )
-    reply = json.loads(done.stdout)
-    answers = [
-        {
-            name: np.array(
-                [base64.b64decode(v) for v in values] if dtype == "string" else values,
-                object if dtype == "string" else dtype,
-            ).reshape(shape)
-            for name, (dtype, shape, values) in outputs.items()
-        }
-        for outputs in reply["answers"]
-    ]
-    return answers, reply["seconds"]
+    answers: dict[str, Rows] = {}
+    for (signature, _), outputs in zip(calls, json.loads(done.stdout), strict=True):
+        arrays = {name: _unpack(*packed) for name, packed in outputs.items()}
+        answers.setdefault(signature, []).extend(answers_of(_fields(interface, signature), arrays))
+    return answers
 
 
-def _row(
-    form: str,
-    expected: Sequence[Mapping[str, Any]],
-    found: Sequence[Mapping[str, Any]],
-    seconds: Sequence[float],
-) -> dict[str, Any]:
-    """Compares the outputs that both have: text to the letter, numbers within the tolerance."""
-    equal, largest = True, 0.0
-    for want, got in zip(expected, found, strict=True):
-        for name in want.keys() & got.keys():
-            a, b = want[name], got[name]
-            if a.dtype.kind in "fc" and a.shape == b.shape:
-                same = (a == b) | (np.isnan(a) & np.isnan(b))
-                gap = np.abs(np.where(same, 0.0, a - b))
-                largest = max(largest, float(gap.max(initial=0.0)))
-            else:
-                equal = equal and a.shape == b.shape and bool(np.all(a == b))
+def _fields(interface: Interface, signature: str) -> tuple[Field, ...]:
+    """What a signature must give."""
+    details = interface.details if signature == "options" else ()
+    return (*interface.outputs, *details)
+
+
+def _pack(array: Any) -> tuple[str, tuple[int, ...], list[Any]]:
+    flat = array.ravel().tolist()
+    if array.dtype == object:
+        flat = [base64.b64encode(part).decode() for part in flat]
+    return array.dtype.name, array.shape, flat
+
+
+def _unpack(dtype: str, shape: Sequence[int], flat: Sequence[Any]) -> Any:
+    if dtype == "string":
+        return np.array([*map(base64.b64decode, flat), None], object)[:-1].reshape(shape)
+    return np.array(flat, dtype).reshape(shape)
+
+
+def compare(fields: Sequence[Field], expected: Rows, found: Rows) -> dict[str, Any]:
+    """Compares answers: text to the letter, numbers within the tolerance, lists of equal length.
+
+    Returns:
+        `equal` and `largest_difference`; where they differ, `first` says in which row and field.
+    """
+    largest, first = 0.0, ""
+    for number, (want, got) in enumerate(zip(expected, found, strict=True)):
+        for field in fields:
+            gap = difference(want.get(field.name), got.get(field.name))
+            if gap > TOLERANCE and not first:
+                first = f"input {number}, {field.name}: {want.get(field.name)!r:.200} "
+                first += f"is not {got.get(field.name)!r:.200}"
+            largest = max(largest, gap)
     return {
-        "form": form,
-        "equal": equal and largest <= TOLERANCE,
+        "equal": not first,
         "largest_difference": largest,
-        **({"ms_per_call": _ms(seconds)} if seconds else {}),
+        **({"first": first} if first else {}),
     }
 
 
-def _ms(seconds: Sequence[float]) -> float:
-    # The first call traces or warms up.
-    return round(1000 * float(np.median(seconds[1:] or seconds)), 2)
+def difference(want: Any, got: Any) -> float:
+    """How far apart two values are: infinitely if they are of different kind, text or length."""
+    if isinstance(want, list) and isinstance(got, list) and len(want) == len(got):
+        return max((difference(a, b) for a, b in zip(want, got, strict=True)), default=0.0)
+    if isinstance(want, float) and isinstance(got, float):
+        if want == got or (math.isnan(want) and math.isnan(got)):
+            return 0.0
+        gap = abs(want - got) / max(1.0, abs(want))
+        return gap if math.isfinite(gap) else math.inf
+    return 0.0 if want is not None and want == got else math.inf
 
 
-def _operations(servable: Path) -> list[str]:
+def operations(servable: Path) -> list[str]:
     """Types of all operations of a SavedModel, read from its file."""
+    return sorted({node.op for node in _nodes(servable)})
+
+
+def device_bound(servable: Path) -> list[str]:
+    """What ties a SavedModel to one kind of device or to this Python process."""
+    bound = set()
+    for node in _nodes(servable):
+        if node.op.startswith("Cudnn") or "PyFunc" in node.op:
+            bound.add(node.op)
+        if "GPU" in node.device or "TPU" in node.device:
+            bound.add(f"{node.op} on {node.device}")
+    return sorted(bound)
+
+
+def _nodes(servable: Path) -> Iterable[Any]:
     from tensorflow.core.protobuf import saved_model_pb2
 
     proto = saved_model_pb2.SavedModel()
     proto.ParseFromString((servable / "saved_model.pb").read_bytes())
     graph = proto.meta_graphs[0].graph_def
-    nodes = [*graph.node, *(node for f in graph.library.function for node in f.node_def)]
-    return sorted({node.op for node in nodes})
+    return [*graph.node, *(node for f in graph.library.function for node in f.node_def)]

@@ -12,23 +12,27 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from seqapps.bundle import Answer, Application, Assets, Interface
+from seqapps.bundle.application import Application
 from seqapps.data.pairs import PairData
-from seqapps.fields import Field
+from seqapps.decoding.settings import Decoding
+from seqapps.fields import Answer, Assets, Field, Interface
 from seqapps.lazy import lazy_imports
+from seqapps.models.settings import Translator
 from seqapps.recipe import Evaluation, Recipe, run, strategy_options
 from seqapps.report import Reporter, plot_attention
 from seqapps.training.settings import Training
 
 with lazy_imports():
+    from seqapps import metrics
+    from seqapps.models import sentence_pairs, translation, translator
+    from seqapps.training import loop, losses
+
+if TYPE_CHECKING:
     import keras
 
-    from seqapps import metrics
-    from seqapps.data import lookup
-    from seqapps.models import translation, translator
-    from seqapps.training import loop, losses
+    from seqapps.models.sentence_pairs import PairExamples
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,62 +53,12 @@ class Text:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Model:
-    """The network's size and kind."""
-
-    embedding: int = 128
-    """Width of the token embeddings."""
-    units: int = 256
-    """Units of each decoder layer; the encoder has half of them in each direction."""
-    encoder_depth: int = 1
-    """Recurrent layers of the encoder."""
-    decoder_depth: int = 2
-    """Recurrent layers of the decoder: one below attention, the others above."""
-    cell: Literal["gru", "lstm", "rnn", "mingru"] = "gru"
-    """Kind of recurrence: `mingru` is fastest, `rnn` (vanilla) shows why the others exist."""
-    attention: Literal["additive", "multiplicative"] = "multiplicative"
-    """Bahdanau's or Luong's attention."""
-    dropout: float = 0.1
-    """Share of elements dropped between layers in training."""
-    token_dropout: float = 0.0
-    """Share of tokens whose whole embedding is dropped in training."""
-    share_embeddings: bool = False
-    """One vocabulary and one embedding table for both languages."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Decoding:
-    """How an answer is found."""
-
-    beam_width: int = 4
-    """Hypotheses that a beam search keeps; 1 is greedy."""
-    length_penalty: float = 1.0
-    """0 compares log-probabilities, which favours short answers; 1 nearly means per token."""
-    n_best: int = 1
-    """Answers for each input, at most the beam width."""
-    temperature: float = 0.0
-    """Above 0: draw the answer at random instead, more freely the higher."""
-    top_k: int = 0
-    """When drawing: only among this many likeliest tokens; 0 for all."""
-    top_p: float = 1.0
-    """When drawing: only among the likeliest tokens that hold this much probability."""
-    seed: int = 0
-    """When drawing: equal seeds give equal answers."""
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.n_best <= self.beam_width:
-            raise ValueError(
-                f"n_best must be from 1 to beam_width ({self.beam_width}), got {self.n_best}."
-            )
-
-
-@dataclass(frozen=True, kw_only=True)
 class Config:
     """All settings of a translation model."""
 
     data: PairData = field(default_factory=PairData)
     text: Text = field(default_factory=Text)
-    model: Model = field(default_factory=Model)
+    model: Translator = field(default_factory=Translator)
     training: Training = field(default_factory=lambda: Training(epochs=8))
     decoding: Decoding = field(default_factory=Decoding)
     seed: int = 0
@@ -133,9 +87,9 @@ def interface(config: Config) -> Interface:
     )
 
 
-def load(config: Config, assets: Assets | None, reporter: Reporter) -> "translation.PairExamples":
+def load(config: Config, assets: Assets | None, reporter: Reporter) -> "PairExamples":
     """Reads the pairs and cuts them into pieces; vocabularies are fitted on training pairs."""
-    return translation.PairExamples.load(
+    return sentence_pairs.PairExamples.load(
         config.data,
         assets,
         vocabulary=config.text.vocabulary,
@@ -148,22 +102,21 @@ def load(config: Config, assets: Assets | None, reporter: Reporter) -> "translat
 
 
 def build_model(
-    model: Model, *, source_vocabulary: int, target_vocabulary: int, seed: int = 0
+    model: Translator, *, source_vocabulary: int, target_vocabulary: int, seed: int = 0
 ) -> "keras.Model":
     """Builds the network; see `seqapps.models.translator.build_translator`.
 
     It trains with plain `fit` too: inputs `source`, `source_lengths`, `target` (BOS first) and
-    `target_lengths`, labels the target one step later, and `sample_weight` 0 on padding.
+    `target_lengths`, labels the target one step later, `sample_weight` 1 on real labels and 0 on
+    padding. The loss is then a mean per token, as `train` has it, with
+    `SparseCategoricalCrossentropy(from_logits=True, reduction="mean_with_sample_weight")`.
     """
     return translator.build_translator(
-        source_vocabulary=source_vocabulary,
-        target_vocabulary=target_vocabulary,
-        seed=seed,
-        **vars(model),
+        model, source_vocabulary=source_vocabulary, target_vocabulary=target_vocabulary, seed=seed
     )
 
 
-def build(config: Config, examples: "translation.PairExamples") -> "keras.Model":
+def build(config: Config, examples: "PairExamples") -> "keras.Model":
     """The network for these vocabularies."""
     return build_model(
         config.model,
@@ -178,9 +131,7 @@ def loss(config: Config) -> Callable[[Any, Any, bool], tuple[Any, Any]]:
     return losses.token_cross_entropy(label_smoothing=config.training.label_smoothing)
 
 
-def goal(
-    config: Config, network: "keras.Model", examples: "translation.PairExamples"
-) -> "loop.Goal":
+def goal(config: Config, network: "keras.Model", examples: "PairExamples") -> "loop.Goal":
     """BLEU of greedy translations of the validation split."""
     greedy = translation.GreedyTranslator(network, examples.target)
 
@@ -197,44 +148,19 @@ def answer(config: Config, network: "keras.Model", assets: Assets) -> Answer:
 
 
 def evaluate(
-    config: Config,
-    application: Application,
-    examples: "translation.PairExamples",
-    reporter: Reporter,
+    config: Config, application: Application, examples: "PairExamples", reporter: Reporter
 ) -> Evaluation:
     """BLEU and chrF on the test split, beside the translation of the nearest training sentence."""
-    test, train = examples.pairs.test, examples.pairs.train
-    strategy = {option.name: option.default for option in interface(config).options}
-    reporter.log(f"translating {len(test):,} test sentences")
-    hypotheses = application(test.sources, **strategy)
-    nearest = lookup.NearestSource().fit(train.sources, train.targets).answer(test.sources)
-    bleu, chrf = (measure(hypotheses, test.targets) for measure in (metrics.bleu, metrics.chrf))
-    every = max(1, len(test) // 5)
+    test = examples.pairs.test
+    with reporter.bar("Translating the test split", total=len(test), unit="sentences") as bar:
+        hypotheses = application(test.sources, advance=bar.advance, **vars(config.decoding))
     return Evaluation(
-        metrics={
-            "bleu": round(bleu.value, 2),
-            "chrf": round(chrf.value, 2),
-            "bleu_of_nearest_training_sentence": round(
-                metrics.bleu(nearest, test.targets).value, 2
-            ),
-            "sentences": len(test),
-            "bleu_signature": bleu.signature,
-            "chrf_signature": chrf.signature,
-        },
-        samples=[
-            {
-                "source": test.sources[i],
-                "translation": hypotheses[i],
-                "reference": test.targets[i],
-            }
-            for i in range(0, len(test), every)
-        ][:5],
+        metrics=translation.scores(hypotheses, examples.pairs),
+        samples=translation.side_by_side(hypotheses, test, count=5),
     )
 
 
-def plots(
-    config: Config, network: "keras.Model", examples: "translation.PairExamples", folder: Path
-) -> None:
+def plots(config: Config, network: "keras.Model", examples: "PairExamples", folder: Path) -> None:
     """Heat maps: where the decoder looked while it wrote."""
     for number, found in enumerate(translation.attention_maps(network, examples, count=3), 1):
         plot_attention(

@@ -3,9 +3,7 @@
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
-import keras
 import tensorflow as tf
 
 from seqapps.training.step import Trainee
@@ -33,12 +31,26 @@ class Progress:
     """One row a finished epoch."""
 
 
+class _Stored(tf.train.experimental.PythonState):
+    """Progress as an entry of a checkpoint."""
+
+    def __init__(self) -> None:
+        self.progress = Progress()
+
+    def serialize(self) -> str:
+        return json.dumps(asdict(self.progress))
+
+    def deserialize(self, string_value: bytes) -> None:
+        self.progress = Progress(**json.loads(string_value))
+
+
 class Checkpoints:
     """Writes and restores weights, optimizer, random states, averages, best weights, progress.
 
-    `tf.train.CheckpointManager` writes beside the last checkpoint and renames, so a kill at any
-    moment leaves a complete one. Stock `ModelCheckpoint` and `BackupAndRestore` leave out random
-    states, averages and the early stopper, and a resumed run then differs.
+    `tf.train.CheckpointManager` writes each checkpoint under a new name and only then points to
+    it, so a kill at any moment leaves a complete one. Stock `ModelCheckpoint` and
+    `BackupAndRestore` leave out random states, averages and the early stopper, and a resumed run
+    then differs.
 
     Args:
         trainee: The network in training, its optimizer built.
@@ -49,17 +61,19 @@ class Checkpoints:
     def __init__(self, trainee: Trainee, folder: Path, extra: list[tf.Variable]) -> None:
         self.best = [tf.Variable(v.value, trainable=False) for v in trainee.network.variables]
         self._trainee = trainee
-        self._progress = tf.Variable("", dtype=tf.string, trainable=False)
+        self._stored = _Stored()
+        running = [*trainee.training_loss.variables, *trainee.gradient_norm.variables]
         self._checkpoint = tf.train.Checkpoint(
             # A model's variables include the states of its SeedGenerators.
             network=[v.value for v in trainee.network.variables],
-            optimizer=[v.value for v in _optimizer_variables(trainee.optimizer)],
+            # An optimizer's include the loss scale of mixed float16.
+            optimizer=[v.value for v in trainee.optimizer.variables],
             averages=list(trainee.averages),
             best=self.best,
             steps=trainee.step_count,
-            running_loss=[v.value for metric in trainee.metrics for v in metric.variables],
+            running=[v.value for v in running],
             extra=extra,
-            progress=self._progress,
+            progress=self._stored,
         )
         self._manager = tf.train.CheckpointManager(self._checkpoint, str(folder), max_to_keep=2)
 
@@ -71,13 +85,15 @@ class Checkpoints:
 
     def save(self, progress: Progress) -> None:
         """Writes everything under a new name."""
-        self._progress.assign(json.dumps(asdict(progress)))
-        self._manager.save(checkpoint_number=int(self._trainee.step_count))
+        self._stored.progress = progress
+        # Not named after the step: two checkpoints of one step would overwrite each other, and
+        # a kill meanwhile leave none.
+        self._manager.save()
 
     def restore(self) -> Progress:
         """Reads the newest checkpoint back."""
         self._checkpoint.restore(self.latest).assert_consumed()
-        return Progress(**json.loads(self._progress.numpy()))
+        return self._stored.progress
 
     def keep_best(self) -> None:
         """Remembers the network's weights as the best so far."""
@@ -88,10 +104,3 @@ class Checkpoints:
         """Puts the best weights into the network."""
         for kept, variable in zip(self.best, self._trainee.network.variables, strict=True):
             variable.assign(kept)
-
-
-def _optimizer_variables(optimizer: Any) -> list[Any]:
-    inner = getattr(optimizer, "inner_optimizer", None)
-    if isinstance(optimizer, keras.optimizers.LossScaleOptimizer) and inner is not None:
-        return [*optimizer.variables, *inner.variables]
-    return list(optimizer.variables)

@@ -1,5 +1,6 @@
 """Training from the first batch to the best weights, resumable after a kill at any moment."""
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from seqapps.report import Reporter
 from seqapps.training.checkpoint import Checkpoints, Progress
 from seqapps.training.schedule import Schedule
 from seqapps.training.settings import Training
-from seqapps.training.step import Loss, Trainee
+from seqapps.training.step import NOT_FINITE, Loss, Trainee
 
 
 class Pass(Protocol):
@@ -81,23 +82,22 @@ def fit(
         resume: Go on from the newest checkpoint of `folder`, if there is one.
 
     Returns:
-        What happened; `history` has a row for each epoch.
+        What happened; `history` has a row for each epoch: `epoch`, `steps` (updates so far),
+        `seconds`, `learning_rate`, `gradient_norm` (mean of the pass, before clipping), `loss` and
+        `validation_loss` (per token), and what `goal` measures.
 
     Raises:
         UserError: If a gradient is not finite. Checkpoints and weights are intact then.
-        KeyboardInterrupt: On Ctrl-C, after a checkpoint was written.
+        KeyboardInterrupt: On Ctrl-C, after a checkpoint was written (one from before validation
+            if it came in the middle of that).
     """
     run = _Run(network, examples, loss, goal, settings, folder, reporter)
     if resume and run.checkpoints.latest:
         run.progress = run.checkpoints.restore()
         reporter.log(
-            f"resuming at step {int(run.trainee.step_count)}, epoch {run.progress.epoch + 1}"
+            f"resuming at step {run.steps}, epoch {run.progress.epoch + 1}"
         )
-    try:
-        run.train()
-    except KeyboardInterrupt:
-        run.checkpoint()
-        raise
+    run.train()
     run.checkpoints.load_best()
     return run.progress
 
@@ -153,21 +153,33 @@ class _Run:
 
     def train(self) -> None:
         self.sitting_start, self.seconds_before = time.monotonic(), self.progress.seconds
-        while not self.progress.done and self.progress.epoch < self.settings.epochs:
-            self._train_pass(self.progress.epoch)
+        while not self.progress.done:
+            try:
+                self._train_pass(self.progress.epoch)
+            except KeyboardInterrupt:
+                self.checkpoint()
+                raise
             self._finish_epoch()
-            self.checkpoint()
+            if self.progress.done:
+                self.checkpoint()
+        if self.board:
+            self.board.close()
 
     def checkpoint(self) -> None:
         self.progress.seconds = self._seconds()
         self.checkpoints.save(self.progress)
         self.last_saved = time.monotonic()
 
+    @property
+    def steps(self) -> int:
+        """Updates so far."""
+        return int(self.trainee.step_count.numpy())
+
     def _seconds(self) -> float:
         return self.seconds_before + time.monotonic() - self.sitting_start
 
     def _train_pass(self, epoch: int) -> None:
-        steps = int(self.trainee.step_count)
+        steps = self.steps
         self.current = self.examples.training_pass(epoch) if epoch else self.next_pass
         skip = steps - self.progress.epoch_start
         if epoch == 0 and skip == 0:
@@ -178,6 +190,9 @@ class _Run:
         limit = self.settings.max_steps
         if skip >= len(self.current.tokens) or (limit and steps >= limit):
             return
+        if not skip:
+            self.trainee.training_loss.reset_state()
+            self.trainee.gradient_norm.reset_state()
         watcher = _Watcher(self, skip)
         try:
             self.trainee.fit(
@@ -189,41 +204,28 @@ class _Run:
                 callbacks=[watcher],
             )
         except tf.errors.InvalidArgumentError as error:
-            if "the gradients are not finite" not in str(error):
+            if not (found := NOT_FINITE.search(str(error))):
                 raise
-            done = int(self.trainee.step_count) - self.progress.epoch_start
+            done = self.steps - self.progress.epoch_start
             raise UserError(
-                f"epoch {epoch + 1}, batch {done + 1} of {len(self.current.tokens)}: the gradient "
-                "norm must be finite, but it or the loss is not. The update was not applied and "
-                "the last checkpoint is intact. Look for broken numbers in that batch, or lower "
-                f"--training.learning_rate (now {self.settings.learning_rate:g})."
+                f"epoch {epoch + 1}, batch {done + 1} of {len(self.current.tokens)}: gradient norm "
+                f"and loss must be finite, got {float(found[1])} and {float(found[2])}. The update "
+                "was not applied and the last checkpoint is intact. Look for broken numbers in "
+                "that batch, or lower --training.learning_rate (now "
+                f"{self.settings.learning_rate:g})."
             ) from error
         finally:
             watcher.close()
-        self.training_loss = watcher.loss
+        # A run that is stopped while it validates goes on from here, and validates again.
+        self.checkpoint()
 
     def _finish_epoch(self) -> None:
-        progress = self.progress
         self.trainee.swap_averages()
-        loss = self.trainee.evaluate(
-            self.examples.validation_batches(), verbose=0, return_dict=True
-        )["loss"]
-        scores = self.goal.score()
-        progress.epoch += 1
-        progress.epoch_start = int(self.trainee.step_count)
-        row = {
-            "epoch": progress.epoch,
-            "steps": progress.epoch_start,
-            "seconds": round(self._seconds(), 1),
-            "learning_rate": float(self.schedule(progress.epoch_start)),
-            "loss": round(float(self.training_loss), 6),
-            "validation_loss": round(float(loss), 6),
-            **{name: round(float(value), 4) for name, value in scores.items()},
-        }
-        progress.history.append(row)
-        self._judge(float(loss), scores)
-        self.trainee.swap_averages()
-        limit = self.settings.max_steps
+        try:
+            row = self._measure()
+        finally:
+            self.trainee.swap_averages()
+        progress, limit = self.progress, self.settings.max_steps
         out_of_patience = self.settings.patience and progress.stale >= self.settings.patience
         progress.done = bool(
             progress.epoch >= self.settings.epochs
@@ -239,11 +241,35 @@ class _Run:
                     tf.summary.scalar(name, value, step=progress.epoch_start)
                 self.board.flush()
 
-    def _judge(self, loss: float, scores: dict[str, float]) -> None:
+    def _measure(self) -> dict[str, float]:
+        """Validates, keeps the best weights, and adds a row to the history."""
+        progress, trainee = self.progress, self.trainee
+        trainee.validation_loss.reset_state()
+        trainee.evaluate(self.examples.validation_batches(), verbose=0)
+        loss = float(trainee.validation_loss.result())
+        scores = self.goal.score()
+        progress.epoch += 1
+        progress.epoch_start = self.steps
+        row = {
+            "epoch": progress.epoch,
+            "steps": progress.epoch_start,
+            "seconds": round(self._seconds(), 1),
+            "learning_rate": float(self.schedule(progress.epoch_start)),
+            "gradient_norm": round(float(trainee.gradient_norm.result()), 6),
+            "loss": round(float(trainee.training_loss.result()), 6),
+            "validation_loss": round(loss, 6),
+            **{name: round(float(value), 4) for name, value in scores.items()},
+        }
+        progress.history.append(row)
+        self._judge(scores[self.goal.name] if self.settings.monitor == "metric" else loss)
+        return row
+
+    def _judge(self, value: float) -> None:
         """Compares with the best epoch; a tie goes to the earlier one."""
-        progress, by_metric = self.progress, self.settings.monitor == "metric"
-        value = scores[self.goal.name] if by_metric else loss
-        sign = 1.0 if by_metric and self.goal.highest else -1.0
+        progress = self.progress
+        sign = 1.0 if self.settings.monitor == "metric" and self.goal.highest else -1.0
+        if math.isnan(value):
+            value = -sign * math.inf
         if progress.best is None or sign * value > sign * progress.best:
             progress.best, progress.stale, progress.plateau = value, 0, 0
             self.checkpoints.keep_best()
@@ -262,9 +288,6 @@ class _Watcher(keras.callbacks.Callback):
         super().__init__()
         self._run, self._batch = run, skip
         self._interval = run.settings.checkpoint_minutes * 60.0
-        # Keras forgets the running loss when a pass begins, also one that goes on in its middle.
-        self._carried = [v.numpy() for v in _running(run.trainee)] if skip else []
-        self.loss = float("nan")
         self._bar = run.reporter.bar(
             f"epoch {run.progress.epoch + 1}/{run.settings.epochs}",
             total=int(run.current.tokens.sum()),
@@ -272,26 +295,16 @@ class _Watcher(keras.callbacks.Callback):
             unit="tok",
         )
 
-    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        for variable, value in zip(_running(self._run.trainee), self._carried, strict=False):
-            variable.assign(value)
-
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        run = self._run
-        self.loss = logs["loss"] if logs else self.loss
+        run, logs = self._run, logs or {}
         tokens = int(run.current.tokens[self._batch])
         self._batch += 1
-        self._bar.advance(tokens, lambda: f"loss {float(self.loss):.3f}")
+        self._bar.advance(tokens, lambda: f"loss {float(logs['loss']):.3f}")
         if time.monotonic() - run.last_saved > self._interval:
             run.checkpoint()
         limit = run.settings.max_steps
-        if limit and int(run.trainee.step_count) >= limit:
+        if limit and run.steps >= limit:
             self.model.stop_training = True
 
     def close(self) -> None:
         self._bar.close()
-
-
-def _running(trainee: Trainee) -> list[Any]:
-    """The variables of the mean loss of a pass."""
-    return [variable for metric in trainee.metrics for variable in metric.variables]

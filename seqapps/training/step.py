@@ -1,5 +1,6 @@
 """One training step: a loss over real tokens, gradients that are checked before they count."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,12 @@ import tensorflow as tf
 Batch = dict[str, tf.Tensor]
 Loss = Callable[[Any, Batch, bool], tuple[tf.Tensor, tf.Tensor]]
 """`loss(outputs, batch, training) -> (sum, count)`: float32 scalars."""
+
+NOT_FINITE = re.compile(r"\[gradient norm\] \[(.*?)\] \[loss\] \[(.*?)\]")
+"""Finds norm and loss in the message of the error that `Trainee.train_step` stops with."""
+
+_EQUAL = tf.VariableAggregation.ONLY_FIRST_REPLICA
+"""Of variables to which every replica assigns the same value."""
 
 
 class Trainee(keras.Model):
@@ -23,6 +30,13 @@ class Trainee(keras.Model):
         loss: `loss(outputs, batch, training) -> (sum, count)`, float32 scalars.
         clip_norm: Largest global norm of the gradients.
         average_decay: Decay of the exponential average of the weights; 0 for none.
+
+    Attributes:
+        training_loss: Mean loss per token since it was last reset, in nats.
+        gradient_norm: Mean global norm of the gradients before clipping, likewise.
+        validation_loss: Mean loss per token of what was evaluated since it was last reset.
+        step_count: int64, (). Updates so far.
+        averages: Exponential averages of the trainable variables, in their order.
     """
 
     def __init__(
@@ -33,10 +47,17 @@ class Trainee(keras.Model):
         self.clip_norm = clip_norm
         self.average_decay = average_decay
         self._sum_and_count = loss
-        self._mean_loss = keras.metrics.Mean(name="loss")
-        self.step_count = tf.Variable(0, dtype=tf.int64, trainable=False, name="step_count")
+        self.training_loss = keras.metrics.Mean(name="loss")
+        self.gradient_norm = keras.metrics.Mean(name="gradient_norm")
+        self.validation_loss = keras.metrics.Mean(name="validation_loss")
+        self.step_count = tf.Variable(
+            0, dtype=tf.int64, trainable=False, name="step_count", aggregation=_EQUAL
+        )
         self.averages = (
-            [tf.Variable(v.value, trainable=False) for v in network.trainable_variables]
+            [
+                tf.Variable(v.value, trainable=False, aggregation=_EQUAL)
+                for v in network.trainable_variables
+            ]
             if average_decay
             else []
         )
@@ -51,15 +72,17 @@ class Trainee(keras.Model):
 
         Raises:
             tf.errors.InvalidArgumentError: If the gradients are not finite. No weight, moment or
-                average has been touched then.
+                average has been touched then. In mixed float16 a gradient alone may overflow:
+                the optimizer skips that step.
         """
         replica = tf.distribute.get_replica_context()
         total = tf.distribute.ReduceOp.SUM
         with tf.GradientTape() as tape:
             outputs = self(batch, training=True)
             loss_sum, count = self._sum_and_count(outputs, batch, True)
-            # The optimizer adds up the replicas, so each divides by the count of all of them.
-            mean = loss_sum / tf.maximum(replica.all_reduce(total, count), 1.0)
+            loss_of_all, count_of_all = replica.all_reduce(total, [loss_sum, count])
+            # The gradients of the replicas are added up, so each divides by the count of all.
+            mean = loss_sum / tf.maximum(count_of_all, 1.0)
             scaled = self.optimizer.scale_loss(mean)
         variables = self.network.trainable_variables
         gradients = [
@@ -67,8 +90,10 @@ class Trainee(keras.Model):
             for g, v in zip(tape.gradient(scaled, variables), variables, strict=True)
         ]
         gradients = replica.all_reduce(total, gradients)
-        norm = tf.linalg.global_norm(gradients) / self._loss_scale()
-        with tf.control_dependencies(self._assert_finite(norm, loss_sum)):
+        scale = self._loss_scale()
+        norm = tf.linalg.global_norm(gradients) / scale
+        # Every replica looks at the sums of all: they stop together, or none does.
+        with tf.control_dependencies([_assert_finite(loss_of_all, norm, scale)]):
             factor = tf.minimum(1.0, self.clip_norm / tf.maximum(norm, 1e-12))
             # The optimizer sums over replicas once more.
             factor /= replica.num_replicas_in_sync
@@ -76,19 +101,21 @@ class Trainee(keras.Model):
             self.optimizer.apply(gradients, variables)
             self._update_averages()
             self.step_count.assign_add(1)
-        self._mean_loss.update_state(loss_sum / tf.maximum(count, 1.0), sample_weight=count)
-        return {"loss": self._mean_loss.result(), "gradient_norm": norm}
+            _add_to_mean(self.training_loss, loss_sum, count)
+            finite = tf.math.is_finite(norm)
+            _add_to_mean(self.gradient_norm, tf.where(finite, norm, 0.0), finite)
+        return {"loss": self.training_loss.result(), "gradient_norm": norm}
 
     def test_step(self, batch: Batch) -> dict[str, tf.Tensor]:
         """Adds one batch to the mean loss per token; changes no state of training."""
         loss_sum, count = self._sum_and_count(self(batch, training=False), batch, False)
-        self._mean_loss.update_state(loss_sum / tf.maximum(count, 1.0), sample_weight=count)
-        return {"loss": self._mean_loss.result()}
+        _add_to_mean(self.validation_loss, loss_sum, count)
+        return {"loss": self.validation_loss.result()}
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
-        """What Keras resets before each pass."""
-        return [self._mean_loss]
+        """None, or Keras would reset them: also in a pass that goes on after a resume."""
+        return []
 
     def swap_averages(self) -> None:
         """Exchanges the weights with their averages; call again to change back."""
@@ -101,17 +128,21 @@ class Trainee(keras.Model):
         """What mixed float16 multiplied the loss with."""
         return tf.cast(self.optimizer.scale_loss(tf.constant(1.0)), tf.float32)
 
-    def _assert_finite(self, norm: tf.Tensor, loss: tf.Tensor) -> list[tf.Operation]:
-        if isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
-            # Overflows are ordinary in float16: that optimizer skips the step, lowers its scale.
-            return []
-        message = "the gradients are not finite"
-        finite = tf.math.is_finite(norm) & tf.math.is_finite(loss)
-        return [tf.debugging.Assert(finite, [message, "norm", norm, "loss", loss])]
-
     def _update_averages(self) -> None:
         done = tf.cast(self.step_count, tf.float32)
         # Early averages follow the weights closely, or they would remember the random start.
         decay = tf.minimum(self.average_decay, (1.0 + done) / (10.0 + done))
         for variable, average in zip(self.network.trainable_variables, self.averages, strict=False):
             average.assign_sub((1.0 - decay) * (average - variable.value))
+
+
+def _assert_finite(loss: tf.Tensor, norm: tf.Tensor, scale: tf.Tensor) -> tf.Operation:
+    # A gradient may overflow in float16 while the loss scale is large: the optimizer skips that
+    # step and lowers the scale. What is not finite at scale 1 is broken.
+    finite = tf.math.is_finite(loss) & (tf.math.is_finite(norm) | (scale > 1.0))
+    return tf.debugging.Assert(finite, ["gradient norm", norm, "loss", loss])
+
+
+def _add_to_mean(mean: keras.metrics.Mean, total: tf.Tensor, count: tf.Tensor) -> None:
+    count = tf.cast(count, tf.float32)
+    mean.update_state(total / tf.maximum(count, 1.0), sample_weight=count)

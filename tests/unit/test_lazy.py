@@ -103,3 +103,13 @@ def test_a_failed_start_shows_what_was_held_back(tmp_path):
     assert result.returncode == 1
     assert "no AVX here\n" in result.stderr
     assert "ImportError: broken build" in result.stderr
+
+
+def test_a_second_lazy_import_does_not_load_a_module_either(loud):
+    with lazy_imports():
+        import loud as first
+    with lazy_imports():
+        import loud as second
+    assert not loud.exists()
+    assert first is second
+    assert second.answer == 42

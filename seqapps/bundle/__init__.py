@@ -1,0 +1,1 @@
+"""One trained model on disk: written whole or not at all, loaded without its recipe."""

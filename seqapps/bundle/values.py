@@ -1,0 +1,161 @@
+"""Between what people have (a string, a list of numbers) and batches of tensors."""
+
+# B batch, T steps of the longest row
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from seqapps.errors import UserError
+from seqapps.fields import Field, Interface
+from seqapps.lazy import lazy_imports
+
+with lazy_imports():
+    import numpy as np
+
+Row = Mapping[str, Any]
+"""The values of one example by field name."""
+
+
+def describe(field: Field) -> str:
+    """What a value of this field is, in words."""
+    if field.dtype == "string":
+        return "a string" if field.rank == 0 else "a list of strings"
+    unit = f" ({field.unit})" if field.unit else ""
+    noun = "number" if field.dtype == "float32" else "whole number"
+    if field.rank == 0:
+        return f"a {noun}{unit}"
+    width = f" × {' × '.join(map(str, field.width))}" if field.width else ""
+    return f"a list of {noun}s{width}{unit}"
+
+
+def row_of(interface: Interface, value: Any) -> dict[str, Any]:
+    """Checks one input and gives its fields their types.
+
+    Args:
+        interface: What the recipe takes.
+        value: The value of its only field, or a dict by field name where it takes several.
+
+    Returns:
+        bytes or an array by field name.
+
+    Raises:
+        UserError: If the value does not fit. The message states what is wanted.
+    """
+    fields = interface.inputs
+    if len(fields) == 1:
+        value = {fields[0].name: value}
+    elif not isinstance(value, Mapping) or value.keys() != {field.name for field in fields}:
+        wanted = ", ".join(f"{field.name}: {describe(field)}" for field in fields)
+        raise UserError(f"an input must be a dict with {wanted}; got {_short(value)}.")
+    row = {}
+    for field in fields:
+        try:
+            row[field.name] = _convert(field, value[field.name])
+        except (TypeError, ValueError, OverflowError):
+            raise UserError(
+                f"{field.name} must be {describe(field)}, got {_short(value[field.name])}."
+            ) from None
+    return row
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _convert(field: Field, value: Any) -> Any:
+    if field.dtype == "string":
+        if field.rank == 0:
+            return _bytes(value)
+        if isinstance(value, str | bytes):
+            raise TypeError
+        # Filled one by one: NumPy would cut off zero bytes at the end.
+        texts = np.empty(len(value), object)
+        texts[:] = [_bytes(text) for text in value]
+        return texts
+    array = np.asarray(value)
+    if array.dtype.kind not in ("iu" if field.dtype == "int32" else "iuf") and array.size:
+        raise TypeError
+    if field.dtype == "int32" and array.size and np.abs(array).max() >= 2**31:
+        raise OverflowError
+    # An empty list of pairs has lost its width.
+    shape = (len(value), *field.width) if field.rank and not array.size else array.shape
+    if len(shape) != field.rank or (field.rank and shape[1:] != field.width):
+        raise ValueError
+    return array.astype(field.dtype).reshape(shape)
+
+
+def _bytes(value: Any) -> bytes:
+    if isinstance(value, bytes):
+        return value
+    if not isinstance(value, str):
+        raise TypeError
+    # A lone surrogate has no UTF-8 form; the servable reads such bytes as unknown characters.
+    return value.encode("utf-8", "surrogatepass")
+
+
+def size(row: Row) -> int:
+    """Characters, steps or numbers of one example: rows of similar size make good batches."""
+    return sum(
+        len(value) if np.ndim(value) or isinstance(value, bytes) else 1 for value in row.values()
+    )
+
+
+def batch_of(interface: Interface, rows: Sequence[Row]) -> dict[str, Any]:
+    """Puts rows into one batch of arrays by tensor name.
+
+    Args:
+        interface: What the recipe takes.
+        rows: From `row_of`; at least one.
+
+    Returns:
+        (B,) for a field of rank 0; else (B, T, ...), padded on the right with 0 or the empty
+        string, T at least 1, and `<name>_lengths`, int32 (B,).
+    """
+    batch: dict[str, Any] = {}
+    for field in interface.inputs:
+        dtype: Any = object if field.dtype == "string" else field.dtype
+        values = [row[field.name] for row in rows]
+        if field.rank == 0:
+            batch[field.name] = np.array(values, dtype)
+            continue
+        lengths = np.array([len(value) for value in values], np.int32)
+        shape = (len(values), max(1, lengths.max()), *field.width)
+        batch[field.name] = np.full(shape, b"" if dtype is object else 0, dtype)
+        for padded, value in zip(batch[field.name], values, strict=True):
+            padded[: len(value)] = value
+        batch[field.lengths] = lengths
+    return batch
+
+
+def answers_of(fields: Iterable[Field], outputs: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Takes a batch of outputs apart: the opposite of `batch_of`.
+
+    Args:
+        fields: Outputs to take; those that are absent are left out.
+        outputs: Arrays by tensor name.
+
+    Returns:
+        For each row, by field name: str, int, float, or a list of as many as its length says.
+    """
+    found = [field for field in fields if field.name in outputs]
+    count = len(outputs[found[0].name])
+    return [
+        {
+            field.name: _plain(
+                outputs[field.name][row][: outputs[field.lengths][row]]
+                if field.rank
+                else outputs[field.name][row]
+            )
+            for field in found
+        }
+        for row in range(count)
+    ]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if isinstance(value, np.ndarray):
+        return [_plain(part) for part in value]
+    return value.item() if isinstance(value, np.generic) else value

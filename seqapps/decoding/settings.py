@@ -1,0 +1,47 @@
+"""Settings of decoding, the same in every recipe that writes tokens."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decoding:
+    """How an answer is found.
+
+    Raises:
+        ValueError: If a value is outside its range.
+    """
+
+    beam_width: int = 4
+    """Hypotheses that a beam search keeps; 1 is greedy."""
+    length_penalty: float = 1.0
+    """0 compares log-probabilities, which favours short answers; 1 nearly means per token."""
+    n_best: int = 1
+    """Answers for each input, at most the beam width."""
+    temperature: float = 0.0
+    """Above 0: draw the answer at random instead, more freely the higher."""
+    top_k: int = 0
+    """When drawing: only among this many likeliest tokens; 0 for all."""
+    top_p: float = 1.0
+    """When drawing: only among the likeliest tokens that hold this much probability."""
+    seed: int = 0
+    """When drawing: equal seeds give equal answers."""
+
+    def __post_init__(self) -> None:
+        if self.beam_width < 1:
+            raise ValueError(
+                f"beam_width must be at least 1, got {self.beam_width}; use 1 for greedy search."
+            )
+        if not 1 <= self.n_best <= self.beam_width:
+            raise ValueError(
+                f"n_best must be from 1 to beam_width ({self.beam_width}), got {self.n_best}."
+            )
+        if not self.temperature >= 0:
+            raise ValueError(
+                f"temperature must be at least 0, got {self.temperature}; use 0 to search."
+            )
+        if self.top_k < 0:
+            raise ValueError(f"top_k must be at least 0, got {self.top_k}; use 0 for all tokens.")
+        if not 0 < self.top_p <= 1:
+            raise ValueError(
+                f"top_p must be above 0 and at most 1, got {self.top_p}; use 1 for all tokens."
+            )

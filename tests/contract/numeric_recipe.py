@@ -1,0 +1,200 @@
+"""A recipe without a string in it: a series of numbers in, its mean out.
+
+It is a program as every recipe is, and proves that nothing in the machinery assumes text.
+"""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from seqapps.bundle.application import Application
+from seqapps.fields import Answer, Assets, Field, Interface
+from seqapps.lazy import lazy_imports
+from seqapps.recipe import Evaluation, Recipe, run, strategy_options
+from seqapps.report import Reporter
+from seqapps.training.settings import Training
+
+with lazy_imports():
+    import keras
+    import tensorflow as tf
+
+    from seqapps.data import batching, pipeline
+    from seqapps.layers import recurrent
+    from seqapps.training import loop
+
+
+@dataclass(frozen=True, kw_only=True)
+class Data:
+    series: int = 200
+    """How many series to draw."""
+    highest: float = 1.0
+    """Largest number in them."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decoding:
+    scale: float = 1.0
+    """The answer is multiplied with this."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    data: Data = field(default_factory=Data)
+    units: int = 8
+    """Units of the GRU."""
+    training: Training = field(
+        default_factory=lambda: Training(epochs=2, batch_tokens=256, tensorboard=False)
+    )
+    decoding: Decoding = field(default_factory=Decoding)
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Batches:
+    dataset: Callable[[int], Any]
+    tokens: Any
+    padding: float
+
+
+@dataclass(frozen=True)
+class Series:
+    """What the machinery asks of examples."""
+
+    config: Config
+
+    @cached_property
+    def _columns(self) -> dict[str, list[Any]]:
+        rng = np.random.default_rng(self.config.seed)
+        lengths = rng.integers(1, 20, self.config.data.series)
+        series = [rng.uniform(0, self.config.data.highest, n).astype(np.float32) for n in lengths]
+        return {"series": series, "mean": [s.mean(keepdims=True) for s in series]}
+
+    @property
+    def assets(self) -> Assets:
+        return {"unit.txt": b"kilogram"}
+
+    @property
+    def samples(self) -> list[Any]:
+        return [series.tolist() for series in self._columns["series"][:20]]
+
+    @property
+    def test(self) -> tuple[list[Any], Any]:
+        return self._columns["series"][-30:], np.concatenate(self._columns["mean"][-30:])
+
+    def training_pass(self, epoch: int) -> Batches:
+        lengths = np.array([len(series) for series in self._columns["series"]])
+        order = batching.token_batches(
+            lengths,
+            tokens=self.config.training.batch_tokens,
+            seed=self.config.seed,
+            epoch=epoch,
+        )
+        return Batches(
+            dataset=lambda skip: pipeline.batches(self._columns, order, skip=skip),
+            tokens=np.array([lengths[rows].sum() for rows in order]),
+            padding=batching.padding_share(lengths, order),
+        )
+
+    def validation_batches(self) -> Any:
+        lengths = [len(series) for series in self._columns["series"]]
+        return pipeline.batches(self._columns, batching.evaluation_batches(lengths, tokens=512))
+
+
+def interface(config: Config) -> Interface:
+    return Interface(
+        inputs=(Field(name="series", dtype="float32", rank=1, unit="kg", media="series"),),
+        outputs=(
+            Field(name="mean", dtype="float32", unit="kg", media="number"),
+            Field(name="running", dtype="float32", rank=1, unit="kg", media="series"),
+        ),
+        details=(Field(name="steps", dtype="int32", media="number"),),
+        options=strategy_options(config.decoding),
+    )
+
+
+def load(config: Config, assets: Assets | None, reporter: Reporter) -> Series:
+    if assets is not None:
+        reporter.log(f"measured in {assets['unit.txt'].decode()}")
+    return Series(config)
+
+
+def build(config: Config, examples: Series) -> "keras.Model":
+    inputs = {
+        "series": keras.Input((None,), dtype="float32", name="series"),
+        "series_lengths": keras.Input((), dtype="int32", name="series_lengths"),
+    }
+    steps = keras.layers.Reshape((-1, 1))(inputs["series"])
+    outputs, _ = recurrent.RecurrentStack(config.units)(steps, inputs["series_lengths"])
+    return keras.Model(inputs, keras.layers.Dense(1)(outputs))
+
+
+def last(running_BT1: Any, lengths_B: Any) -> Any:
+    return tf.gather(running_BT1[:, :, 0], tf.maximum(lengths_B - 1, 0), batch_dims=1)
+
+
+def loss(config: Config) -> Callable[[Any, Any, bool], tuple[Any, Any]]:
+    def squared(outputs: Any, batch: Any, training: bool) -> tuple[Any, Any]:
+        errors = last(outputs, batch["series_lengths"]) - batch["mean"][:, 0]
+        return tf.reduce_sum(errors**2), tf.cast(tf.size(errors), tf.float32)
+
+    return squared
+
+
+def goal(config: Config, network: "keras.Model", examples: Series) -> "loop.Goal":
+    def score() -> dict[str, float]:
+        (batch,) = examples.validation_batches().take(1)
+        outputs = network({name: batch[name] for name in network.input})
+        total, count = loss(config)(outputs, batch, False)
+        return {"mean_error": float(tf.sqrt(total / count))}
+
+    return loop.Goal(name="mean_error", score=score, highest=False)
+
+
+def answer(config: Config, network: "keras.Model", assets: Assets) -> Answer:
+    def mean(inputs: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+        lengths_B = inputs["series_lengths"]
+        running_BT1 = network(inputs) * options["scale"][:, tf.newaxis, tf.newaxis]
+        return {
+            "mean": last(running_BT1, lengths_B),
+            "running": running_BT1[:, :, 0],
+            "running_lengths": lengths_B,
+            "steps": lengths_B,
+        }
+
+    return mean
+
+
+def evaluate(
+    config: Config, application: Application, examples: Series, reporter: Reporter
+) -> Evaluation:
+    series, means = examples.test
+    with reporter.bar("Measuring", total=len(series), unit="series") as bar:
+        found = application(series, advance=bar.advance, **vars(config.decoding))
+    return Evaluation(metrics={"mean_error": float(np.abs(found - means).mean()), "series": 30})
+
+
+def plots(config: Config, network: "keras.Model", examples: Series, folder: Path) -> None:
+    (folder / "none.png").write_bytes(b"")
+
+
+RECIPE = Recipe(
+    name="numeric",
+    summary="The mean of a series of numbers.",
+    config=Config,
+    interface=interface,
+    load=load,
+    build=build,
+    loss=loss,
+    goal=goal,
+    answer=answer,
+    evaluate=evaluate,
+    plots=plots,
+)
+
+if __name__ == "__main__":
+    sys.exit(run(RECIPE))

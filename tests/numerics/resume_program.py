@@ -1,0 +1,153 @@
+"""A small training of a translator: python resume_program.py PAIRS FOLDER whole|killed|resumed.
+
+`killed` is ended by SIGKILL while it writes a checkpoint in mid-pass; `resumed` goes on from there
+and gets Ctrl-C twice, in mid-pass and while it validates; `whole` runs from start to end.
+"""
+
+import hashlib
+import os
+import signal
+import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+from seqapps.lazy import start_tensorflow
+
+start_tensorflow()
+
+import keras  # noqa: E402
+
+from seqapps import recipe_training  # noqa: E402
+from seqapps.recipes import translate  # noqa: E402
+from seqapps.report import Reporter  # noqa: E402
+from seqapps.training import checkpoint, loop  # noqa: E402
+from seqapps.training.settings import Training  # noqa: E402
+
+SCORES = (2.0, 1.0, 1.5, 0.5, 9.0)
+"""Of each epoch: the first is best, so that three without improvement end the run at the fourth."""
+
+KILLED = (2, 7)
+"""Epoch, from 0, and batches done in it."""
+
+STOPPED = ((3, 5), (3, None))
+"""Likewise; None is during validation."""
+
+
+def config(pairs: Path) -> translate.Config:
+    default = translate.Config()
+    return replace(
+        default,
+        data=replace(
+            default.data, train="train", validation="validation", test="test", folder=str(pairs)
+        ),
+        text=replace(default.text, vocabulary=150, sampling=0.3),
+        model=replace(default.model, embedding=8, units=8, dropout=0.2, token_dropout=0.1),
+        training=Training(
+            epochs=6, batch_tokens=1024, average_decay=0.9, schedule="plateau", plateau_epochs=1,
+            patience=3, warmup_steps=5, checkpoint_minutes=2.5 / 60.0, tensorboard=False,
+        ),
+        seed=11,
+    )  # fmt: skip
+
+
+class Sitting:
+    """Examples, reporter, clock and goal of one sitting; `act` is called at `moment`."""
+
+    def __init__(self, examples, moment, act):
+        self.examples, self.moment, self.act = examples, moment, act
+        self.epoch = self.batch = 0
+        self.clock = 0.0
+
+    def training_pass(self, epoch):
+        self.epoch = epoch
+        whole = self.examples.training_pass(epoch)
+
+        def dataset(skip):
+            self.batch = skip
+            return whole.dataset(skip)
+
+        return replace(whole, dataset=dataset)
+
+    def validation_batches(self):
+        return self.examples.validation_batches()
+
+    def score(self):
+        if self.moment == (self.epoch, None):
+            self.act()
+        return {"score": SCORES[self.epoch]}
+
+    # A checkpoint is due every three updates: one lasts a second.
+    def monotonic(self):
+        return self.clock
+
+    def log(self, text):
+        sys.stdout.write(text + "\n")
+
+    def bar(self, *args, **kwargs):
+        return self
+
+    def advance(self, amount, status):
+        self.clock += 1.0
+        self.batch += 1
+        if self.moment == (self.epoch, self.batch):
+            self.act()
+
+    def close(self):
+        pass
+
+
+def kill_in_the_next_save(folder: Path) -> None:
+    """Ends this process as soon as the first file of the next checkpoint is there."""
+    save = checkpoint.Checkpoints.save
+
+    def watched(self, progress):
+        before = {path.name for path in folder.iterdir()}
+
+        def watch():
+            while {path.name for path in folder.iterdir()} <= before:
+                pass
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        threading.Thread(target=watch).start()
+        save(self, progress)
+
+    checkpoint.Checkpoints.save = watched
+
+
+def sit(pairs: Path, folder: Path, moment, act) -> None:
+    settings = config(pairs)
+    recipe_training._start(settings)
+    sitting = Sitting(translate.load(settings, None, Reporter()), moment, act)
+    loop.time = sitting
+    reporter = Reporter()
+    reporter.log, reporter.bar = sitting.log, sitting.bar
+    network = translate.build(settings, sitting.examples)
+    progress = loop.fit(
+        network,
+        sitting,
+        loss=translate.loss(settings),
+        goal=loop.Goal("score", sitting.score),
+        settings=settings.training,
+        folder=folder,
+        reporter=reporter,
+        resume=True,
+    )
+    content = b"".join(weight.tobytes() for weight in network.get_weights())
+    sitting.log(f"stopped at epoch {progress.epoch}: {hashlib.sha256(content).hexdigest()}")
+
+
+def main(pairs: Path, folder: Path, how: str) -> None:
+    if how == "killed":
+        sit(pairs, folder, KILLED, lambda: kill_in_the_next_save(folder / "checkpoints"))
+    for moment in STOPPED if how == "resumed" else ():
+        try:
+            sit(pairs, folder, moment, lambda: os.kill(os.getpid(), signal.SIGINT))
+        except KeyboardInterrupt:
+            sys.stdout.write("interrupted\n")
+            keras.backend.clear_session()
+    sit(pairs, folder, None, None)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])

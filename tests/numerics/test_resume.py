@@ -1,0 +1,85 @@
+"""A training that is killed and interrupted ends exactly as one that is left alone."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tensorflow as tf
+
+PROGRAM = Path(__file__).with_name("resume_program.py")
+
+
+def start(pairs, folder, how):
+    folder.mkdir(exist_ok=True)
+    # One file for both streams, so that nothing waits for a reader.
+    with (folder / f"{how}.log").open("w") as log:
+        return subprocess.Popen(
+            [sys.executable, str(PROGRAM), str(pairs), str(folder), how],
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )
+
+
+def finish(process, folder, how):
+    code = process.wait(timeout=280)
+    return code, (folder / f"{how}.log").read_text(encoding="utf-8")
+
+
+def last_state(folder):
+    """Every tensor of the newest checkpoint as bytes, and progress."""
+    reader = tf.train.load_checkpoint(str(folder / "checkpoints"))
+    tensors, progress = {}, None
+    for name in reader.get_variable_to_shape_map():
+        value = reader.get_tensor(name)
+        if name.startswith("progress/"):
+            progress = json.loads(value)
+        elif not name.startswith(("save_counter", "_CHECKPOINTABLE")):
+            tensors[name] = value.tobytes()
+    for row in progress["history"]:
+        del row["seconds"]
+    del progress["seconds"]
+    return tensors, progress
+
+
+@pytest.mark.timeout(600)
+def test_killed_and_interrupted_equals_uninterrupted_bit_for_bit(few_pairs, tmp_path):
+    left_alone, disturbed = tmp_path / "left_alone", tmp_path / "disturbed"
+    whole = start(few_pairs, left_alone, "whole")
+    code, story = finish(start(few_pairs, disturbed, "killed"), disturbed, "killed")
+    assert code == -signal.SIGKILL, story
+
+    # The kill left a checkpoint half written, and the one before it whole.
+    kept = tf.train.latest_checkpoint(str(disturbed / "checkpoints"))
+    number = int(kept.rpartition("-")[2])
+    assert list((disturbed / "checkpoints").glob(f"ckpt-{number + 1}*"))
+    _, progress = last_state(disturbed)
+    steps = int(tf.train.load_variable(kept, "steps/.ATTRIBUTES/VARIABLE_VALUE"))
+    assert progress["epoch"] == 2
+    assert steps > progress["epoch_start"]
+
+    code, story = finish(start(few_pairs, disturbed, "resumed"), disturbed, "resumed")
+    assert code == 0, story
+    assert story.count("interrupted") == 2
+    found = [int(step) for step in re.findall(r"resuming at step (\d+)", story)]
+    code, wanted = finish(whole, left_alone, "whole")
+    assert code == 0, wanted
+    tensors, progress = last_state(left_alone)
+    starts = [row["steps"] for row in progress["history"]]
+    # From the checkpoint; where Ctrl-C came in training; and the end of the pass it validated.
+    assert found == [steps, starts[2] + 5, starts[3]]
+
+    assert wanted.splitlines()[-1].startswith("stopped at epoch 4: ")
+    assert story.splitlines()[-1] == wanted.splitlines()[-1]
+    state, other = last_state(disturbed)
+    assert other == progress
+    assert progress["stale"] == 3
+    assert state.keys() == tensors.keys()
+    assert [name for name in tensors if state[name] != tensors[name]] == []
+    for kind in ("network/", "optimizer/", "averages/", "best/", "extra/", "running/", "steps/"):
+        assert any(name.startswith(kind) for name in tensors), kind

@@ -1,0 +1,196 @@
+import io
+import math
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from training_toy import ROWS, ToyExamples, columns, network, order, small_network, train, weights
+
+from seqapps.errors import UserError
+from seqapps.report import Reporter
+
+
+@pytest.fixture
+def precision(request):
+    keras.config.set_dtype_policy(request.param)
+    yield request.param
+    keras.config.set_dtype_policy("float32")
+
+
+class Script:
+    """Scores given in advance, and the weights that each was asked about."""
+
+    def __init__(self, model, scores):
+        self.model, self.scores, self.seen = model, list(scores), []
+
+    def __call__(self):
+        self.seen.append(weights(self.model))
+        return {"score": self.scores[len(self.seen) - 1]}
+
+
+def same(found, wanted):
+    return all(np.array_equal(one, other) for one, other in zip(found, wanted, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("scores", "highest", "epochs", "best"),
+    [
+        ((1, 3, 2, 2, 9, 9), True, 4, 1),
+        ((5, 4, 4, 4, 1, 1), False, 4, 1),
+        ((math.nan, 2, math.nan, 1, 3, 3), True, 4, 1),
+    ],
+)
+def test_stops_when_the_metric_stalls_and_restores_the_best(
+    tmp_path, scores, highest, epochs, best
+):
+    model = small_network()
+    script = Script(model, scores)
+    progress = train(model, tmp_path, score=script, highest=highest, epochs=6, patience=2)
+    assert [row["epoch"] for row in progress.history] == list(range(1, epochs + 1))
+    assert progress.done
+    assert same(weights(model), script.seen[best])
+    assert not same(weights(model), script.seen[-1])
+
+
+def test_averages_are_what_is_measured_and_kept(tmp_path):
+    model, plain = small_network(), small_network()
+    script, other = Script(model, (1, 2, 1)), Script(plain, (1, 2, 1))
+    averaged = train(model, tmp_path / "a", score=script, epochs=3, average_decay=0.95)
+    without = train(plain, tmp_path / "b", score=other, epochs=3)
+    assert same(weights(model), script.seen[1])
+    assert not same(script.seen[1], other.seen[1])
+    # Training itself goes on from the weights.
+    losses = [[row["loss"] for row in run.history] for run in (averaged, without)]
+    assert losses[0] == losses[1]
+
+
+def test_stops_by_the_loss_whatever_the_metric_says(tmp_path):
+    # With this rate the validation loss rises from the first epoch on.
+    model = small_network()
+    script = Script(model, (1, 2, 3, 4, 5, 6))
+    progress = train(
+        model, tmp_path, score=script, monitor="loss", patience=2, epochs=6,
+        learning_rate=30.0, schedule="constant", warmup_steps=0,
+    )  # fmt: skip
+    losses = [row["validation_loss"] for row in progress.history]
+    best = int(np.argmin(losses))
+    assert len(losses) == best + 3 < 6
+    assert same(weights(model), script.seen[best])
+
+
+def test_plateau_halves_the_rate_and_waits_again(tmp_path):
+    model = small_network()
+    script = Script(model, (1, 1, 1, 1, 2, 2, 2, 0))
+    progress = train(
+        model, tmp_path, score=script, schedule="plateau", plateau_epochs=2, epochs=8,
+        learning_rate=0.8, warmup_steps=0,
+    )  # fmt: skip
+    rates = [row["learning_rate"] for row in progress.history]
+    np.testing.assert_allclose(rates, [0.8, 0.8, 0.8, 0.4, 0.4, 0.4, 0.4, 0.2], rtol=1e-6)
+
+
+def test_history_holds_means_over_all_real_tokens_of_a_pass(tmp_path):
+    model = network()
+    progress = train(model, tmp_path, epochs=2, learning_rate=1e-12, score=lambda: {"score": 7.0})
+    totals, counts, norms = [], [], []
+    for batch in ToyExamples().training_pass(0).dataset(0):
+        with tf.GradientTape() as tape:
+            logits = model({name: batch[name] for name in ("tokens", "values")})
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(batch["labels"], logits)
+            real = tf.sequence_mask(batch["labels_lengths"], dtype=tf.float32)
+            mean = tf.reduce_sum(losses * real) / tf.reduce_sum(real)
+        slopes = tape.gradient(mean, model.trainable_variables)
+        # An embedding's sparse gradient names a token twice that occurs twice.
+        norms.append(float(tf.linalg.global_norm([tf.convert_to_tensor(g) for g in slopes])))
+        totals.append(float(mean) * float(tf.reduce_sum(real)))
+        counts.append(float(tf.reduce_sum(real)))
+    for number, row in enumerate(progress.history, 1):
+        assert row["steps"] == number * len(ROWS)
+        assert row["loss"] == pytest.approx(sum(totals) / sum(counts), abs=2e-6)
+        assert row["validation_loss"] == pytest.approx(sum(totals[:2]) / sum(counts[:2]), abs=2e-6)
+        assert row["gradient_norm"] == pytest.approx(np.mean(norms), rel=1e-4)
+        assert row["score"] == 7.0
+        assert row["seconds"] >= 0.0
+
+
+def test_max_steps_stops_in_mid_pass_and_a_resumed_run_has_nothing_left(tmp_path):
+    model = small_network()
+    script = Script(model, (1, 2))
+    progress = train(model, tmp_path, score=script, epochs=9, max_steps=7)
+    assert [row["steps"] for row in progress.history] == [5, 7]
+    # The schedule is laid out over the steps there are.
+    assert progress.history[-1]["learning_rate"] == pytest.approx(1e-4, rel=1e-4)
+    again = small_network(seed=4)
+    assert train(again, tmp_path, epochs=9, max_steps=7, resume=True) == progress
+    assert same(weights(again), weights(model))
+
+
+def test_a_nan_names_the_batch_and_the_remedy_and_leaves_what_was_learned(tmp_path):
+    model = network()
+    with pytest.raises(UserError) as error:
+        train(model, tmp_path / "a", examples=ToyExamples(spoiled=2), epochs=2, max_steps=10)
+    text = str(error.value)
+    assert "epoch 1, batch 3 of 5" in text
+    assert "gradient norm and loss must be finite, got nan and nan" in text
+    assert "--training.learning_rate (now 0.01)" in text
+    clean = network()
+    whole = train(clean, tmp_path / "b", epochs=2, max_steps=10, checkpoint_minutes=0)
+    # Training goes on from the last checkpoint once the data is right.
+    broken = network()
+    with pytest.raises(UserError, match="batch 3 of 5"):
+        train(
+            broken, tmp_path / "c", examples=ToyExamples(spoiled=2), epochs=2, max_steps=10,
+            checkpoint_minutes=0,
+        )  # fmt: skip
+    assert same(weights(broken), weights(model))
+    mended = network(seed=9)
+    progress = train(
+        mended, tmp_path / "c", epochs=2, max_steps=10, checkpoint_minutes=0, resume=True
+    )
+    assert same(weights(mended), weights(clean))
+    assert [row["loss"] for row in progress.history] == [row["loss"] for row in whole.history]
+
+
+def test_tensorboard_logs_hold_the_history(tmp_path):
+    progress = train(small_network(), tmp_path, epochs=2, tensorboard=True)
+    (file,) = (tmp_path / "logs").glob("events.out.tfevents.*")
+    found = {}
+    for event in tf.compat.v1.train.summary_iterator(str(file)):
+        for value in event.summary.value:
+            found[event.step, value.tag] = float(tf.make_ndarray(value.tensor))
+    for row in progress.history:
+        for name, value in row.items():
+            assert found[row["steps"], name] == pytest.approx(value, rel=1e-6)
+    assert len(found) == 2 * len(progress.history[0])
+    assert not (tmp_path / "absent" / "logs").exists()
+
+
+def test_no_tensorboard_logs_unless_asked(tmp_path):
+    train(small_network(), tmp_path, epochs=1, tensorboard=False)
+    assert not (tmp_path / "logs").exists()
+
+
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"], indirect=True)
+def test_mixed_precision_learns_and_its_loss_scale_is_in_the_checkpoint(tmp_path, precision):
+    model = network()
+    progress = train(model, tmp_path, epochs=3, learning_rate=0.1, schedule="constant")
+    losses = [row["validation_loss"] for row in progress.history]
+    assert losses[-1] < 0.7 * losses[0]
+    assert model.layers[-1].compute_dtype == precision.removeprefix("mixed_")
+    stored = tf.train.load_checkpoint(str(tmp_path / "checkpoints"))
+    values = [
+        stored.get_tensor(name)
+        for name in stored.get_variable_to_shape_map()
+        if name.startswith("optimizer/")
+    ]
+    scales = [value for value in values if value.shape == () and float(value) >= 2.0**10]
+    assert [float(scale) for scale in scales] == ([2.0**15] if precision == "mixed_float16" else [])
+
+
+def test_a_pass_and_its_end_are_shown(tmp_path):
+    shown = io.StringIO()
+    train(small_network(), tmp_path, epochs=1, reporter=Reporter(shown))
+    tokens = sum(len(row) for row in columns()["labels"])
+    assert f"{len(order())} batches a pass, {tokens} tokens, 0.0% padding" in shown.getvalue()
+    assert "gradient norm" in shown.getvalue()
