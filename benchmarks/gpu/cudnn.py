@@ -1,6 +1,6 @@
 """Shows on a real GPU that training takes cuDNN kernels and that the exported graph does not.
 
-    python benchmarks/cudnn_on_gpu.py
+    python benchmarks/gpu/cudnn.py
 
 Traces one training step of the translator with GRU and LSTM cells where a GPU is visible, runs
 it, and traces decoding after `reset_cudnn(model, False)`. Prints one line of JSON a cell. Exits
