@@ -11,8 +11,8 @@ from typing import Any, TextIO
 
 from seqapps import __version__
 
-_BOOKKEEPING = {"epoch", "steps", "seconds", "learning_rate"}
-"""Columns of the history that are not measures."""
+_BOOKKEEPING = {"epoch", "steps", "seconds", "learning_rate", "gradient_norm"}
+"""Columns of the history that say how training went, not how good the network is."""
 _ACRONYMS = {"bleu": "BLEU", "chrf": "chrF"}
 """Names as the field writes them."""
 
@@ -172,7 +172,8 @@ def plot_attention(
     # would begin a formula.
     axis.xaxis.tick_top()
     axis.xaxis.set_label_position("top")
-    axis.set_xticks(range(len(source)), _shown(source), rotation=60, ha="left", parse_math=False)
+    slanted = {"rotation": 60, "ha": "left", "rotation_mode": "anchor"}
+    axis.set_xticks(range(len(source)), _shown(source), parse_math=False, **slanted)
     axis.set_yticks(range(len(target)), _shown(target), parse_math=False)
     axis.tick_params(length=0)
     # White lines between the cells lead the eye from a weight to its two tokens.

@@ -56,9 +56,8 @@ def tiny_bundle(few_pairs: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     """A bundle that `translate train` wrote after three updates; copy it before changing it."""
     folder = tmp_path_factory.mktemp("tiny_bundle")
     command = [sys.executable, "-m", "seqapps.recipes.translate", "train", *SHORT_TRAINING]
-    data = ["--data.train", "train", "--data.validation", "validation", "--data.test", "test"]
     run = subprocess.run(
-        [*command, *data, "--data.folder", str(few_pairs)],
+        [*command, "--data.train", str(few_pairs / "train")],
         cwd=folder,
         capture_output=True,
         text=True,

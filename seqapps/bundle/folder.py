@@ -64,7 +64,7 @@ def staging(output: Path, *, overwrite: bool) -> Iterator[Path]:
             raise
         raise UserError(
             f"{output} cannot be written: {error.strerror} ({error.filename or folder}); "
-            "make room there, or give another place with --output."
+            "free that place, or give another one with --output."
         ) from error
     finally:
         # After an exchange this is the old folder; after a failure, what was not finished.

@@ -44,12 +44,17 @@ def write_servable(
             dict(zip(defaults, values[count:], strict=True)),
         )
 
-    signatures = {"serving_default": tf.function(serving_default, input_signature=inputs)}
+    # AutoGraph reads the source files again, which may be others after a long training.
+    signatures = {
+        "serving_default": tf.function(serving_default, input_signature=inputs, autograph=False)
+    }
     if has_options(interface):
         specs = [tf.TensorSpec([None], o.dtype, name=o.name) for o in interface.options]
         # TensorFlow reads the defaults of a signature from the Python function's.
         options.__signature__ = _python_signature(names, defaults)  # type: ignore[attr-defined]
-        signatures["options"] = tf.function(options, input_signature=[*inputs, *specs])
+        signatures["options"] = tf.function(
+            options, input_signature=[*inputs, *specs], autograph=False
+        )
     tf.saved_model.save(module, str(folder), signatures=signatures)
 
 

@@ -21,7 +21,8 @@ class Unfinished:
     @property
     def folder(self) -> Path:
         """Settings, fitted assets, checkpoints and logs."""
-        return self.output.with_name(f"{self.output.name}.training")
+        place = self.output if self.output.name not in ("", "..") else self.output.resolve()
+        return place.with_name(f"{place.name}.training")
 
     @property
     def assets(self) -> Assets | None:

@@ -108,6 +108,8 @@ class Translate:
             `alternative_scores` float32 (B, K), best first, and their `_lengths` int32 (B,).
         """
         source, lengths = self._source.encode(inputs["source"], bos=False, eos=True)
+        # No rows have no steps either, and a recurrent layer needs one.
+        source = tf.pad(source, [[0, 0], [0, tf.maximum(0, 1 - tf.shape(source)[1])]])
         batch = tf.shape(lengths)[0]
         options = {name: tf.broadcast_to(value, [batch]) for name, value in options.items()}
         state, memory = translator.encode(self._network, source, lengths)

@@ -40,7 +40,7 @@ def build_translator(
     Returns:
         A model of the inputs `source` int32 (B, S), `source_lengths` int32 (B,), `target` int32
         (B, T) (shifted right, so its first token is BOS) and `target_lengths` int32 (B,), right-
-        padded, every row at least one step; its output is float32 (B, T, V), in mixed precision too.
+        padded, every row at least one step; its output is float32 (B, T, V), whatever the policy.
 
     Raises:
         ValueError: If embeddings are shared between vocabularies of different sizes.

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 class Text:
     """How sentences become numbers."""
 
-    vocabulary: int = 2000
+    vocabulary: int = 1200
     """SentencePiece pieces of each language (of both together if `model.share_embeddings`)."""
     sampling: float = 0.0
     """Subword regularisation: in training, cut words at random, likelier cuts more often (to this
@@ -59,7 +59,11 @@ class Config:
     data: PairData = field(default_factory=PairData)
     text: Text = field(default_factory=Text)
     model: Translator = field(default_factory=Translator)
-    training: Training = field(default_factory=lambda: Training(epochs=8))
+    training: Training = field(
+        default_factory=lambda: Training(
+            epochs=5, batch_tokens=1024, learning_rate=4e-3, warmup_steps=100, average_decay=0.99
+        )
+    )
     decoding: Decoding = field(default_factory=Decoding)
     seed: int = 0
     """Of everything random in training."""
@@ -71,13 +75,7 @@ def interface(config: Config) -> Interface:
         inputs=(Field(name="source", description=f"A sentence ({config.data.source})."),),
         outputs=(
             Field(name="translation", description=f"The sentence in {config.data.target}."),
-            Field(
-                name="score",
-                dtype="float32",
-                media="number",
-                unit="nats, over the length penalty",
-                description="Log-probability of the translation.",
-            ),
+            Field(name="score", dtype="float32", media="number", unit="log-probability, nats"),
         ),
         details=(
             Field(name="alternatives", rank=1, description="The n best, best first."),
@@ -163,12 +161,8 @@ def evaluate(
 def plots(config: Config, network: "keras.Model", examples: "PairExamples", folder: Path) -> None:
     """Heat maps: where the decoder looked while it wrote."""
     for number, found in enumerate(translation.attention_maps(network, examples, count=3), 1):
-        plot_attention(
-            found.weights_TS,
-            source=found.source,
-            target=found.target,
-            path=folder / f"attention_{number}.png",
-        )
+        path = folder / f"attention_{number}.png"
+        plot_attention(found.weights_TS, source=found.source, target=found.target, path=path)
 
 
 def show(number: int, found: Mapping[str, Any]) -> str:

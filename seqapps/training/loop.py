@@ -94,9 +94,7 @@ def fit(
     run = _Run(network, examples, loss, goal, settings, folder, reporter)
     if resume and run.checkpoints.latest:
         run.progress = run.checkpoints.restore()
-        reporter.log(
-            f"resuming at step {run.steps}, epoch {run.progress.epoch + 1}"
-        )
+        reporter.log(f"resuming at step {run.steps}, epoch {run.progress.epoch + 1}")
     run.train()
     run.checkpoints.load_best()
     return run.progress
@@ -129,7 +127,7 @@ class _Run:
         optimizer = keras.optimizers.AdamW(
             self.schedule,
             beta_2=settings.adam_beta2,
-            weight_decay=settings.weight_decay or None,
+            weight_decay=settings.weight_decay,
             epsilon=1e-9,
         )
         if settings.weight_decay:

@@ -27,7 +27,7 @@ def start(pairs, folder, how):
 
 
 def finish(process, folder, how):
-    code = process.wait(timeout=280)
+    code = process.wait(timeout=580)
     return code, (folder / f"{how}.log").read_text(encoding="utf-8")
 
 
@@ -47,7 +47,7 @@ def last_state(folder):
     return tensors, progress
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 def test_killed_and_interrupted_equals_uninterrupted_bit_for_bit(few_pairs, tmp_path):
     left_alone, disturbed = tmp_path / "left_alone", tmp_path / "disturbed"
     whole = start(few_pairs, left_alone, "whole")

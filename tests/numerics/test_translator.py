@@ -107,7 +107,7 @@ def test_padding_and_batch_mates_change_nothing_at_the_exported_size(exported_si
     inputs = _inputs(source_lengths, target_lengths, vocabulary=5000)
     together = tf.nn.log_softmax(_call(exported_size, inputs)).numpy()
     # Logits that are far from flat: with flat ones, errors would be small in any case.
-    assert together.min() < -15.0
+    assert together.min() < -13.0
     for row in (0, 17, 47):
         lengths = {"source": source_lengths[row], "target": target_lengths[row]}
         alone = {name: value[row : row + 1] for name, value in inputs.items()}

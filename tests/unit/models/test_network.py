@@ -207,7 +207,7 @@ def mixed_bfloat16():
     keras.config.set_dtype_policy("float32")
 
 
-@pytest.mark.parametrize("cell", ["gru", "lstm", "mingru"])
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
 @pytest.mark.usefixtures("mixed_bfloat16")
 def test_mixed_precision_trains_weights_that_serve_in_float32(cell):
     mixed = _network(cell=cell, units=32, embedding=16, attention="additive")

@@ -97,6 +97,18 @@ def test_fit_takes_the_steps_of_adamw_on_clipped_gradients(tmp_path):
         np.testing.assert_allclose(found, value, atol=2e-5)
 
 
+def test_clips_by_the_norm_of_all_gradients_together():
+    # Adam is indifferent to the scale of its gradients; plain descent shows it.
+    model = network()
+    before, slopes = weights(model), gradients(model)
+    norm = np.sqrt(sum((slope**2).sum() for slope in slopes))
+    logs = trainee(model, clip_norm=0.2).train_step(ToyExamples().batch(0))
+    assert norm > 0.4
+    assert float(logs["gradient_norm"]) == pytest.approx(norm, rel=1e-5)
+    for start, end, slope in zip(before, weights(model), slopes, strict=True):
+        np.testing.assert_allclose(start - end, slope * 0.2 / norm, atol=1e-6)
+
+
 def test_small_gradients_are_not_clipped():
     model, other = network(), network()
     norm = np.sqrt(sum((gradient**2).sum() for gradient in gradients(model)))

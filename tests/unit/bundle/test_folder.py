@@ -1,15 +1,12 @@
 import errno
 import hashlib
 import json
-import os
 import random
-import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import seqapps
@@ -24,8 +21,6 @@ from seqapps.bundle.folder import (
     write_history,
     write_json,
 )
-from seqapps.bundle.unfinished import Unfinished
-from seqapps.bundle.values import answers_of, batch_of, describe, row_of, size
 from seqapps.errors import UserError
 from seqapps.fields import Field, Interface, Option
 
@@ -54,9 +49,8 @@ def test_a_bundle_appears_whole_and_nothing_else_stays(tmp_path):
 
 def test_a_failure_leaves_what_was_there(tmp_path):
     make_bundle(tmp_path / "b")
-    with pytest.raises(RuntimeError), staging(tmp_path / "b", overwrite=True) as folder:
-        (folder / "model").write_text("new")
-        raise RuntimeError
+    with pytest.raises(ZeroDivisionError), staging(tmp_path / "b", overwrite=True) as folder:
+        (folder / "model").write_text(str(1 // 0))
     assert (tmp_path / "b" / "model").read_text() == "old"
     assert names(tmp_path) == ["b"]
 
@@ -121,7 +115,7 @@ def test_leftovers_of_killed_runs_are_swept_and_a_folder_moved_aside_comes_back(
 
 def test_a_place_that_cannot_be_written_is_a_clear_error(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match=r"file/b cannot be written: .*directory"):
+    with pytest.raises(UserError, match=r"file/b cannot be written: File exists .*--output"):
         make_bundle(tmp_path / "file" / "b")
 
     def refuse(self, *_, **__):
@@ -134,10 +128,10 @@ def test_a_place_that_cannot_be_written_is_a_clear_error(tmp_path, monkeypatch):
 
 def test_a_full_disk_is_a_clear_error_and_leaves_what_was_there(tmp_path):
     make_bundle(tmp_path / "b")
-    message = "b cannot be written: No space left on device .* make room there"
-    with pytest.raises(UserError, match=message), staging(tmp_path / "b", overwrite=True) as folder:
-        (folder / "model").symlink_to("/dev/full")
-        (folder / "model").write_text("new")
+    full = Path("/dev/full")
+    message = "b cannot be written: No space left on device .* free that place"
+    with pytest.raises(UserError, match=message), staging(tmp_path / "b", overwrite=True):
+        full.write_text("new")
     assert (tmp_path / "b" / "model").read_text() == "old"
     assert names(tmp_path) == ["b"]
 
@@ -262,165 +256,3 @@ def test_missing_parts_of_a_bundle_are_clear_errors(tmp_path):
         read_assets(tmp_path)
     with pytest.raises(UserError, match="metrics.json cannot be read"):
         read_metrics(tmp_path)
-
-
-@pytest.fixture
-def work(tmp_path):
-    return Unfinished(tmp_path / "b")
-
-
-def begin(work, overwrite=False, **settings):
-    work.begin(recipe="r", interface=TEXT, settings=settings, overwrite=overwrite)
-
-
-def test_a_training_goes_on_with_its_settings_alone(work):
-    begin(work, training={"epochs": 3, "rate": 0.1}, seed=0)
-    work.reopen(settings={"training": {"epochs": 3, "rate": 0.1}, "seed": 0}, overwrite=False)
-    message = (
-        "began with other settings: seed was 0 and is 7; training.epochs was 3 and is 4. Resume"
-    )
-    with pytest.raises(UserError, match=message):
-        work.reopen(settings={"training": {"epochs": 4, "rate": 0.1}, "seed": 7}, overwrite=False)
-
-
-def test_a_training_is_not_discarded_unasked(work):
-    begin(work)
-    (work.folder / "checkpoints").mkdir()
-    with pytest.raises(
-        UserError, match=r"unfinished training is at .*b.training; go on with --res"
-    ):
-        begin(work)
-    assert names(work.folder) == ["checkpoints", "config.json"]
-    begin(work, overwrite=True)
-    assert names(work.folder) == ["config.json"]
-
-
-def test_a_training_that_would_replace_a_bundle_says_so_before_it_begins(work):
-    make_bundle(work.output)
-    with pytest.raises(UserError, match="nothing is overwritten unasked"):
-        begin(work)
-    begin(work, overwrite=True)
-    with pytest.raises(UserError, match="nothing is overwritten unasked"):
-        work.reopen(settings={}, overwrite=False)
-    work.reopen(settings={}, overwrite=True)
-
-
-def test_there_is_nothing_to_resume(work):
-    with pytest.raises(UserError, match=r"no unfinished training at .*b.training; start one"):
-        work.reopen(settings={}, overwrite=False)
-
-
-def test_a_bundle_that_was_moved_just_before_the_kill_is_known(work):
-    begin(work)
-    make_bundle(work.output)
-    assert not work.written
-    write_json(work.output / "certificate.json", {"files": {"a": "1"}})
-    work.note(work.output / "certificate.json")
-    assert work.written
-    work.reopen(settings={}, overwrite=False)
-    write_json(work.output / "certificate.json", {"files": {"a": "2"}})
-    assert not work.written
-
-
-FIELDS = {
-    "text": Field(name="f"),
-    "texts": Field(name="f", rank=1),
-    "number": Field(name="f", dtype="float32", unit="Hz"),
-    "count": Field(name="f", dtype="int32"),
-    "series": Field(name="f", dtype="float32", rank=1, unit="kg"),
-    "frames": Field(name="f", dtype="float32", rank=2, width=(2,)),
-}
-
-
-def only(kind):
-    return Interface(inputs=(FIELDS[kind],), outputs=(FIELDS["text"],))
-
-
-@pytest.mark.parametrize(
-    ("kind", "value", "wanted"),
-    [
-        ("text", 3, "a string, got 3"),
-        ("text", None, "a string, got None"),
-        ("text", ["a"], r"a string, got \['a'\]"),
-        ("texts", "abc", "a list of strings, got 'abc'"),
-        ("texts", [1], r"a list of strings, got \[1\]"),
-        ("number", "3", r"a number \(Hz\), got '3'"),
-        ("number", [3], r"a number \(Hz\), got \[3\]"),
-        ("number", True, r"a number \(Hz\), got True"),
-        ("count", 3.5, "a whole number, got 3.5"),
-        ("count", 2**40, "a whole number, got 1099511627776"),
-        ("series", 3, r"a list of numbers \(kg\), got 3"),
-        ("series", "3 4", r"a list of numbers \(kg\), got '3 4'"),
-        ("series", [[1], [2]], r"a list of numbers \(kg\), got \[\[1\], \[2\]\]"),
-        ("series", [1, "x" * 100], r"a list of numbers \(kg\), got \[1, 'x+\.\.\.\.$"),
-        ("frames", [[1, 2, 3]], r"a list of numbers × 2, got \[\[1, 2, 3\]\]"),
-        ("frames", [[1, 2], [3]], r"a list of numbers × 2"),
-    ],
-)
-def test_a_value_that_does_not_fit_its_field_is_refused(kind, value, wanted):
-    with pytest.raises(UserError, match=f"^f must be {wanted}"):
-        row_of(only(kind), value)
-
-
-def batch(kind, *values):
-    interface = only(kind)
-    return {
-        name: array.tolist()
-        for name, array in batch_of(interface, [row_of(interface, v) for v in values]).items()
-    }
-
-
-def test_values_become_padded_batches():
-    assert batch("text", "ä", b"\xff", "\ud800") == {"f": ["ä".encode(), b"\xff", b"\xed\xa0\x80"]}
-    assert batch("number", 1, 2.5) == {"f": [1.0, 2.5]}
-    assert batch("count", np.int64(3)) == {"f": [3]}
-    assert batch("series", [1, 2], [], [3]) == {
-        "f": [[1, 2], [0, 0], [3, 0]],
-        "f_lengths": [2, 0, 1],
-    }
-    assert batch("series", []) == {"f": [[0]], "f_lengths": [0]}
-    frames = {"f": [[[1, 2], [3, 4]], [[0, 0], [0, 0]]], "f_lengths": [2, 0]}
-    assert batch("frames", [[1, 2], [3, 4]], []) == frames
-    texts = {"f": [[b"a", b"b\x00"], [b"", b""]], "f_lengths": [2, 0]}
-    assert batch("texts", ["a", "b\x00"], []) == texts
-
-
-def test_several_inputs_come_as_a_dict():
-    interface = Interface(
-        inputs=(Field(name="a"), Field(name="b", dtype="float32", rank=1)),
-        outputs=(Field(name="c"),),
-    )
-    row = row_of(interface, {"a": "x", "b": [1, 2, 3]})
-    assert size(row) == 4
-    assert batch_of(interface, [row])["b_lengths"].tolist() == [3]
-    for wrong in ("x", {"a": "x"}, {"a": "x", "b": [], "c": 1}):
-        with pytest.raises(UserError, match="a dict with a: a string, b: a list of numbers; got"):
-            row_of(interface, wrong)
-
-
-def test_answers_are_cut_to_their_lengths_and_made_plain():
-    fields = (FIELDS["count"], Field(name="g", rank=1), Field(name="absent"))
-    arrays = {
-        "f": np.array([1, 2], np.int32),
-        "g": np.array([[b"a", b""], [b"b", b"\xff"]], object),
-        "g_lengths": np.array([1, 2], np.int32),
-    }
-    assert answers_of(fields, arrays) == [{"f": 1, "g": ["a"]}, {"f": 2, "g": ["b", "\ufffd"]}]
-
-
-def test_fields_say_what_they_are():
-    assert [describe(field) for field in FIELDS.values()] == [
-        "a string",
-        "a list of strings",
-        "a number (Hz)",
-        "a whole number",
-        "a list of numbers (kg)",
-        "a list of numbers × 2",
-    ]
-
-
-def test_a_stopped_writer_is_a_signal_and_not_an_error_of_the_place(tmp_path):
-    with pytest.raises(KeyboardInterrupt), staging(tmp_path / "b", overwrite=False):
-        os.kill(os.getpid(), signal.SIGINT)
-        time.sleep(10)
-    assert names(tmp_path) == []

@@ -1,0 +1,280 @@
+"""The whole machinery with numbers in and out, by its own command line."""
+
+import json
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numeric_recipe
+import numpy as np
+import pytest
+import tensorflow as tf
+from numeric_recipe import RECIPE
+
+import seqapps
+from seqapps.bundle.folder import write_config
+from seqapps.bundle.unfinished import Unfinished
+from seqapps.config import to_json
+from seqapps.recipes import translate
+
+PROGRAM = [sys.executable, numeric_recipe.__file__]
+
+
+@pytest.fixture(scope="module")
+def killed_and_resumed(tmp_path_factory, assert_only_ours):
+    """A bundle whose writing was killed; what the resumed run wrote to the terminal."""
+    output = tmp_path_factory.mktemp("numeric") / "bundle"
+    training = [*PROGRAM, "train", "--output", str(output)]
+    first = subprocess.Popen(training, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    story = ""
+    while "Writing the bundle" not in story:
+        line = first.stderr.readline()
+        assert line, story
+        story += line
+    time.sleep(random.Random(time.time_ns()).uniform(0.0, 3.0))
+    first.send_signal(signal.SIGKILL)
+    first.communicate()
+    assert_only_ours(story)
+    # Not one file of an unfinished bundle; the training is still there.
+    assert not output.exists()
+    assert Unfinished(output).folder.exists()
+    second = subprocess.run(
+        [*training, "--resume"], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert second.returncode == 0, second.stderr
+    return output, second
+
+
+@pytest.fixture
+def bundle(killed_and_resumed):
+    return killed_and_resumed[0]
+
+
+def test_a_kill_while_the_bundle_is_written_costs_no_training(killed_and_resumed, assert_only_ours):
+    output, second = killed_and_resumed
+    assert not re.search(r"^epoch \d", second.stderr, re.MULTILINE)
+    assert "Writing the bundle" in second.stderr
+    assert "Certifying" in second.stderr
+    assert f"predict {output}" in second.stderr
+    assert second.stdout == f"{output}\n"
+    assert_only_ours(second.stderr)
+    # Nothing is left beside the bundle.
+    assert [path.name for path in output.parent.iterdir()] == ["bundle"]
+
+
+def test_a_bundle_is_complete_and_certified(bundle):
+    assert sorted(path.name for path in bundle.iterdir()) == sorted(
+        [
+            "CARD.md", "assets", "certificate.json", "config.json", "environment.json",
+            "history.csv", "metrics.json", "model.keras", "plots", "servable",
+        ]
+    )  # fmt: skip
+    certificate = json.loads((bundle / "certificate.json").read_text())
+    assert certificate["holds"] is True
+    assert not any(name.startswith("Cudnn") for name in certificate["operations"])
+    assert (bundle / "history.csv").read_text().count("\n") == 3
+
+
+def test_load_answers_with_numbers(bundle):
+    mean = seqapps.load(bundle)
+    assert mean.recipe == "numeric"
+    assert mean.config["data"]["series"] == 200
+    assert mean.metrics["series"] == 30
+    series = [[0.25, 0.75], [], [0.5], np.linspace(0, 1, 40)]
+    found = mean.answers(series)
+    assert [len(row["running"]) for row in found] == [2, 0, 1, 40]
+    assert [row["steps"] for row in found] == [2, 0, 1, 40]
+    assert all(isinstance(row["mean"], float) for row in found)
+    # The mean is the last of the running means, and the same numbers come from model.keras.
+    assert found[3]["running"][-1] == found[3]["mean"]
+    batch = {"series": tf.constant([[0.25, 0.75]]), "series_lengths": tf.constant([2])}
+    np.testing.assert_allclose(found[0]["running"], mean.model(batch)[0, :, 0], atol=1e-6)
+    doubled = mean(series, scale=[2.0, 1.0, 1.0, 2.0])
+    np.testing.assert_allclose(doubled[3], 2 * found[3]["mean"], rtol=1e-6)
+    np.testing.assert_allclose(doubled[2], found[2]["mean"], rtol=1e-6)
+
+
+def test_predict_reads_numbers_and_writes_numbers(command, bundle, tmp_path):
+    mean = seqapps.load(bundle)
+    lines = b"[0.25, 0.75]\r\n[]\n[1]"
+    code, out, err = command(RECIPE, "predict", bundle, stdin=lines)
+    assert (code, err) == (0, "")
+    expected = mean([[0.25, 0.75], [], [1]])
+    np.testing.assert_allclose([float(line) for line in out.splitlines()], expected, rtol=1e-6)
+
+    (tmp_path / "a.jsonl").write_bytes(lines)
+    (tmp_path / "b.jsonl").write_text("[2, 2, 2]\n")
+    files = [tmp_path / "b.jsonl", tmp_path / "a.jsonl"]
+    code, out, err = command(RECIPE, "predict", bundle, *files, "--json", "--decoding.scale", "10")
+    assert (code, err) == (0, "")
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert [row["steps"] for row in rows] == [3, 2, 0, 1]
+    np.testing.assert_allclose(rows[2]["mean"], 10 * expected[1], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        (b"[1]\n[1, 2\n", r"line 2: each line must be JSON \(series: a list of numbers \(kg\)\)"),
+        (b"[1]\n\n", "line 2: each line must be JSON"),
+        (b'[1]\n[2]\n["3"]\n', r"line 3: .*: series must be a list of numbers \(kg\), got"),
+        (b"7\n", "line 1: .*: series must be a list of numbers"),
+        (b"\xff\xfe\xfa\n", "line 1: each line must be JSON"),
+    ],
+)
+def test_a_line_that_is_no_series_is_named(command, bundle, tmp_path, lines, message):
+    (tmp_path / "in.jsonl").write_bytes(lines)
+    code, out, err = command(RECIPE, "predict", bundle, tmp_path / "in.jsonl")
+    assert (code, out) == (1, "")
+    assert re.fullmatch(rf"error: .*in\.jsonl, {message}.*\n", err)
+
+
+def test_evaluate_prints_json(command, bundle):
+    code, out, err = command(RECIPE, "evaluate", bundle)
+    assert code == 0
+    assert json.loads(out) == seqapps.load(bundle).metrics
+    assert "measured in kilogram" in err
+    assert "mean error  0." in err
+    # Settings of a bundle may be replaced for the occasion.
+    code, out, _ = command(RECIPE, "evaluate", bundle, "--data.highest", "50")
+    assert json.loads(out)["mean_error"] > 1
+
+
+def test_export_writes_a_servable_that_stands_alone(command, bundle, tmp_path):
+    code, out, err = command(RECIPE, "export", bundle, "--output", tmp_path / "served")
+    assert (code, out, err) == (0, f"{tmp_path / 'served' / '1'}\n", "")
+    loaded = tf.saved_model.load(out.strip())
+    answer = loaded.signatures["serving_default"](
+        series=tf.constant([[0.5, 0.5]]), series_lengths=tf.constant([2])
+    )
+    assert set(answer) == {"mean", "running", "running_lengths"}
+    np.testing.assert_allclose(answer["mean"], seqapps.load(bundle)([[0.5, 0.5]]), rtol=1e-6)
+    code, out, err = command(RECIPE, "export", bundle, "--output", tmp_path / "served")
+    assert (code, out) == (1, "")
+    assert "1 exists and nothing is overwritten unasked" in err
+
+
+MISTAKES = [
+    (["predict", "nowhere"], 1, "nowhere is not a bundle: it has no config.json"),
+    (["evaluate", "nowhere"], 1, "nowhere is not a bundle"),
+    (["export", "nowhere"], 1, "nowhere is not a bundle"),
+    (["--from", "nowhere"], 1, "nowhere is not a bundle"),
+    (["export", "BUNDLE", "--format", "gguf"], 2, "--format must be one of tf_saved_model, got"),
+    (["predict", "BUNDLE", "missing.jsonl"], 1, "missing.jsonl cannot be read: No such file"),
+    (["predict", "BUNDLE", "--decoding.scale", "x"], 2, "--decoding.scale must be a number"),
+    (["predict"], 2, "predict needs BUNDLE"),
+    (["--output", "BUNDLE"], 1, "exists and nothing is overwritten unasked; give --overwrite"),
+    (["--output", "/dev/null/x"], 1, "/dev/null/x.training cannot be written: "),
+    (
+        ["--output", "PARENT", "--overwrite"],
+        1,
+        "is not a bundle (it has no config.json), and --over",
+    ),
+    (["--resume", "--output", "nothing"], 1, "there is no unfinished training at nothing.train"),
+    (["--resume", "--from", "BUNDLE"], 2, "--resume goes on with a training and --from starts"),
+    (["--resume", "--overfit-one-batch"], 2, "--resume goes on with a training and --overfit-"),
+    (["--training.epochs", "0", "--output", "x"], 2, "epochs must be at least 1, got 0"),
+]
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "message"), MISTAKES, ids=[" ".join(argv) for argv, _, _ in MISTAKES]
+)
+def test_bad_input_is_one_clear_message(
+    command, bundle, tmp_path, monkeypatch, argv, code, message
+):
+    monkeypatch.chdir(tmp_path)
+    places = {"BUNDLE": bundle, "PARENT": bundle.parent}
+    argv = [places.get(word, word) for word in argv]
+    found, out, err = command(RECIPE, *argv)
+    assert (found, out) == (code, "")
+    assert err.startswith("error: ")
+    assert message in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bundle_of_another_recipe_is_refused(command, bundle):
+    code, out, err = command(translate.RECIPE, "predict", bundle)
+    assert (code, out) == (1, "")
+    assert "is a bundle of numeric, not of translate; use python -m seqapps.recipes.numeric" in err
+
+
+def test_a_training_goes_on_with_its_own_settings_alone(command, tmp_path):
+    write_settings = Unfinished(tmp_path / "b")
+    config = numeric_recipe.Config()
+    write_settings.begin(
+        recipe="numeric",
+        interface=numeric_recipe.interface(config),
+        settings=to_json(config),
+        overwrite=False,
+    )
+    again = ["--resume", "--output", tmp_path / "b"]
+    code, out, err = command(RECIPE, *again, "--units", "9", "--training.epochs", "7")
+    assert (code, out) == (1, "")
+    assert "other settings: training.epochs was 2 and is 7; units was 8 and is 9." in err
+    code, out, err = command(RECIPE, "--output", tmp_path / "b")
+    assert (code, out) == (1, "")
+    assert "go on with --resume, or discard it with --overwrite" in err
+    # The bundle of somebody else, that came while the training was interrupted.
+    (tmp_path / "b").mkdir()
+    write_config(
+        tmp_path / "b", recipe="x", interface=numeric_recipe.interface(config), settings={}
+    )
+    code, out, err = command(RECIPE, *again)
+    assert (code, out) == (1, "")
+    assert "nothing is overwritten unasked" in err
+
+
+def test_what_was_moved_before_a_kill_is_finished_at_once(command, bundle):
+    config = numeric_recipe.Config()
+    work = Unfinished(bundle)
+    write_config(
+        _made(work.folder),
+        recipe="numeric",
+        interface=numeric_recipe.interface(config),
+        settings=to_json(config),
+    )
+    work.note(bundle / "certificate.json")
+    code, out, err = command(RECIPE, "--resume", "--output", bundle)
+    assert (code, out) == (0, f"{bundle}\n")
+    assert err.startswith("\nThe bundle is at ")
+    assert not work.folder.exists()
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
+def test_fine_tuning_and_overfitting_one_batch(bundle, tmp_path, assert_only_ours):
+    # In a process of its own: training makes all of TensorFlow deterministic.
+    code = (
+        "import sys\n"
+        f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+        "from numeric_recipe import RECIPE\n"
+        "from seqapps.recipe import run\n"
+        "hot = ['--training.learning_rate', '0.05']\n"
+        "assert run(RECIPE, ['--overfit-one-batch', *hot]) == 0\n"
+        "cold = ['--training.learning_rate', '1e-9']\n"
+        "assert run(RECIPE, ['--overfit-one-batch', *cold]) == 1\n"
+        f"tuned = ['--from', {str(bundle)!r}, '--output', 'tuned', '--training.max_steps', '1']\n"
+        "assert run(RECIPE, [*tuned, *cold, '--training.weight_decay', '0']) == 0\n"
+        f"assert run(RECIPE, [*tuned[:2], '--output', 'x', '--units', '9']) == 1\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    assert "one batch is learned: the loss went from" in done.stderr
+    assert "one batch must be learned by heart, but the loss went from" in done.stderr
+    assert "the settings describe another network than the one in" in done.stderr
+    assert "measured in kilogram" in done.stderr
+    assert_only_ours(done.stderr)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["tuned", "x.training"]
+    # One update at a rate of nothing: the weights are those it began with.
+    before, after = seqapps.load(bundle), seqapps.load(tmp_path / "tuned")
+    np.testing.assert_allclose(after([[0.1, 0.9]]), before([[0.1, 0.9]]), atol=1e-5)

@@ -1,0 +1,88 @@
+from pathlib import Path
+
+import pytest
+
+from seqapps.bundle.folder import (
+    staging,
+    write_config,
+    write_json,
+)
+from seqapps.bundle.unfinished import Unfinished
+from seqapps.errors import UserError
+from seqapps.fields import Field, Interface
+
+TEXT = Interface(inputs=(Field(name="text"),), outputs=(Field(name="label"),))
+
+
+def make_bundle(place, content="old"):
+    with staging(place, overwrite=True) as folder:
+        write_config(folder, recipe="r", interface=TEXT, settings={"model": {"units": 3}})
+        (folder / "model").write_text(content)
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.fixture
+def work(tmp_path):
+    return Unfinished(tmp_path / "b")
+
+
+def begin(work, overwrite=False, **settings):
+    work.begin(recipe="r", interface=TEXT, settings=settings, overwrite=overwrite)
+
+
+def test_a_training_goes_on_with_its_settings_alone(work):
+    begin(work, training={"epochs": 3, "rate": 0.1}, seed=0)
+    work.reopen(settings={"training": {"epochs": 3, "rate": 0.1}, "seed": 0}, overwrite=False)
+    message = (
+        "began with other settings: seed was 0 and is 7; training.epochs was 3 and is 4. Resume"
+    )
+    with pytest.raises(UserError, match=message):
+        work.reopen(settings={"training": {"epochs": 4, "rate": 0.1}, "seed": 7}, overwrite=False)
+
+
+def test_a_training_is_not_discarded_unasked(work):
+    begin(work)
+    (work.folder / "checkpoints").mkdir()
+    with pytest.raises(UserError, match=r"training is at .*b.training; go on with --resume"):
+        begin(work)
+    assert names(work.folder) == ["checkpoints", "config.json"]
+    begin(work, overwrite=True)
+    assert names(work.folder) == ["config.json"]
+
+
+def test_a_training_that_would_replace_a_bundle_says_so_before_it_begins(work):
+    make_bundle(work.output)
+    with pytest.raises(UserError, match="nothing is overwritten unasked"):
+        begin(work)
+    begin(work, overwrite=True)
+    with pytest.raises(UserError, match="nothing is overwritten unasked"):
+        work.reopen(settings={}, overwrite=False)
+    work.reopen(settings={}, overwrite=True)
+
+
+def test_there_is_nothing_to_resume(work):
+    with pytest.raises(UserError, match=r"no unfinished training at .*b.training; start one"):
+        work.reopen(settings={}, overwrite=False)
+
+
+def test_a_bundle_that_was_moved_just_before_the_kill_is_known(work):
+    begin(work)
+    make_bundle(work.output)
+    assert not work.written
+    write_json(work.output / "certificate.json", {"files": {"a": "1"}})
+    work.note(work.output / "certificate.json")
+    assert work.written
+    work.reopen(settings={}, overwrite=False)
+    write_json(work.output / "certificate.json", {"files": {"a": "2"}})
+    assert not work.written
+
+
+def test_the_folder_lies_beside_the_output_even_if_that_is_the_current_folder(
+    tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    assert Unfinished(Path("a/b")).folder == Path("a/b.training")
+    assert Unfinished(Path()).folder == tmp_path.with_name(f"{tmp_path.name}.training")

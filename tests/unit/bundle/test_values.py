@@ -1,0 +1,102 @@
+import numpy as np
+import pytest
+
+from seqapps.bundle.values import answers_of, batch_of, describe, row_of, size
+from seqapps.errors import UserError
+from seqapps.fields import Field, Interface
+
+FIELDS = {
+    "text": Field(name="f"),
+    "texts": Field(name="f", rank=1),
+    "number": Field(name="f", dtype="float32", unit="Hz"),
+    "count": Field(name="f", dtype="int32"),
+    "series": Field(name="f", dtype="float32", rank=1, unit="kg"),
+    "frames": Field(name="f", dtype="float32", rank=2, width=(2,)),
+}
+
+
+def only(kind):
+    return Interface(inputs=(FIELDS[kind],), outputs=(FIELDS["text"],))
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "wanted"),
+    [
+        ("text", 3, "a string, got 3"),
+        ("text", None, "a string, got None"),
+        ("text", ["a"], r"a string, got \['a'\]"),
+        ("texts", "abc", "a list of strings, got 'abc'"),
+        ("texts", [1], r"a list of strings, got \[1\]"),
+        ("number", "3", r"a number \(Hz\), got '3'"),
+        ("number", [3], r"a number \(Hz\), got \[3\]"),
+        ("number", True, r"a number \(Hz\), got True"),
+        ("count", 3.5, "a whole number, got 3.5"),
+        ("count", 2**40, "a whole number, got 1099511627776"),
+        ("series", 3, r"a list of numbers \(kg\), got 3"),
+        ("series", "3 4", r"a list of numbers \(kg\), got '3 4'"),
+        ("series", [[1], [2]], r"a list of numbers \(kg\), got \[\[1\], \[2\]\]"),
+        ("series", [1, "x" * 100], r"a list of numbers \(kg\), got \[1, 'x+\.\.\.\.$"),
+        ("frames", [[1, 2, 3]], r"a list of numbers × 2, got \[\[1, 2, 3\]\]"),
+        ("frames", [[1, 2], [3]], r"a list of numbers × 2"),
+    ],
+)
+def test_a_value_that_does_not_fit_its_field_is_refused(kind, value, wanted):
+    with pytest.raises(UserError, match=f"^f must be {wanted}"):
+        row_of(only(kind), value)
+
+
+def batch(kind, *values):
+    interface = only(kind)
+    return {
+        name: array.tolist()
+        for name, array in batch_of(interface, [row_of(interface, v) for v in values]).items()
+    }
+
+
+def test_values_become_padded_batches():
+    assert batch("text", "ä", b"\xff", "\ud800") == {"f": ["ä".encode(), b"\xff", b"\xed\xa0\x80"]}
+    assert batch("number", 1, 2.5) == {"f": [1.0, 2.5]}
+    assert batch("count", np.int64(3)) == {"f": [3]}
+    assert batch("series", [1, 2], [], [3]) == {
+        "f": [[1, 2], [0, 0], [3, 0]],
+        "f_lengths": [2, 0, 1],
+    }
+    assert batch("series", []) == {"f": [[0]], "f_lengths": [0]}
+    frames = {"f": [[[1, 2], [3, 4]], [[0, 0], [0, 0]]], "f_lengths": [2, 0]}
+    assert batch("frames", [[1, 2], [3, 4]], []) == frames
+    texts = {"f": [[b"a", b"b\x00"], [b"", b""]], "f_lengths": [2, 0]}
+    assert batch("texts", ["a", "b\x00"], []) == texts
+
+
+def test_several_inputs_come_as_a_dict():
+    interface = Interface(
+        inputs=(Field(name="a"), Field(name="b", dtype="float32", rank=1)),
+        outputs=(Field(name="c"),),
+    )
+    row = row_of(interface, {"a": "x", "b": [1, 2, 3]})
+    assert size(row) == 4
+    assert batch_of(interface, [row])["b_lengths"].tolist() == [3]
+    for wrong in ("x", {"a": "x"}, {"a": "x", "b": [], "c": 1}):
+        with pytest.raises(UserError, match="a dict with a: a string, b: a list of numbers; got"):
+            row_of(interface, wrong)
+
+
+def test_answers_are_cut_to_their_lengths_and_made_plain():
+    fields = (FIELDS["count"], Field(name="g", rank=1), Field(name="absent"))
+    arrays = {
+        "f": np.array([1, 2], np.int32),
+        "g": np.array([[b"a", b""], [b"b", b"\xff"]], object),
+        "g_lengths": np.array([1, 2], np.int32),
+    }
+    assert answers_of(fields, arrays) == [{"f": 1, "g": ["a"]}, {"f": 2, "g": ["b", "\ufffd"]}]
+
+
+def test_fields_say_what_they_are():
+    assert [describe(field) for field in FIELDS.values()] == [
+        "a string",
+        "a list of strings",
+        "a number (Hz)",
+        "a whole number",
+        "a list of numbers (kg)",
+        "a list of numbers × 2",
+    ]
