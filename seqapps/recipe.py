@@ -258,7 +258,13 @@ def _train(recipe: Recipe[Any, Any], options: TrainOptions, settings: Settings[A
         )
     if not work.written:
         start_tensorflow()
-        recipe_training.train(recipe, config, options, work, reporter)
+        try:
+            recipe_training.train(recipe, config, options, work, reporter)
+        except Exception:
+            if not work.learned:
+                # Nothing to go on with, and nothing that should be in the next run's way.
+                work.close()
+            raise
     work.close()
     reporter.next_steps(recipe.command, output)
     sys.stdout.write(f"{output}\n")

@@ -74,6 +74,11 @@ class Unfinished:
             check_free(self.output, overwrite=overwrite)
 
     @property
+    def learned(self) -> bool:
+        """Whether there is a checkpoint."""
+        return (self.folder / "checkpoints").is_dir()
+
+    @property
     def written(self) -> bool:
         """Whether the bundle at the output is this training's: a kill came after it was moved."""
         ours, there = (folder / "certificate.json" for folder in (self.folder, self.output))

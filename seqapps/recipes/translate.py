@@ -61,7 +61,7 @@ class Config:
     model: Translator = field(default_factory=Translator)
     training: Training = field(
         default_factory=lambda: Training(
-            epochs=5, batch_tokens=1024, learning_rate=4e-3, warmup_steps=100, average_decay=0.99
+            epochs=3, batch_tokens=1024, learning_rate=4e-3, warmup_steps=100, average_decay=0.99
         )
     )
     decoding: Decoding = field(default_factory=Decoding)

@@ -274,7 +274,8 @@ def test_fine_tuning_and_overfitting_one_batch(bundle, tmp_path, assert_only_our
     assert "the settings describe another network than the one in" in done.stderr
     assert "measured in kilogram" in done.stderr
     assert_only_ours(done.stderr)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["tuned", "x.training"]
+    # What failed before it learned anything is not in the way of the next run.
+    assert [path.name for path in tmp_path.iterdir()] == ["tuned"]
     # One update at a rate of nothing: the weights are those it began with.
     before, after = seqapps.load(bundle), seqapps.load(tmp_path / "tuned")
     np.testing.assert_allclose(after([[0.1, 0.9]]), before([[0.1, 0.9]]), atol=1e-5)
