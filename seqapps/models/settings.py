@@ -24,6 +24,10 @@ class Translator:
     """Kind of recurrence: `mingru` is fastest, `rnn` (vanilla) shows why the others exist."""
     attention: Literal["additive", "multiplicative"] = "multiplicative"
     """Bahdanau's or Luong's attention."""
+    residual: bool = False
+    """Add each recurrent layer's input to its output where the widths are equal."""
+    normalisation: Literal["none", "layer"] = "none"
+    """Normalise the output of each recurrent layer."""
     dropout: float = 0.1
     """Share of elements dropped from embeddings, between layers and before the logits, in
     training."""

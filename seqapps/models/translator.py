@@ -72,6 +72,8 @@ def build_translator(
             width,
             cell=settings.cell,
             dropout=settings.dropout,
+            residual=settings.residual,
+            normalisation=settings.normalisation,
             seed=next(seeds),
             name=name,
             **kwargs,

@@ -72,6 +72,7 @@ def _assert_rows_equal(found, expected, lengths, tolerance):
     "settings",
     [
         {},
+        {"encoder_depth": 2, "decoder_depth": 3, "residual": True, "normalisation": "layer"},
         *(
             {"cell": cell, "attention": attention, "encoder_depth": 2, "decoder_depth": 3}
             for cell in ("gru", "lstm", "rnn", "mingru")
