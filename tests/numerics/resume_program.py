@@ -138,6 +138,8 @@ def sit(pairs: Path, folder: Path, moment, act) -> None:
 
 
 def main(pairs: Path, folder: Path, how: str) -> None:
+    # A shell starts background jobs with Ctrl-C ignored, and that is inherited.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if how == "killed":
         sit(pairs, folder, KILLED, lambda: kill_in_the_next_save(folder / "checkpoints"))
     for moment in STOPPED if how == "resumed" else ():
