@@ -31,8 +31,11 @@ NEVER = (PAD, UNKNOWN, BOS)
 
 
 def _limits(lengths: Any) -> Any:
-    """Tokens that a translation may have: twice those of its source, and ten."""
-    return 2 * lengths + 10
+    """Tokens that a translation may have: twice those of its source, and ten.
+
+    A source of EOS alone has none: the translation of nothing is nothing, whatever was learned.
+    """
+    return tf.where(lengths > 1, 2 * lengths + 10, 0)
 
 
 class GreedyTranslator:

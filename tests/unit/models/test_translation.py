@@ -185,6 +185,12 @@ def test_drawing_follows_its_seed(translate, examples):
     assert _texts(translate([source], temperature=1.0, top_k=1)) == searched
 
 
+def test_nothing_translates_to_nothing(translate):
+    found = translate(["", " \t ", "a"], beam_width=[3, 1, 3], temperature=[0.0, 0.9, 0.0])
+    assert found["translation"][:2].tolist() == [b"", b""]
+    assert found["score"][:2].tolist() == [0.0, 0.0]
+
+
 def test_any_input_is_answered(translate):
     nothing = translate([])
     assert nothing["translation"].shape == (0,)
