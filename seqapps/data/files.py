@@ -10,7 +10,7 @@ import gzip
 import json
 import re
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,7 +84,7 @@ def read_lines(path: Path) -> Iterator[str]:
             yield line.removesuffix("\n").removesuffix("\r")
 
 
-def read_table(path: Path, columns: Sequence[str]) -> Iterator[Row]:
+def read_table(path: Path, columns: Sequence[str], *, codes: Collection[str] = ()) -> Iterator[Row]:
     """Yields the rows of a table, reduced to some of its columns.
 
     TSV and CSV name their columns in the first line; TSV knows no quotes, CSV has those of RFC
@@ -94,12 +94,17 @@ def read_table(path: Path, columns: Sequence[str]) -> Iterator[Row]:
     Args:
         path: File ending in .tsv, .csv or .jsonl, or one of these and .gz.
         columns: Names of the columns to take, in the order of the cells.
+        codes: Those of the columns whose JSONL values may be integers, true or false as well;
+            they become text as JSON writes it.
 
     Raises:
         UserError: If the file is missing, unreadable, a damaged archive, or lacks a column.
     """
     kind = Path(path.name.removesuffix(".gz")).suffix
-    rows = {".tsv": _tsv_rows, ".csv": _csv_rows, ".jsonl": _jsonl_rows}[kind](path, columns)
+    if kind == ".jsonl":
+        rows = _jsonl_rows(path, columns, codes)
+    else:
+        rows = {".tsv": _tsv_rows, ".csv": _csv_rows}[kind](path, columns)
     blank: list[Row] = []
     for row in rows:
         if row.reason == _BLANK:
@@ -148,7 +153,7 @@ def _csv_rows(path: Path, columns: Sequence[str]) -> Iterator[Row]:
                 yield _row(line, cells, width, places)
 
 
-def _jsonl_rows(path: Path, columns: Sequence[str]) -> Iterator[Row]:
+def _jsonl_rows(path: Path, columns: Sequence[str], codes: Collection[str]) -> Iterator[Row]:
     checked = False
     for number, line in enumerate(read_lines(path), start=1):
         if is_blank(line):
@@ -165,9 +170,13 @@ def _jsonl_rows(path: Path, columns: Sequence[str]) -> Iterator[Row]:
         if not checked:
             _places(path, list(record), columns)
             checked = True
+        for name in codes:
+            if isinstance(record.get(name), int):
+                record[name] = json.dumps(record[name])
         wrong = [name for name in columns if not isinstance(record.get(name), str)]
         if wrong:
-            yield Row(number, (), f"{wrong[0]!r} is not a string")
+            kinds = "string, integer, true or false" if wrong[0] in codes else "string"
+            yield Row(number, (), f"{wrong[0]!r} is not a {kinds}")
         else:
             yield Row(number, tuple(record[name] for name in columns))
     if not checked:
@@ -191,12 +200,13 @@ def _places(path: Path, header: Sequence[str], columns: Sequence[str]) -> list[i
         if header.count(name) != 1:
             raise UserError(
                 f"{path} must have exactly one column {name!r}, it has "
-                f"{', '.join(map(repr, header)) or 'none'}.{_suggestion(name, others)}"
+                f"{', '.join(map(repr, header)) or 'none'}.{suggestion(name, others)}"
             )
     return [header.index(name) for name in columns]
 
 
-def _suggestion(name: str, others: Iterable[str]) -> str:
+def suggestion(name: str, others: Iterable[str]) -> str:
+    """Returns the sentence that offers the name most like a wrong one, or nothing."""
     nearest = difflib.get_close_matches(name, sorted(others), n=1, cutoff=0.5)
     return f" Did you mean {nearest[0]!r}?" if nearest else ""
 

@@ -5,30 +5,29 @@ share. Those of a validation or test set stay, because a score is comparable onl
 """
 
 import functools
-import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from seqapps.data import files
 from seqapps.data.files import Problem, Row
+from seqapps.data.splits import (
+    Split,
+    check_shares,
+    deal,
+    find_tfds,
+    in_hash_order,
+    load_each,
+    log_problems,
+    sift,
+    text_key,
+)
 from seqapps.errors import UserError
-
-Split = Literal["train", "validation", "test"]
-
-_SHOWN = 5
-"""Problems of a split that are written to the log one by one."""
 
 _HELD_OUT_MOST = 2000
 """Most sources that are held out for one split: more would not make a score much surer."""
-
-_TFDS_SPLITS: dict[Split, tuple[str, ...]] = {
-    "train": ("train",),
-    "validation": ("validation", "valid", "dev"),
-    "test": ("test",),
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,12 +73,7 @@ class PairData:
             raise ValueError(f"max_characters must be at least 1, got {self.max_characters}.")
         if not self.train:
             raise ValueError("train must name training pairs, got ''; use 'phrasebook'.")
-        if not 0.0 <= self.max_bad_share <= 1.0:
-            raise ValueError(f"max_bad_share must be from 0 to 1, got {self.max_bad_share}.")
-        if not 0.0 < self.held_out_share <= 0.4:
-            raise ValueError(
-                f"held_out_share must be above 0 and at most 0.4, got {self.held_out_share}."
-            )
+        check_shares(max_bad_share=self.max_bad_share, held_out_share=self.held_out_share)
 
     @property
     def columns(self) -> tuple[str, str]:
@@ -129,19 +123,12 @@ def load_pairs(settings: PairData, *, seed: int, log: Callable[[str], None]) -> 
         UserError: If a location has no pairs, files are missing, damaged or misaligned, too many
             training rows are bad, or the languages are not in the data.
     """
-    places: dict[Split, str] = {
-        "train": settings.train,
-        "validation": settings.validation,
-        "test": settings.test,
-    }
-    found: dict[Split, Pairs] = {}
     embedded = functools.cache(lambda: _phrasebook(settings))
-    for split, location in places.items():
-        own = not location
-        pairs = _load(settings, location or settings.train, split, embedded, own=own, log=log)
-        if pairs is not None:
-            found[split] = pairs
-    missing = [split for split in places if split not in found]
+
+    def load(location: str, split: Split, own: bool) -> Pairs | None:
+        return _load(settings, location, split, embedded, own=own, log=log)
+
+    found, missing = load_each(settings, load)
     if missing:
         found.update(_hold_out(found["train"], missing, settings.held_out_share, seed))
         log(
@@ -167,16 +154,10 @@ def _load(
     elif location.startswith("tfds:"):
         from seqapps.data import tfds
 
-        path = tfds.find(location.removeprefix("tfds:"), settings.tfds_folder)
-        there = tfds.splits(path)
-        name = next((name for name in _TFDS_SPLITS[split] if name in there), None)
-        if name is None and own:
+        place = find_tfds(location, settings.tfds_folder, split, own=own)
+        if place is None:
             return None
-        # A set named for validation or test that has but one split is meant as that split.
-        if name is None and len(there) == 1:
-            name = there[0]
-        if name is None:
-            raise UserError(f"{location} has no split {split!r}; it has {', '.join(there)}.")
+        path, name = place
         rows = tfds.read(path, name, settings.columns)
         label = f"{location} {name}"
         pairs = _sift(rows, (label, label), split, settings)
@@ -189,7 +170,7 @@ def _load(
         else:
             rows = _aligned(source, target)
         pairs = _sift(rows, (str(source), str(target)), split, settings)
-    _log_problems(pairs, split, log)
+    log_problems(pairs.problems, split, log)
     if not len(pairs):
         raise UserError(f"There are no {split} pairs in {location}.")
     log(f"{split.capitalize()}: {len(pairs):,} pairs from {location}")
@@ -265,35 +246,22 @@ def _aligned(source: Path, target: Path) -> Iterator[Row]:
 def _sift(rows: Iterable[Row], names: tuple[str, str], split: Split, settings: PairData) -> Pairs:
     """Takes rows into pairs, and notes or leaves out the bad ones."""
     result = Pairs([], [])
-    count = bad = 0
-    for row in rows:
-        count += 1
-        problems = list(_problems(row, names, settings))
-        result.problems.extend(problems)
-        if not problems or (split != "train" and row.cells):
-            result.sources.append(files.repaired(row.cells[0]))
-            result.targets.append(files.repaired(row.cells[1]))
-            continue
-        bad += 1
-        if split != "train":
-            raise UserError(
-                f"{problems[0]}. A {split} set is never shortened in silence; mend the row or "
-                "take it out of the file."
-            )
-    if bad > settings.max_bad_share * count:
-        examples = "\n".join(f"  {problem}" for problem in result.problems[:_SHOWN])
-        raise UserError(
-            f"{bad:,} of {count:,} training rows in {names[0]} are bad, {bad / count:.1%}; at most "
-            f"{settings.max_bad_share:.1%} may be (max_bad_share):\n{examples}"
-        )
+    kept = sift(
+        rows,
+        lambda row: _problems(row, names, settings),
+        result.problems,
+        split,
+        name=names[0],
+        max_bad_share=settings.max_bad_share,
+    )
+    for row in kept:
+        result.sources.append(files.repaired(row.cells[0]))
+        result.targets.append(files.repaired(row.cells[1]))
     return result
 
 
 def _problems(row: Row, names: tuple[str, str], settings: PairData) -> Iterator[Problem]:
-    """Yields what is wrong with a row."""
-    if row.reason:
-        yield Problem(names[0], row.line, row.reason)
-        return
+    """Yields what is wrong with the texts of a row."""
     languages = (settings.source, settings.target)
     for text, name, language in zip(row.cells, names, languages, strict=True):
         if not files.is_text(text):
@@ -315,23 +283,15 @@ def _problems(row: Row, names: tuple[str, str], settings: PairData) -> Iterator[
 
 def _hold_out(train: Pairs, splits: Sequence[Split], share: float, seed: int) -> dict[Split, Pairs]:
     """Splits the training pairs, equal sources together, and returns the splits and the rest."""
-    keys = [" ".join(source.casefold().split()) for source in train.sources]
-    salt = str(seed).encode()
-
-    def position(key: str) -> bytes:
-        return hashlib.blake2b(key.encode(), key=salt, digest_size=8).digest()
-
-    # By hash: a source keeps its place when other rows are added or moved.
-    distinct = sorted(set(keys), key=lambda key: (position(key), key))
+    keys = [text_key(source) for source in train.sources]
+    distinct = in_hash_order(keys, seed)
     each = min(max(1, round(share * len(distinct))), _HELD_OUT_MOST)
     if len(distinct) <= each * len(splits):
         raise UserError(
             f"{len(distinct)} distinct training sources are too few to hold out {each} for each "
             f"of {', '.join(splits)}; give more pairs, or name these splits."
         )
-    owners: dict[str, Split] = {}
-    for i, split in enumerate(splits):
-        owners.update(dict.fromkeys(distinct[i * each : (i + 1) * each], split))
+    owners = deal(distinct, splits, each)
     result: dict[Split, Pairs] = {split: Pairs([], []) for split in splits}
     result["train"] = Pairs([], [], train.problems)
     for key, source, target in zip(keys, train.sources, train.targets, strict=True):
@@ -339,18 +299,6 @@ def _hold_out(train: Pairs, splits: Sequence[Split], share: float, seed: int) ->
         pairs.sources.append(source)
         pairs.targets.append(target)
     return result
-
-
-def _log_problems(pairs: Pairs, split: Split, log: Callable[[str], None]) -> None:
-    """Writes how many bad rows a split has, and the first of them."""
-    if not pairs.problems:
-        return
-    fate = "left out" if split == "train" else "kept as they are"
-    log(f"{len(pairs.problems):,} bad texts in the {split} data, their rows {fate}:")
-    for problem in pairs.problems[:_SHOWN]:
-        log(f"  {problem}")
-    if len(pairs.problems) > _SHOWN:
-        log(f"  and {len(pairs.problems) - _SHOWN:,} more")
 
 
 def _log_overlap(splits: dict[Split, Pairs], log: Callable[[str], None]) -> None:

@@ -1,4 +1,4 @@
-"""Sentence pairs from TensorFlow Datasets that are prepared on this machine.
+"""Texts from TensorFlow Datasets that are prepared on this machine.
 
 An unprepared set is never prepared here: without a network that hangs for minutes, and with one
 it may load gigabytes unasked. The error says how to do it.
@@ -6,11 +6,11 @@ it may load gigabytes unasked. The error says how to do it.
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from seqapps.data.files import Row
+from seqapps.data.files import Row, suggestion
 from seqapps.errors import UserError
 from seqapps.lazy import start_tensorflow
 
@@ -72,40 +72,61 @@ def splits(path: Path) -> list[str]:
     return list(_builder(path).info.splits)
 
 
-def read(path: Path, split: str, columns: Sequence[str]) -> Iterator[Row]:
+def read(
+    path: Path, split: str, columns: Sequence[str], *, codes: Collection[str] = ()
+) -> Iterator[Row]:
     """Yields the rows of a split, reduced to some of its text features, always in one order.
 
     Args:
         path: Folder from `find`.
         split: Name of the split.
         columns: Names of the features to take, such as the languages of a translation set.
+        codes: Those of the columns that may be class labels as well; they become the class's name.
 
     Yields:
-        Rows, numbered from 1.
+        Rows, numbered from 1. One whose class label is none of the classes, as in test sets that
+        were published without labels, has the reason instead of cells.
 
     Raises:
-        UserError: If the data set has no such text features.
+        UserError: If the data set has no such features.
     """
     import tensorflow_datasets as tfds
 
     builder = _builder(path)
     features = builder.info.features
-    texts = [
-        name
-        for name in (features.keys() if hasattr(features, "keys") else ())
-        if isinstance(features[name], tfds.features.Text)
-    ]
-    missing = [name for name in columns if name not in texts]
-    if missing:
-        raise UserError(
-            f"The data set in {path} has no text {missing[0]!r}; "
-            f"it has {', '.join(map(repr, texts)) or 'no text of a fixed name'}."
-        )
+    names = list(features.keys()) if hasattr(features, "keys") else []
+    texts = [name for name in names if isinstance(features[name], tfds.features.Text)]
+    classes: dict[str, list[str]] = {
+        name: features[name].names
+        for name in names
+        if isinstance(features[name], tfds.features.ClassLabel)
+    }
+    for name in columns:
+        usable = [*texts, *classes] if name in codes else texts
+        if name not in usable:
+            kind = "class label or text" if name in codes else "text"
+            raise UserError(
+                f"The data set in {path} has no {kind} {name!r}; "
+                f"it has {', '.join(map(repr, usable)) or 'no text of a fixed name'}."
+                f"{suggestion(name, usable)}"
+            )
     number = 0
     for batch in builder.as_dataset(split=split, batch_size=_BATCH, shuffle_files=False):
-        for cells in zip(*(batch[name].numpy().tolist() for name in columns), strict=True):
+        for values in zip(*(batch[name].numpy().tolist() for name in columns), strict=True):
             number += 1
-            yield Row(number, tuple(cell.decode("utf-8", "surrogateescape") for cell in cells))
+            # TFDS writes -1 for a label that is not given; as an index it would name a class.
+            if any(isinstance(value, int) and value < 0 for value in values):
+                yield Row(number, (), "the class label is not given")
+                continue
+            yield Row(
+                number,
+                tuple(
+                    classes[name][value]
+                    if name in classes
+                    else value.decode("utf-8", "surrogateescape")
+                    for name, value in zip(columns, values, strict=True)
+                ),
+            )
 
 
 def _builder(path: Path) -> Any:

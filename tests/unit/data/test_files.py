@@ -1,6 +1,7 @@
 """Rows from files: what each format takes, and how bad rows are named."""
 
 import gzip
+import json
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,19 @@ def test_rows_that_cannot_be_taken_apart_are_named(
     assert [line for line, _ in found] == [line for line, _ in expected]
     for (_, reason), (_, part) in zip(found, expected, strict=True):
         assert part in reason
+
+
+def test_codes_may_be_integers_true_or_false(tmp_path: Path) -> None:
+    values = ["x", 3, -(10**20), True, False, 1.5, None, ["x"]]
+    lines = [json.dumps({"en": "a", "label": value}) for value in values]
+    path = write(tmp_path / "a.jsonl", "\n".join(lines).encode())
+    rows = list(read_table(path, ["label", "en"], codes=["label"]))
+    assert [row.cells[0] for row in rows if row.cells] == [
+        "x", "3", "-100000000000000000000", "true", "false"
+    ]  # fmt: skip
+    assert rows[-1] == Row(8, (), "'label' is not a string, integer, true or false")
+    assert [row.line for row in rows if row.reason] == [6, 7, 8]
+    assert [row.line for row in read_table(path, ["label"]) if row.cells] == [1]
 
 
 def test_every_line_that_an_open_quote_swallows_is_counted(tmp_path: Path) -> None:

@@ -94,6 +94,11 @@ def test_the_folder_comes_from_the_environment(
     assert len(splits.train) == 40
 
 
+def test_the_language_most_like_a_missing_one_is_offered(prepared: Path) -> None:
+    with pytest.raises(UserError, match=r"no text 'end'; it has 'de', 'en'\. Did you mean 'en'\?"):
+        load(prepared, train="tfds:tiny", source="end")
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
