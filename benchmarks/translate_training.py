@@ -8,11 +8,7 @@ our pipeline) and alternate within one run. The stock side is what one would wri
 """
 
 import argparse
-import json
-import os
-import platform
-import sys
-import time
+from collections.abc import Callable
 
 import numpy as np
 
@@ -22,6 +18,7 @@ start_tensorflow()
 
 import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
+from _alternating import OURS, Side, compare  # noqa: E402
 
 from seqapps.data.batching import token_batches  # noqa: E402
 from seqapps.data.pipeline import batches  # noqa: E402
@@ -40,40 +37,17 @@ def main() -> None:
     keras.config.set_dtype_policy(wanted.precision)
     columns, order = _examples(wanted)
     tokens = sum(len(columns["labels"][row]) for batch in order for row in batch)
-    sides = {"seqapps": _seqapps(wanted), "stock_keras": _stock(wanted)}
-    parameters = {
-        name: sum(int(np.prod(weight.shape)) for weight in model.trainable_variables)
-        for name, (model, _) in sides.items()
-    }
-    rates: dict[str, list[float]] = {name: [] for name in sides}
-    # The first round traces the functions and is not counted.
-    for number in range(wanted.rounds + 1):
-        for name, (model, prepare) in sides.items():
-            dataset = prepare(batches(columns, order))
-            start = time.perf_counter()
-            model.fit(dataset, shuffle=False, verbose=0)
-            rate = tokens / (time.perf_counter() - start)
-            if number:
-                rates[name].append(rate)
-            label = f"round {number}" if number else "warm-up"
-            print(f"{label:8} {name:12} {rate:8.0f} target tokens/s", file=sys.stderr)
-    medians = {name: float(np.median(values)) for name, values in rates.items()}
-    result = {
-        "benchmark": "translate_training",
-        "unit": "target tokens/s",
-        "median": {name: round(value, 1) for name, value in medians.items()},
-        "ratio": round(medians["seqapps"] / medians["stock_keras"], 3),
-        "rounds": {name: [round(value, 1) for value in values] for name, values in rates.items()},
-        "parameters": parameters,
-        "settings": vars(wanted),
-        "cores": len(os.sched_getaffinity(0)),
-        "load_average": os.getloadavg()[0],
-        "machine": platform.processor() or platform.machine(),
-        "tensorflow": tf.__version__,
-        "keras": keras.__version__,
-    }
-    print(json.dumps(result, indent=2))
-    _table(result)
+    stock, prepare = _stock(wanted)
+    compare(
+        {
+            OURS: Side(_seqapps(wanted), lambda: batches(columns, order), tokens),
+            "stock_keras": Side(stock, lambda: prepare(batches(columns, order)), tokens),
+        },
+        benchmark="translate_training",
+        unit="target tokens",
+        rounds=wanted.rounds,
+        settings=vars(wanted),
+    )
 
 
 def _arguments() -> argparse.Namespace:
@@ -108,7 +82,7 @@ def _optimizer() -> keras.optimizers.Optimizer:
     return keras.optimizers.AdamW(1e-3, weight_decay=1e-4)
 
 
-def _seqapps(wanted: argparse.Namespace):
+def _seqapps(wanted: argparse.Namespace) -> keras.Model:
     network = build_translator(
         Translator(units=wanted.units, embedding=wanted.embedding, dropout=0.3),
         source_vocabulary=wanted.vocabulary,
@@ -117,10 +91,12 @@ def _seqapps(wanted: argparse.Namespace):
     trainee = Trainee(network, loss=token_cross_entropy(), clip_norm=1.0)
     trainee.compile(optimizer=_optimizer(), jit_compile=False)
     trainee.optimizer.build(network.trainable_variables)
-    return trainee, lambda dataset: dataset
+    return trainee
 
 
-def _stock(wanted: argparse.Namespace):
+def _stock(
+    wanted: argparse.Namespace,
+) -> tuple[keras.Model, Callable[[tf.data.Dataset], tf.data.Dataset]]:
     """The same sizes from stock layers with masks, for `fit` with sample weights."""
     units, width = wanted.units, wanted.embedding
     layers = keras.layers
@@ -166,16 +142,6 @@ def _stock(wanted: argparse.Namespace):
         return dataset.map(example)
 
     return model, prepare
-
-
-def _table(result: dict) -> None:
-    print(f"\n{'':14}{'median':>10}{'least':>10}{'most':>10}  {result['unit']}", file=sys.stderr)
-    for name, values in result["rounds"].items():
-        print(
-            f"{name:14}{np.median(values):10.0f}{min(values):10.0f}{max(values):10.0f}",
-            file=sys.stderr,
-        )
-    print(f"{'ratio':14}{result['ratio']:10.2f}", file=sys.stderr)
 
 
 if __name__ == "__main__":

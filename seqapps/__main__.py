@@ -23,9 +23,11 @@ PACKAGES = (
     "jsonargparse",
     "sentencepiece",
     "sacrebleu",
+    "scikit-learn",
     "tensorflow-datasets",
     "tensorboard",
     "matplotlib",
+    "optuna",
 )
 """What doctor reports; the distributions that seqapps works with."""
 

@@ -62,6 +62,8 @@ class Command:
     """First parts of the settings that it accepts as flags; "all" accepts `--config` too."""
     examples: tuple[str, ...] = ()
     """What follows the program's name in the examples of its help."""
+    notes: str = ""
+    """What its help says after its options; lines stay as they are."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +96,9 @@ def run(program: Program, argv: Sequence[str] | None = None) -> int:
         argv: The arguments; None takes those of the process.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Answers are text of any language, whatever the terminal says of itself.
+        sys.stdout.reconfigure(encoding="utf-8")
     try:
         code = _dispatch(program, argv)
         # Now, not at exit: a closed pipe would print a traceback there.
@@ -160,7 +165,8 @@ def _parse(program: Program, command: Command, words: Sequence[str]) -> tuple[An
     }
     # The file first, wherever `--config` stands: what is typed wins over what is stored.
     from_file = read_toml(file, accepted) if file else {}
-    return command.options(**values), Settings(program.config, from_file | from_flags, file)
+    typed = shlex.join([command.name, *words])
+    return command.options(**values), Settings(program.config, from_file | from_flags, file, typed)
 
 
 def _split(
@@ -280,6 +286,8 @@ def _command_help(program: Program, command: Command) -> str:
     if flagged := [option for option in options if not option.positional]:
         heads = ((option, _switch_or_value(option, command)) for option in flagged)
         lines += ["Options:", *_explain(heads), ""]
+    if command.notes:
+        lines += [command.notes, ""]
     if command.sections == "all":
         lines += _wrap(
             "Settings can stand in a TOML file too: a section is a table, such as [training], "

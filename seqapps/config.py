@@ -97,6 +97,8 @@ class Settings(Generic[C]):
     """Path of each setting that was given → its value."""
     file: Path | None = None
     """The TOML file among the sources: the run takes its name from it."""
+    typed: str = ""
+    """The command and its arguments, as they can be typed once more."""
 
     def resolve(self, base: C | None = None) -> C:
         """Puts what was given over a base.
@@ -140,7 +142,7 @@ def leaves(cls: Any, *, instance: Any = None, prefix: str = "") -> Iterator[Sett
             path=path,
             type=hint,
             default=default,
-            help=field_docstrings(cls).get(field.name, ""),
+            help=field.metadata.get("help") or field_docstrings(cls).get(field.name, ""),
             positional=field.metadata.get("positional", False),
         )
 

@@ -4,9 +4,11 @@
 nothing in them assumes text.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
+
+from seqapps.errors import UserError
 
 DType = Literal["string", "float32", "int32"]
 Media = Literal["text", "wav", "series", "events", "image", "number"]
@@ -14,6 +16,27 @@ Assets = Mapping[str, bytes]
 """Files that a network needs to be used, by name: tokenizers, alphabets ..."""
 Answer = Callable[[dict[str, Any], dict[str, Any]], dict[str, Any]]
 """`answer(inputs, options) -> outputs`: named tensors of a batch, in the graph."""
+Answers = Mapping[str, Answer]
+"""By the name of the signature: `MAIN`, and each further one."""
+
+MAIN = "serving_default"
+"""The signature that every servable has."""
+
+
+def asset(assets: Assets, name: str) -> bytes:
+    """One of the files that travel with a model.
+
+    Raises:
+        UserError: If it is not there.
+    """
+    if name not in assets:
+        raise UserError(f"assets/{name} is missing; train or copy the bundle again.")
+    return assets[name]
+
+
+def damaged_asset(name: str, reason: object) -> UserError:
+    """The error of a file that travels with a model and cannot be read."""
+    return UserError(f"assets/{name} is damaged ({reason}); train or copy the bundle again.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +103,18 @@ class Option:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Signature:
+    """A further way to ask a bundle: the same inputs, other outputs."""
+
+    name: str
+    """Name of the signature in the servable."""
+    outputs: tuple[Field, ...]
+    """What it gives."""
+    description: str = ""
+    """One line for help, model card and API page."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Interface:
     """What a bundle takes and gives."""
 
@@ -91,6 +126,8 @@ class Interface:
     """What signature `options` gives besides."""
     options: tuple[Option, ...] = ()
     """Strategy values, with their defaults."""
+    further: tuple[Signature, ...] = ()
+    """Signatures beside `serving_default` and `options`."""
 
     def to_json(self) -> dict[str, Any]:
         """A plain dict, for config.json."""
@@ -104,12 +141,17 @@ class Interface:
             TypeError, KeyError or ValueError: If something else wrote the table.
         """
 
-        def fields(name: str) -> tuple[Field, ...]:
-            return tuple(Field(**{**row, "width": tuple(row["width"])}) for row in table[name])
+        def fields(rows: Sequence[Mapping[str, Any]]) -> tuple[Field, ...]:
+            return tuple(Field(**{**row, "width": tuple(row["width"])}) for row in rows)
 
         return cls(
-            inputs=fields("inputs"),
-            outputs=fields("outputs"),
-            details=fields("details"),
+            inputs=fields(table["inputs"]),
+            outputs=fields(table["outputs"]),
+            details=fields(table["details"]),
             options=tuple(Option(**row) for row in table["options"]),
+            # Absent from bundles of recipes that had none yet.
+            further=tuple(
+                Signature(**{**row, "outputs": fields(row["outputs"])})
+                for row in table.get("further", ())
+            ),
         )

@@ -121,7 +121,8 @@ def start_tensorflow() -> None:
 
             # The first operation writes once more (CPU features, device discovery).
             tf.constant(0)
-        except BaseException:
+        except Exception:
+            # Not after Ctrl-C: nothing is wrong then.
             log.seek(0)
             os.write(terminal, log.read())
             raise

@@ -9,26 +9,29 @@ import json
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, make_dataclass
 from pathlib import Path
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from seqapps.bundle.application import Application
 from seqapps.bundle.application import load as load_bundle
-from seqapps.bundle.folder import read_assets, read_config, staging
-from seqapps.bundle.unfinished import Unfinished
+from seqapps.bundle.folder import check_free, read_assets, read_config, staging
+from seqapps.bundle.unfinished import Start, Unfinished
 from seqapps.bundle.values import describe, row_of
 from seqapps.commands import Command, Program, positional
 from seqapps.commands import run as run_program
 from seqapps.config import Settings, field_docstrings, from_dict, to_json
 from seqapps.errors import UsageError, UserError
-from seqapps.fields import Answer, Assets, Interface, Option
+from seqapps.fields import MAIN, Answer, Answers, Assets, Interface, Option
 from seqapps.lazy import lazy_imports, start_tensorflow
 from seqapps.report import Reporter
+from seqapps.tuning.options import TuneOptions, tune_notes
+from seqapps.tuning_space import Space
 
 with lazy_imports():
     from seqapps import recipe_training
     from seqapps.portable import certificate
+    from seqapps.tuning import command as tuning
 
 _CHUNK = 1 << 16
 """Bytes of input that are read at once."""
@@ -62,6 +65,24 @@ class Evaluation:
     """Name → number or signature; written as metrics.json."""
     samples: list[dict[str, str]] = field(default_factory=list)
     """A few answers beside their references, column → text."""
+    title: str = "Samples"
+    """What the samples are."""
+    draw: Callable[[Path], None] = lambda _: None
+    """`draw(folder)`: what people would rather look at, as PNG."""
+
+
+@dataclass(frozen=True)
+class View:
+    """A further way to print answers."""
+
+    help: str
+    """What is printed, in a few words."""
+    signature: str
+    """The further signature that is asked."""
+    show: Callable[[Mapping[str, Any]], str] = str
+    """`show(answer)`: one answer, as it comes."""
+    page: Callable[[list[Mapping[str, Any]]], str] | None = None
+    """`page(answers)`: all answers at once, in place of `show`."""
 
 
 C = TypeVar("C")
@@ -93,12 +114,35 @@ class Recipe(Generic[C, E]):
     """`answer(config, network, assets)`: what is served."""
     evaluate: Callable[[C, Application, E, Reporter], Evaluation]
     """`evaluate(config, application, examples, reporter)`: measures on the test split."""
+    further: Callable[[C, Any, Assets], Answers] = lambda *_: {}
+    """`further(config, network, assets)`: what the interface's further signatures serve."""
+    pretrain: Callable[[C, Any, E, Path, Reporter, bool], list[dict[str, float]]] = lambda *_: []
+    """`pretrain(config, network, examples, folder, reporter, resume)`: a phase before the training,
+    which leaves what it learned in the network; gives the history of its epochs."""
+    groups: Callable[[C, Any], Sequence[Any]] = lambda *_: ()
+    """`groups(config, network)`: the `training.optimizer.LayerGroup`s of layers that learn at
+    rates of their own."""
+    finish: Callable[[C, Any, E, Reporter], None] = lambda *_: None
+    """`finish(config, network, examples, reporter)`: what is fitted on the validation split once
+    the weights are chosen."""
     plots: Callable[[C, Any, E, Path], None] = lambda *_: None
     """`plots(config, network, examples, folder)`: draws what people would rather look at."""
-    show: Callable[[int, Mapping[str, Any]], str] = lambda _, answer: str(
+    space: Space = field(default_factory=dict)
+    """What `tune` tries, by the settings' paths."""
+    show: Callable[[C, int, Mapping[str, Any]], str] = lambda _, __, answer: str(
         next(iter(answer.values()))
     )
-    """`show(number, answer)`: one answer as `predict` prints it."""
+    """`show(config, number, answer)`: one answer as `predict` prints it."""
+
+    views: Mapping[str, View] = field(default_factory=dict)
+    """Further ways to print answers: `predict --view NAME`."""
+
+    def answers(self, config: C, network: Any, assets: Assets) -> Answers:
+        """Everything that is served, by signature."""
+        return {
+            MAIN: self.answer(config, network, assets),
+            **self.further(config, network, assets),
+        }
 
     @property
     def command(self) -> str:
@@ -115,9 +159,10 @@ class TrainOptions:
     overwrite: bool = False
     """Replace a bundle or an unfinished training that is there."""
     resume: bool = False
-    """Go on with the training that was interrupted at this output."""
+    """Go on with the training that was interrupted at this output, with its settings."""
     from_: Path | None = None
-    """Start from the weights and settings of this bundle (fine-tuning)."""
+    """Start from the weights and settings of this bundle (fine-tuning). With --resume it may be
+    left out."""
     overfit_one_batch: bool = False
     """Train on one batch alone and write nothing: the first thing to try when a model does not
     learn. Fails if the loss does not fall by half."""
@@ -153,6 +198,8 @@ class ExportOptions:
     """What to write."""
     output: Path = Path("exported")
     """Where to write it; a SavedModel goes to its version folder `1`, as TF Serving wants it."""
+    overwrite: bool = False
+    """Replace what was exported there before."""
 
 
 def run(recipe: Recipe[Any, Any], argv: list[str] | None = None) -> int:
@@ -164,7 +211,11 @@ def program(recipe: Recipe[Any, Any]) -> Program:
     """The command line that a recipe's record makes."""
 
     def bound(handler: Callable[..., int | None]) -> Callable[[Any, Settings[Any]], int | None]:
-        return lambda options, settings: handler(recipe, options, settings)
+        def call(options: Any, settings: Settings[Any]) -> int | None:
+            _check_seed(settings)
+            return handler(recipe, options, settings)
+
+        return call
 
     toml = f"recipes/{recipe.name}/NAME.toml"
     made = f"saved_models/{recipe.name}/demo"
@@ -198,9 +249,18 @@ def program(recipe: Recipe[Any, Any]) -> Program:
                 name="predict",
                 help="Answer each line of files or standard input",
                 handler=bound(_predict),
-                options=PredictOptions,
+                options=_predict_options(recipe),
                 sections=strategy,
                 examples=(f"predict {made} < in.txt > out.txt",),
+            ),
+            Command(
+                name="tune",
+                help="Try settings on the validation split and write the best as TOML",
+                handler=bound(lambda *given: tuning.tune(*given)),
+                options=TuneOptions,
+                sections="all",
+                examples=("tune --trials 20 --processes 2", f"tune --config {toml} --resume"),
+                notes=tune_notes(recipe.space, recipe.config),
             ),
             Command(
                 name="export",
@@ -211,6 +271,17 @@ def program(recipe: Recipe[Any, Any]) -> Program:
             ),
         ),
     )
+
+
+def _check_seed(settings: Settings[Any]) -> None:
+    """Refuses a seed that NumPy does not take.
+
+    Raises:
+        UsageError: If it is out of range.
+    """
+    given = settings.given.get("seed")
+    if given and not 0 <= given.value < 2**32:
+        raise UsageError(f"{given.where} must be from 0 to {2**32 - 1}, got {given.value}.")
 
 
 def strategy_options(decoding: Any) -> tuple[Option, ...]:
@@ -233,41 +304,87 @@ def strategy_options(decoding: Any) -> tuple[Option, ...]:
     )
 
 
+def _predict_options(recipe: Recipe[Any, Any]) -> type[PredictOptions]:
+    """The flags of `predict`, with the recipe's views in their help."""
+    if not recipe.views:
+        return PredictOptions
+    described = "; ".join(f"`{name}`: {view.help}" for name, view in recipe.views.items())
+    view = field(
+        default="answer",
+        metadata={"help": f"What to print. `answer`: the answer alone; {described}."},
+    )
+    return make_dataclass(
+        "ViewOptions",
+        [("view", Literal["answer", *recipe.views], view)],
+        bases=(PredictOptions,),
+        frozen=True,
+        kw_only=True,
+    )
+
+
 def _train(recipe: Recipe[Any, Any], options: TrainOptions, settings: Settings[Any]) -> None:
-    if options.resume and (options.from_ or options.overfit_one_batch):
-        other = "--from" if options.from_ else "--overfit-one-batch"
-        raise UsageError(f"--resume goes on with a training and {other} starts one; give only one.")
-    config = settings.resolve(stored_config(recipe, options.from_) if options.from_ else None)
     reporter = Reporter()
     if options.overfit_one_batch:
-        start_tensorflow()
-        recipe_training.overfit_one_batch(recipe, config, reporter)
+        _overfit(recipe, options, settings, reporter)
         return
     name = settings.file.stem if settings.file else "demo"
     output = options.output or Path("saved_models") / recipe.name / name
     work = Unfinished(output)
-    stored = to_json(config)
+    base = None
     if options.resume:
-        work.reopen(settings=stored, overwrite=options.overwrite)
-    else:
-        work.begin(
-            recipe=recipe.name,
-            interface=recipe.interface(config),
-            settings=stored,
-            overwrite=options.overwrite,
-        )
-    if not work.written:
-        start_tensorflow()
-        try:
-            recipe_training.train(recipe, config, options, work, reporter)
-        except Exception:
-            if not work.learned:
+        # The bundle that it began from may be gone by now.
+        work.check_begun()
+        base = stored_config(recipe, work.folder)
+    elif options.from_:
+        base = stored_config(recipe, options.from_)
+    config = settings.resolve(base)
+    if not options.resume:
+        check_free(output, overwrite=options.overwrite)
+    with work.alone():
+        if options.resume:
+            work.reopen(
+                settings=to_json(config), overwrite=options.overwrite, trained=options.from_
+            )
+        else:
+            work.begin(
+                recipe=recipe.name,
+                interface=recipe.interface(config),
+                settings=to_json(config),
+                overwrite=options.overwrite,
+                start=Start(settings.typed, options.from_),
+            )
+        if not work.written:
+            try:
+                start_tensorflow()
+                recipe_training.train(recipe, config, options, work, reporter)
+            except BaseException as error:
+                if work.learned:
+                    raise
                 # Nothing to go on with, and nothing that should be in the next run's way.
                 work.close()
-            raise
-    work.close()
+                if isinstance(error, KeyboardInterrupt):
+                    raise KeyboardInterrupt("Stopped; nothing was learned yet.") from None
+                raise
+        work.close()
     reporter.next_steps(recipe.command, output)
     sys.stdout.write(f"{output}\n")
+
+
+def _overfit(
+    recipe: Recipe[Any, Any], options: TrainOptions, settings: Settings[Any], reporter: Reporter
+) -> None:
+    for flag, given in (("--resume", options.resume), ("--from", options.from_)):
+        if given:
+            raise UsageError(
+                f"--overfit-one-batch starts from nothing and {flag} does not; give only one."
+            )
+    config = settings.resolve()
+    try:
+        start_tensorflow()
+        recipe_training.overfit_one_batch(recipe, config, reporter)
+    except KeyboardInterrupt:
+        # There is nothing to resume.
+        raise KeyboardInterrupt("Stopped.") from None
 
 
 def _evaluate(recipe: Recipe[Any, Any], options: EvaluateOptions, settings: Settings[Any]) -> None:
@@ -284,17 +401,27 @@ def _predict(recipe: Recipe[Any, Any], options: PredictOptions, settings: Settin
     config = settings.resolve(stored_config(recipe, options.bundle))
     strategy: dict[str, Any] = {o.name: o.default for o in recipe.interface(config).options}
     application = load_bundle(options.bundle)
+    view = recipe.views.get(getattr(options, "view", ""))
     number = 0
+    kept: list[Mapping[str, Any]] = []
     for questions in _questions(application.interface, options.files):
-        for answer in application.answers(questions, **strategy):
-            text = (
-                json.dumps(answer, ensure_ascii=False)
-                if options.json
-                else recipe.show(number, answer)
-            )
+        if view:
+            answers = application.ask(view.signature, questions)
+        else:
+            answers = application.answers(questions, **strategy)
+        for answer in answers:
+            if options.json:
+                text = json.dumps(answer, ensure_ascii=False)
+            elif view and view.page:
+                kept.append(answer)
+                continue
+            else:
+                text = view.show(answer) if view else recipe.show(config, number, answer)
             sys.stdout.write(text + "\n")
             number += 1
         sys.stdout.flush()
+    if view and view.page and not options.json:
+        sys.stdout.write(view.page(kept))
 
 
 def _export(recipe: Recipe[Any, Any], options: ExportOptions, settings: Settings[Any]) -> None:
@@ -302,7 +429,7 @@ def _export(recipe: Recipe[Any, Any], options: ExportOptions, settings: Settings
     start_tensorflow()
     certificate.check_files(options.bundle)
     place = options.output / "1"
-    with staging(place, overwrite=False) as folder:
+    with staging(place, overwrite=options.overwrite, mark="saved_model.pb") as folder:
         shutil.copytree(options.bundle / "servable" / "1", folder, dirs_exist_ok=True)
     sys.stdout.write(f"{place}\n")
 
@@ -354,12 +481,19 @@ def _questions(interface: Interface, files: Sequence[Path]) -> Iterator[list[Any
 
 def _portions(stream: Any) -> Iterator[list[tuple[int, bytes]]]:
     """Numbered lines as they come: those that are there now, so that nobody waits for more."""
-    number, rest = 0, b""
+    number = 0
+    # Pieces of the last line: to join them for every chunk would take the square of its length.
+    rest: list[bytes] = []
     while chunk := stream.read1(_CHUNK):
-        *lines, rest = (rest + chunk).split(b"\n")
+        first, *others = chunk.split(b"\n")
+        rest.append(first)
+        if not others:
+            continue
+        lines = [b"".join(rest), *others[:-1]]
+        rest = others[-1:]
         for start in range(0, len(lines), _PORTION):
             portion = [line.removesuffix(b"\r") for line in lines[start : start + _PORTION]]
             yield list(enumerate(portion, number + 1))
             number += len(portion)
-    if rest:
-        yield [(number + 1, rest.removesuffix(b"\r"))]
+    if last := b"".join(rest):
+        yield [(number + 1, last.removesuffix(b"\r"))]

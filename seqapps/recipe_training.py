@@ -2,9 +2,10 @@
 
 import dataclasses
 import json
+import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ from seqapps.errors import UserError
 from seqapps.layers.cudnn import reset_cudnn
 from seqapps.portable.certificate import certify
 from seqapps.report import Reporter
+from seqapps.training.checkpoint import Progress
 from seqapps.training.loop import Goal, Pass, fit
 
 if TYPE_CHECKING:
@@ -51,37 +53,29 @@ def train(
     Raises:
         UserError: If data is unusable, training fails or the bundle cannot be written.
     """
-    _start(config)
+    start(config)
+    begun = work.start
+    trained = begun.trained if begun else None
     assets = work.assets
-    if assets is None and options.from_:
-        assets = read_assets(options.from_)
+    if assets is None and trained:
+        assets = read_assets(trained)
     examples = recipe.load(config, assets, reporter)
     if work.assets is None:
         write_assets(work.folder, examples.assets)
-    strategy = (
-        tf.distribute.MirroredStrategy()
-        if config.training.distribute == "mirrored"
-        else tf.distribute.get_strategy()
+    learned = learn(
+        recipe,
+        config,
+        examples,
+        folder=work.folder,
+        reporter=reporter,
+        resume=options.resume,
+        trained=trained,
     )
-    with strategy.scope():
-        network = recipe.build(config, examples)
-        if options.from_:
-            _copy_weights(network, load_network(options.from_), options.from_)
-        reporter.log(f"{network.count_params():,} parameters")
-        progress = fit(
-            network,
-            examples,
-            loss=recipe.loss(config),
-            goal=recipe.goal(config, network, examples),
-            settings=config.training,
-            folder=work.folder,
-            reporter=reporter,
-            resume=options.resume,
-        )
-    network = _in_float32(recipe, config, examples, network)
+    network = _in_float32(recipe, config, examples, learned.network)
+    recipe.finish(config, network, examples, reporter)
     with staging(work.output, overwrite=options.overwrite) as folder:
         _write_bundle(recipe, config, network, examples, folder, reporter)
-        _measure(recipe, config, network, examples, progress.history, folder, work.output, reporter)
+        _measure(recipe, config, network, examples, learned, folder, work, reporter)
         if (work.folder / "logs").is_dir():
             shutil.copytree(work.folder / "logs", folder / "logs")
         reporter.log("\nCertifying: every form of the bundle must give the same answers")
@@ -89,11 +83,87 @@ def train(
             folder,
             interface=recipe.interface(config),
             network=network,
-            answer_of=lambda model: recipe.answer(config, model, examples.assets),
+            answers_of_network=lambda model: recipe.answers(config, model, examples.assets),
             samples=examples.samples,
         )
         write_json(folder / "certificate.json", certificate)
         work.note(folder / "certificate.json")
+
+
+@dataclasses.dataclass(frozen=True)
+class Learned:
+    """What a training leaves."""
+
+    network: Any
+    """With its best weights."""
+    progress: Progress
+    """How it went."""
+    pretraining: list[dict[str, float]]
+    """History of the phase before it, empty if there was none."""
+
+
+def learn(
+    recipe: "Recipe[Any, Any]",
+    config: Any,
+    examples: "Examples",
+    *,
+    folder: Path,
+    reporter: Reporter,
+    resume: bool = False,
+    trained: Path | None = None,
+    watch: Callable[[Mapping[str, float]], None] | None = None,
+    minutes: float = 0.0,
+) -> Learned:
+    """Builds a recipe's network and trains it; see `training.loop.fit`.
+
+    Args:
+        recipe: The application.
+        config: Its settings.
+        examples: What `recipe.load` gave for them.
+        folder: Checkpoints and logs go here.
+        reporter: Shows progress.
+        resume: Go on from the newest checkpoint of `folder`, if there is one.
+        trained: A bundle whose weights to start from; it is not read if there is a checkpoint.
+        watch: Gets the history's row of each epoch; what it raises ends the training.
+        minutes: Stop after this time; 0 for no limit.
+
+    Returns:
+        The network with its best weights, and what happened.
+
+    Raises:
+        UserError: If a gradient is not finite.
+    """
+    strategy = (
+        tf.distribute.MirroredStrategy()
+        if config.training.distribute == "mirrored"
+        else tf.distribute.get_strategy()
+    )
+    with strategy.scope():
+        network = recipe.build(config, examples)
+        if trained and not (resume and (folder / "checkpoints" / "checkpoint").exists()):
+            _copy_weights(network, load_network(trained), trained)
+        reporter.log(f"{network.count_params():,} parameters")
+        before = (
+            []
+            if trained
+            else recipe.pretrain(
+                config, network, examples, folder / "pretraining", reporter, resume
+            )
+        )
+        progress = fit(
+            network,
+            examples,
+            loss=recipe.loss(config),
+            goal=recipe.goal(config, network, examples),
+            settings=config.training,
+            folder=folder,
+            reporter=reporter,
+            resume=resume,
+            groups=recipe.groups(config, network),
+            watch=watch,
+            minutes=minutes,
+        )
+    return Learned(network, progress, before)
 
 
 def overfit_one_batch(recipe: "Recipe[Any, Any]", config: Any, reporter: Reporter) -> None:
@@ -102,7 +172,7 @@ def overfit_one_batch(recipe: "Recipe[Any, Any]", config: Any, reporter: Reporte
     Raises:
         UserError: If the loss does not fall to half of where it began.
     """
-    _start(config)
+    start(config)
     examples = recipe.load(config, None, reporter)
     first = examples.training_pass(0)
     repeats = 50
@@ -161,7 +231,7 @@ class _OneBatch:
         return self.batch
 
 
-def _start(config: Any) -> None:
+def start(config: Any) -> None:
     """Makes the run a function of its seed, on this machine and number of threads."""
     keras.utils.set_random_seed(config.seed)
     keras.config.set_dtype_policy(config.training.precision)
@@ -208,7 +278,7 @@ def _write_bundle(
     reset_cudnn(network, False)
     write_servable(
         folder / "servable" / "1",
-        answer=recipe.answer(config, network, examples.assets),
+        answers=recipe.answers(config, network, examples.assets),
         variables=network.variables,
         interface=interface,
     )
@@ -219,23 +289,34 @@ def _measure(
     config: Any,
     network: Any,
     examples: "Examples",
-    history: list[dict[str, float]],
+    learned: Learned,
     folder: Path,
-    output: Path,
+    work: Unfinished,
     reporter: Reporter,
 ) -> None:
+    history = learned.progress.history
     write_history(folder / "history.csv", history)
     evaluation = recipe.evaluate(config, load(folder), examples, reporter)
     write_json(folder / "metrics.json", evaluation.metrics)
     (folder / "plots").mkdir()
     report.plot_learning_curves(history, folder / "plots" / "learning_curves.png")
+    if learned.pretraining:
+        write_history(folder / "pretraining.csv", learned.pretraining)
+        report.plot_learning_curves(
+            learned.pretraining, folder / "plots" / "pretraining_curves.png"
+        )
+    evaluation.draw(folder / "plots")
     recipe.plots(config, network, examples, folder / "plots")
     card = report.card(
         title=recipe.summary,
         command=recipe.command,
-        bundle=output,
+        typed=work.start.typed if work.start else "",
+        seed=config.seed,
+        cores=len(os.sched_getaffinity(0)),
+        bundle=work.output,
         metrics=evaluation.metrics,
         samples=evaluation.samples,
+        title_of_samples=evaluation.title,
         history=history,
         settings=json.dumps(to_json(config), indent=2, ensure_ascii=False),
         plots=sorted(path.name for path in (folder / "plots").iterdir()),

@@ -1,6 +1,8 @@
 """What a person sees while a command works: progress on stderr, plots, the model card."""
 
+import json
 import logging
+import shlex
 import shutil
 import sys
 import time
@@ -51,13 +53,15 @@ class Reporter:
 
     def next_steps(self, command: str, output: Path) -> None:
         """Writes the commands that people want next."""
+        bundle, servable = shlex.quote(str(output)), shlex.quote(str(output / "servable" / "1"))
+        python = f"import seqapps; print(seqapps.load({_literal(output)}).metrics)"
         self.log(
             f"\nThe bundle is at {output}: read {output / 'CARD.md'}, look at "
             f"{output / 'plots'}, and try\n"
-            f"  {command} predict {output}\n"
-            f"  {command} evaluate {output}\n"
-            f"  saved_model_cli show --all --dir {output / 'servable' / '1'}\n"
-            f"  python -c 'import seqapps; print(seqapps.load(\"{output}\").metrics)'"
+            f"  {command} predict {bundle}\n"
+            f"  {command} evaluate {bundle}\n"
+            f"  saved_model_cli show --all --dir {servable}\n"
+            f"  python -c {shlex.quote(python)}"
         )
 
     def bar(self, title: str, *, total: int, unit: str, start: int = 0) -> "Bar":
@@ -105,6 +109,11 @@ class Bar:
         if self._live:
             self._stream.write("\r\x1b[K")
             self._stream.flush()
+
+
+def _literal(path: Path) -> str:
+    """A path as Python reads it, in double quotes, which need no escape inside a shell's."""
+    return json.dumps(str(path), ensure_ascii=False)
 
 
 def label(name: str) -> str:
@@ -317,6 +326,9 @@ def card(
     *,
     title: str,
     command: str,
+    typed: str,
+    seed: int,
+    cores: int,
     bundle: Path,
     metrics: Mapping[str, Any],
     samples: Sequence[Mapping[str, str]],
@@ -325,11 +337,28 @@ def card(
     settings: str,
     plots: Sequence[str],
 ) -> str:
-    """Writes the model card: what it is, what was measured, how it was made (Markdown)."""
-    lines = [f"# {title}", "", f"Made with `{command}` (seqapps {__version__}).", ""]
-    lines += ["```sh", f"{command} predict {bundle}", "```", ""]
+    """Writes the model card: what it is, what was measured, how it was made (Markdown).
+
+    Args:
+        title: What the model is, in one line.
+        command: How the recipe is started.
+        typed: What followed it when the training began.
+        seed: Of everything random in training.
+        cores: Processor cores that it could use.
+        bundle: Where the model is.
+        metrics: What was measured on the test split.
+        samples: A few answers, column → text.
+        title_of_samples: What they are.
+        history: A row for each epoch.
+        settings: Every setting, as JSON.
+        plots: Names of the pictures in `plots/`.
+    """
+    on = "1 core" if cores == 1 else f"{cores} cores"
+    lines = [f"# {title}", "", f"Made by seqapps {__version__} with seed {seed} on {on}:", ""]
+    lines += ["```sh", f"{command} {typed}".rstrip(), "```", ""]
+    lines += ["It answers", "", "```sh", f"{command} predict {shlex.quote(str(bundle))}", "```", ""]
     lines += ["```python", "import seqapps", ""]
-    lines += [f'model = seqapps.load("{bundle}")', "```", ""]
+    lines += [f"model = seqapps.load({_literal(bundle)})", "```", ""]
     lines += ["## Measured on the test split", "", "| Measure | Value |", "|---|---|"]
     lines += [f"| {label(name)} | {_cell(_number(value))} |" for name, value in metrics.items()]
     if samples:

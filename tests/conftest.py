@@ -13,10 +13,17 @@ from seqapps.lazy import start_tensorflow
 
 start_tensorflow()
 
+import tensorflow as tf  # noqa: E402
+
 # The machine is shared, so no single example has a deadline; CI tries the same examples each time.
 settings.register_profile("local", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "local")
+
+DATA = Path(
+    os.environ.get("SEQAPPS_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data"
+)
+"""Data sets that are no part of the project: multi30k/, imdb/ ..."""
 
 SHORT_TRAINING = (
     "--model.units", "32", "--model.embedding", "16", "--text.vocabulary", "150",
@@ -27,10 +34,21 @@ SHORT_TRAINING = (
 @pytest.fixture(scope="session")
 def multi30k() -> Path:
     """The folder of Multi30k sentence pairs; the test skips where it is absent."""
-    folder = Path(__file__).resolve().parents[2] / "shared" / "data" / "multi30k"
+    folder = DATA / "multi30k"
     if not folder.is_dir():
-        pytest.skip("the Multi30k files are not on this machine")
+        pytest.skip(f"there is no {folder}; SEQAPPS_DATA can name the folder that holds multi30k/")
     return folder
+
+
+@pytest.fixture
+def gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes Keras (and us) believe that a GPU is there, for tracing only."""
+    devices = tf.config.list_logical_devices
+    monkeypatch.setattr(
+        tf.config,
+        "list_logical_devices",
+        lambda kind=None: ["/GPU:0"] if kind == "GPU" else devices(kind),
+    )
 
 
 @pytest.fixture(scope="session")

@@ -25,7 +25,7 @@ def pages() -> dict[str, str]:
 def _settings(recipe: str) -> str:
     command = f"seqapps.recipes.{recipe}"
     parts = [f"# `python -m {command}`\n"]
-    for arguments in ([], ["train"], ["evaluate"], ["predict"], ["export"]):
+    for arguments in ([], ["train"], ["evaluate"], ["predict"], ["tune"], ["export"]):
         text = subprocess.run(
             [sys.executable, "-m", command, *arguments, "--help"],
             check=True,

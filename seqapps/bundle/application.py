@@ -1,6 +1,7 @@
 """A trained model as a Python function."""
 
-from collections.abc import Callable, Mapping, Sequence
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 from seqapps.bundle.folder import read_config, read_metrics
 from seqapps.bundle.values import answers_of, batch_of, row_of, size
 from seqapps.errors import UserError
+from seqapps.fields import MAIN, Field
 from seqapps.lazy import lazy_imports, start_tensorflow
 
 with lazy_imports():
@@ -18,14 +20,20 @@ with lazy_imports():
     from seqapps.bundle import servable
 
 _ROWS = 64
-"""Inputs that one call of the servable takes at once."""
+"""Inputs that one call of the servable takes at once, at most."""
+_BUDGET = 1 << 14
+"""Rows × size of the longest in one call, at most: short rows are not padded to a very long one."""
+_DAMAGE = (
+    OSError, ValueError, IndexError, KeyError, RuntimeError, TypeError, zipfile.BadZipFile,
+)  # fmt: skip
+"""What TensorFlow and Keras raise, besides TensorFlow's own errors, when files are cut off."""
 
 
 class Application:
     """A trained model as a function: a list of inputs in, a list of outputs out.
 
     Attributes:
-        path: The bundle's folder.
+        path: The bundle's folder, as an absolute path.
         recipe: Name of the recipe that made it.
         interface: What goes in and out.
         config: Every setting of the training, as a dict.
@@ -33,18 +41,20 @@ class Application:
 
     def __init__(self, path: Path) -> None:
         stored = read_config(path)
-        self.path = path
+        self.path = path.absolute()
         self.recipe = stored.recipe
         self.interface = stored.interface
         self.config = stored.settings
         start_tensorflow()
+        further = {signature.name for signature in self.interface.further}
+        main = "options" if servable.has_options(self.interface) else MAIN
         try:
             # Signatures die with the object they come from, so it is kept.
             self._loaded = tf.saved_model.load(str(path / "servable" / "1"))
-        except (OSError, tf.errors.OpError) as error:
+            self._calls = {name: self._loaded.signatures[name] for name in {main, *further}}
+        except (*_DAMAGE, tf.errors.OpError) as error:
             raise _damaged(path / "servable" / "1", error) from error
-        name = "options" if servable.has_options(self.interface) else "serving_default"
-        self._call = self._loaded.signatures[name]
+        self._call = self._calls[main]
 
     @cached_property
     def model(self) -> Any:
@@ -88,19 +98,52 @@ class Application:
 
         Args and errors are those of a call.
         """
+        values = self._option_values(options, len(inputs))
+        fields = (*self.interface.outputs, *self.interface.details)
+        return self._ask(self._call, fields, inputs, values, advance)
+
+    def ask(
+        self,
+        signature: str,
+        inputs: Sequence[Any],
+        *,
+        advance: Callable[[int], None] = lambda _: None,
+    ) -> list[dict[str, Any]]:
+        """Answers each input through a further signature, by field name.
+
+        Args:
+            signature: Its name, such as `explain`.
+            inputs: As in a call.
+            advance: As in a call.
+
+        Raises:
+            UserError: If the bundle has no such signature, or an input does not fit its field.
+        """
+        fields = {further.name: further.outputs for further in self.interface.further}
+        if signature not in fields:
+            raise UserError(
+                f"{self.recipe} has no signature {signature!r}; "
+                f"it has {', '.join(fields) or 'none besides ' + MAIN}."
+            )
+        return self._ask(self._calls[signature], fields[signature], inputs, {}, advance)
+
+    def _ask(
+        self,
+        call: Any,
+        fields: Sequence[Field],
+        inputs: Sequence[Any],
+        values: Mapping[str, Any],
+        advance: Callable[[int], None],
+    ) -> list[dict[str, Any]]:
         if isinstance(inputs, str | bytes):
             raise UserError(f"inputs must be a list, got one string; write [{inputs!r}].")
         rows = [row_of(self.interface, value) for value in inputs]
-        values = self._option_values(options, len(rows))
-        # Rows of similar size go together, the longest first; each answer goes back to its place.
-        order = sorted(range(len(rows)), key=lambda i: -size(rows[i]))
-        fields = (*self.interface.outputs, *self.interface.details)
+        # Rows of similar size go together; each answer goes back to its place.
         answers: list[dict[str, Any]] = [{}] * len(rows)
-        for start in range(0, len(order), _ROWS):
-            chosen = order[start : start + _ROWS]
+        for chosen in _groups([size(row) for row in rows]):
             batch = batch_of(self.interface, [rows[i] for i in chosen])
             batch |= {name: value[chosen] for name, value in values.items()}
-            outputs = self._call(**{name: tf.constant(value) for name, value in batch.items()})
+            outputs = call(**{name: tf.constant(value) for name, value in batch.items()})
             arrays = {name: value.numpy() for name, value in outputs.items()}
             for i, answer in zip(chosen, answers_of(fields, arrays), strict=True):
                 answers[i] = answer
@@ -118,9 +161,20 @@ class Application:
         values = {}
         for name, option in known.items():
             value = np.asarray(given.get(name, option.default))
-            if value.dtype.kind not in ("iuf" if option.dtype == "float32" else "iu"):
-                noun = "numbers" if option.dtype == "float32" else "whole numbers"
+            whole = option.dtype != "float32"
+            # NumPy has no type for a number like 2**70.
+            huge = whole and value.dtype == object and all(isinstance(v, int) for v in value.flat)
+            if not huge and value.dtype.kind not in ("iu" if whole else "iuf"):
+                noun = "whole numbers" if whole else "numbers"
                 raise UserError(f"option {name} takes {noun}, got {given[name]!r}.")
+            if whole and value.size:
+                # A number that does not fit would become another one.
+                least, most = np.iinfo(option.dtype).min, np.iinfo(option.dtype).max
+                if value.min() < least or value.max() > most:
+                    raise UserError(
+                        f"option {name} takes whole numbers from {least} to {most}, "
+                        f"got {given[name]!r}."
+                    )
             if value.shape not in ((), (1,), (count,)):
                 raise UserError(
                     f"option {name} needs one value, or one for each of {count} inputs, "
@@ -128,6 +182,16 @@ class Application:
                 )
             values[name] = np.broadcast_to(value.astype(option.dtype), (count,))
         return values
+
+
+def _groups(sizes: Sequence[int]) -> Iterator[list[int]]:
+    """Numbers of rows that are asked together, the longest first."""
+    order = sorted(range(len(sizes)), key=lambda i: -sizes[i])
+    start = 0
+    while start < len(order):
+        count = min(_ROWS, max(1, _BUDGET // max(1, sizes[order[start]])))
+        yield order[start : start + count]
+        start += count
 
 
 def load(path: str | Path) -> Application:
@@ -151,12 +215,12 @@ def load_network(folder: Path) -> Any:
     path = folder / "model.keras"
     try:
         network = keras.saving.load_model(str(path), compile=False, safe_mode=True)
-    except (OSError, ValueError) as error:
+    except (*_DAMAGE, tf.errors.OpError) as error:
         raise _damaged(path, error) from error
     reset_cudnn(network, "auto")
     return network
 
 
 def _damaged(path: Path, error: Exception) -> UserError:
-    reason = str(error).strip().splitlines()[0][:200]
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
     return UserError(f"{path} cannot be loaded ({reason}); train or copy the bundle again.")

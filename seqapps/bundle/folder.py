@@ -28,30 +28,36 @@ _THEIRS = {
 }  # fmt: skip
 """Errors that a person can remove: no permission, no space, something else in the way."""
 
+_KINDS = {"config.json": "bundle", "saved_model.pb": "SavedModel"}
+"""What a folder is, by the file that marks it."""
+
 
 @contextmanager
-def staging(output: Path, *, overwrite: bool) -> Iterator[Path]:
+def staging(output: Path, *, overwrite: bool, mark: str = "config.json") -> Iterator[Path]:
     """Gives an empty folder beside `output` that takes its place when the body succeeds.
 
     A kill at any moment leaves the old folder or the new one. Leftovers of killed runs are swept.
 
     Args:
         output: Where the finished folder goes.
-        overwrite: Whether a bundle that is there may be replaced.
+        overwrite: Whether what is there may be replaced.
+        mark: The file by which a folder that may be replaced is known.
 
     Raises:
         UserError: If something is at `output` and must not be overwritten, or the place cannot
             be written.
     """
-    check_free(output, overwrite=overwrite)
+    check_free(output, overwrite=overwrite, mark=mark)
     # Behind a link, so that what it points to is exchanged and not the link.
     place = output.resolve()
     folder = place.with_name(f".{place.name}.partial-{os.getpid()}")
+    begun = False
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         sweep(place)
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
+        begun = True
         yield folder
         _sync(folder)
         if place.exists():
@@ -60,7 +66,8 @@ def staging(output: Path, *, overwrite: bool) -> Iterator[Path]:
             folder.rename(place)
         _sync_folder(place.parent)
     except OSError as error:
-        if error.errno not in _THEIRS:
+        # In the body other errors are ours; before it, the place alone can be at fault.
+        if begun and error.errno not in _THEIRS:
             raise
         raise UserError(
             f"{output} cannot be written: {error.strerror} ({error.filename or folder}); "
@@ -71,8 +78,13 @@ def staging(output: Path, *, overwrite: bool) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def check_free(output: Path, *, overwrite: bool) -> None:
+def check_free(output: Path, *, overwrite: bool, mark: str = "config.json") -> None:
     """Refuses an output that exists, before any time is spent.
+
+    Args:
+        output: Where a folder is to be written.
+        overwrite: Whether what is there may be replaced.
+        mark: The file by which a folder that may be replaced is known.
 
     Raises:
         UserError: If something is at `output` and must not be overwritten.
@@ -84,9 +96,10 @@ def check_free(output: Path, *, overwrite: bool) -> None:
             f"{output} exists and nothing is overwritten unasked; "
             "give --overwrite, or another place with --output."
         )
-    if not (output / "config.json").is_file() and not (output.is_dir() and _is_empty(output)):
+    if not (output / mark).is_file() and not (output.is_dir() and _is_empty(output)):
+        kind = _KINDS[mark]
         raise UserError(
-            f"{output} is not a bundle (it has no config.json), and --overwrite replaces bundles "
+            f"{output} is not a {kind} (it has no {mark}), and --overwrite replaces {kind}s "
             "alone; give another place with --output."
         )
 
@@ -270,7 +283,9 @@ def read_metrics(folder: Path) -> dict[str, Any]:
 
 def environment() -> dict[str, Any]:
     """Versions and machine, for environment.json."""
-    packages = ("seqapps", "tensorflow", "keras", "numpy", "sentencepiece", "sacrebleu")
+    packages = (
+        "seqapps", "tensorflow", "keras", "numpy", "sentencepiece", "sacrebleu", "scikit-learn",
+    )  # fmt: skip
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),

@@ -7,13 +7,13 @@ from typing import Any
 
 import tensorflow as tf
 
-from seqapps.fields import Answer, Interface
+from seqapps.fields import MAIN, Answers, Field, Interface
 
 
 def write_servable(
-    folder: Path, *, answer: Answer, variables: Sequence[Any], interface: Interface
+    folder: Path, *, answers: Answers, variables: Sequence[Any], interface: Interface
 ) -> None:
-    """Writes a SavedModel with the signatures `serving_default` and `options`.
+    """Writes a SavedModel with the signatures `serving_default`, `options` and further ones.
 
     `serving_default` takes the inputs alone and gives the outputs. `options` takes strategy values
     besides, one for each row or one for all, and gives the details too. Their defaults are in the
@@ -21,8 +21,8 @@ def write_servable(
 
     Args:
         folder: The version's folder (`servable/1`).
-        answer: What is served.
-        variables: Every variable that `answer` reads.
+        answers: What is served, by signature.
+        variables: Every variable that they read.
         interface: From which the signatures are made.
     """
     module = tf.Module()
@@ -31,23 +31,27 @@ def write_servable(
     count = len(inputs)
     names = [spec.name for spec in inputs]
     defaults = default_options(interface)
-    shown = {field.name for field in interface.outputs}
-    shown |= {field.lengths for field in interface.outputs if field.rank}
 
-    def serving_default(*values: Any) -> dict[str, Any]:
-        outputs = answer(dict(zip(names, values, strict=True)), dict(defaults))
-        return {name: value for name, value in outputs.items() if name in shown}
+    def plain(name: str, fields: Sequence[Field]) -> Any:
+        shown = {field.name for field in fields}
+        shown |= {field.lengths for field in fields if field.rank}
+
+        def function(*values: Any) -> dict[str, Any]:
+            outputs = answers[name](dict(zip(names, values, strict=True)), dict(defaults))
+            return {name: value for name, value in outputs.items() if name in shown}
+
+        # AutoGraph reads the source files again, which may be others after a long training.
+        return tf.function(function, input_signature=inputs, autograph=False)
 
     def options(*values: Any) -> dict[str, Any]:
-        return answer(
+        return answers[MAIN](
             dict(zip(names, values[:count], strict=True)),
             dict(zip(defaults, values[count:], strict=True)),
         )
 
-    # AutoGraph reads the source files again, which may be others after a long training.
-    signatures = {
-        "serving_default": tf.function(serving_default, input_signature=inputs, autograph=False)
-    }
+    signatures = {MAIN: plain(MAIN, interface.outputs)}
+    for further in interface.further:
+        signatures[further.name] = plain(further.name, further.outputs)
     if has_options(interface):
         specs = [tf.TensorSpec([None], o.dtype, name=o.name) for o in interface.options]
         # TensorFlow reads the defaults of a signature from the Python function's.

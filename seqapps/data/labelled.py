@@ -253,7 +253,10 @@ def _load(
     texts = _sift(rows, name, split, settings, known)
     log_problems(texts.problems, split, log)
     if not len(texts):
-        raise UserError(f"There are no {split} texts in {location}.")
+        raise UserError(
+            f"There are no {split} texts in {location}: each needs a text and a label. Look at the "
+            f"file, or name another one with --data.{split}."
+        )
     log(f"Read {len(texts):,} {split} texts from {location}")
     return texts
 

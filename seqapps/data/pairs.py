@@ -172,7 +172,10 @@ def _load(
         pairs = _sift(rows, (str(source), str(target)), split, settings)
     log_problems(pairs.problems, split, log)
     if not len(pairs):
-        raise UserError(f"There are no {split} pairs in {location}.")
+        raise UserError(
+            f"There are no {split} pairs in {location}: a pair needs text on both sides. Look at "
+            f"the file, or name another one with --data.{split}."
+        )
     log(f"{split.capitalize()}: {len(pairs):,} pairs from {location}")
     return pairs
 

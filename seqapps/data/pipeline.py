@@ -6,7 +6,7 @@ threads, so Python does nothing per batch.
 
 # B batch, T steps (the longest of the batch), D width of a step
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,6 +68,18 @@ def batches(
         return result
 
     return tf.data.Dataset.range(skip, max(skip, len(order))).map(gather).prefetch(_READY)
+
+
+@dataclass(frozen=True)
+class Batches:
+    """One pass over the training examples; what `training.loop.Pass` asks for."""
+
+    dataset: Callable[[int], tf.data.Dataset]
+    """`dataset(skip)`: the batches after the first `skip`."""
+    tokens: npt.NDArray[np.int64]
+    """Real tokens of each batch, of a pair those of the target."""
+    padding: float
+    """Share of all steps that is padding, all sides together."""
 
 
 @dataclass(frozen=True)

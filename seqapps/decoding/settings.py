@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+_WIDEST = 1000
+"""Hypotheses that a beam search keeps, at most: memory grows with them."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Decoding:
@@ -12,7 +15,7 @@ class Decoding:
     """
 
     beam_width: int = 4
-    """Hypotheses that a beam search keeps; 1 is greedy."""
+    """Hypotheses that a beam search keeps, at most 1000; 1 is greedy."""
     length_penalty: float = 1.0
     """0 compares log-probabilities, which favours short answers; 1 nearly means per token."""
     n_best: int = 1
@@ -31,6 +34,11 @@ class Decoding:
             raise ValueError(
                 f"beam_width must be at least 1, got {self.beam_width}; use 1 for greedy search."
             )
+        if self.beam_width > _WIDEST:
+            raise ValueError(
+                f"beam_width must be at most {_WIDEST}, got {self.beam_width}; wider beams rarely "
+                "find better answers."
+            )
         if not 1 <= self.n_best <= self.beam_width:
             raise ValueError(
                 f"n_best must be from 1 to beam_width ({self.beam_width}), got {self.n_best}."
@@ -41,7 +49,11 @@ class Decoding:
             )
         if self.top_k < 0:
             raise ValueError(f"top_k must be at least 0, got {self.top_k}; use 0 for all tokens.")
+        if self.top_k >= 2**31:
+            raise ValueError(f"top_k must be below 2**31, got {self.top_k}; use 0 for all tokens.")
         if not 0 < self.top_p <= 1:
             raise ValueError(
                 f"top_p must be above 0 and at most 1, got {self.top_p}; use 1 for all tokens."
             )
+        if not -(2**63) <= self.seed < 2**63:
+            raise ValueError(f"seed must be from -2**63 to 2**63 - 1, got {self.seed}.")

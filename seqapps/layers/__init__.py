@@ -1,5 +1,5 @@
 """Layers that Keras lacks. Importing this package registers them for loading."""
 
-from seqapps.layers import attention, mingru, recurrent
+from seqapps.layers import attention, mingru, pooling, recurrent, temperature
 
-__all__ = ["attention", "mingru", "recurrent"]
+__all__ = ["attention", "mingru", "pooling", "recurrent", "temperature"]

@@ -48,6 +48,9 @@ class RecurrentStack(keras.layers.Layer):
         depth: how many layers.
         bidirectional: also read each row from its last real step to its first; outputs are the
             forward and the backward output side by side, 2 × units wide.
+        independent: of a bidirectional stack, whether each direction reads only its own outputs
+            below, so that no output has seen both sides of its step: what a language model of
+            both directions needs (Peters et al. 2018).
         residual: add a layer's input to its output where widths are equal (He et al. 2016).
         dropout: share of each layer's input set to zero in training, the first layer's included.
         locked_dropout: drop the same inputs at every step of a row (Gal and Ghahramani 2016)
@@ -67,6 +70,7 @@ class RecurrentStack(keras.layers.Layer):
         cell: Cell = "gru",
         depth: int = 1,
         bidirectional: bool = False,
+        independent: bool = False,
         residual: bool = False,
         dropout: float = 0.0,
         locked_dropout: bool = False,
@@ -79,6 +83,11 @@ class RecurrentStack(keras.layers.Layer):
             raise ValueError(f"units and depth must be at least 1, got {units} and {depth}.")
         if not 0.0 <= dropout < 1.0:
             raise ValueError(f"dropout must be in [0, 1), got {dropout}; 0.0 switches it off.")
+        if independent and (not bidirectional or normalisation == "layer"):
+            raise ValueError(
+                "independent directions need bidirectional=True, and normalisation='none' (its "
+                f"means are over both), got {bidirectional} and {normalisation!r}."
+            )
         for name, value, known in (
             ("cell", cell, get_args(Cell)),
             ("normalisation", normalisation, get_args(Normalisation)),
@@ -86,7 +95,7 @@ class RecurrentStack(keras.layers.Layer):
             if value not in known:
                 raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}.")
         self.units, self.cell, self.depth = units, cell, depth
-        self.bidirectional, self.residual = bidirectional, residual
+        self.bidirectional, self.independent, self.residual = bidirectional, independent, residual
         self.dropout, self.locked_dropout = dropout, locked_dropout
         self.normalisation, self.seed = normalisation, seed
         self.seed_generator = keras.random.SeedGenerator(seed) if dropout else None
@@ -138,7 +147,8 @@ class RecurrentStack(keras.layers.Layer):
         """Creates the weights of every layer and direction."""
         batch, steps, width = inputs_BTD_shape
         for index, recurrence in enumerate(self.recurrences):
-            layer_width = width if index < len(self.directions) else self.output_size
+            above = self.units if self.independent else self.output_size
+            layer_width = width if index < len(self.directions) else above
             recurrence.build((batch, steps, layer_width))
         for norm in self.norms:
             norm.build((batch, steps, self.output_size))
@@ -171,12 +181,12 @@ class RecurrentStack(keras.layers.Layer):
         real_BT1 = tf.cast(real_BT1, self.compute_dtype)
         count, new_state, values_BTO = self.states_per_recurrence, [], inputs_BTD
         for level in range(self.depth):
-            layer_inputs, outputs = self._drop(values_BTO, training), []
+            layer_inputs, outputs = self._inputs_of(level, self._drop(values_BTO, training)), []
             for index, direction in enumerate(self.directions, level * len(self.directions)):
                 before = state[index * count : (index + 1) * count]
                 output, after = self._run(
                     self.recurrences[index],
-                    layer_inputs,
+                    layer_inputs[index % len(self.directions)],
                     lengths_B,
                     before,
                     backwards=direction == "backward",
@@ -228,6 +238,12 @@ class RecurrentStack(keras.layers.Layer):
                 f"state must hold {len(self.state_sizes)} tensors (layers × directions × "
                 f"{self.states_per_recurrence}), got {len(state)}; start from zero_state(batch)."
             )
+
+    def _inputs_of(self, level: int, values_BTD: tf.Tensor) -> list[tf.Tensor]:
+        """What each direction of a layer reads."""
+        if self.independent and level:
+            return tf.split(values_BTD, 2, axis=-1)
+        return [values_BTD] * len(self.directions)
 
     def _drop(self, values_BTD: tf.Tensor, training: bool | None) -> tf.Tensor:
         if not (training and self.dropout):
@@ -298,5 +314,6 @@ class RecurrentStack(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Every argument of the constructor."""
-        names = "units cell depth bidirectional residual dropout locked_dropout normalisation seed"
+        names = "units cell depth bidirectional independent residual dropout locked_dropout "
+        names += "normalisation seed"
         return {**super().get_config(), **{name: getattr(self, name) for name in names.split()}}

@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from seqapps.data.batching import evaluation_batches, padding_share, token_batches
 from seqapps.data.pairs import PairData, Pairs, PairSplits, load_pairs
-from seqapps.data.pipeline import batches
-from seqapps.text.tokenizer import BOS, EOS, Tokenizer
+from seqapps.data.pipeline import Batches, batches
+from seqapps.text.tokenizer import BOS, EOS, Tokenizer, tokenizer_in
 
 Columns = dict[str, list[npt.NDArray[np.int32]]]
 
@@ -21,18 +21,6 @@ VALIDATION_TOKENS = 4096
 _SOURCE, _TARGET = "source.model", "target.model"
 _CUTS = 16
 """Likeliest ways to cut a word, of which subword regularisation draws one."""
-
-
-@dataclass(frozen=True)
-class Batches:
-    """One pass over the training pairs; what `training.loop.Pass` asks for."""
-
-    dataset: Callable[[int], tf.data.Dataset]
-    """`dataset(skip)`: the batches after the first `skip`."""
-    tokens: npt.NDArray[np.int64]
-    """Real target tokens of each batch."""
-    padding: float
-    """Share of all steps, source and target, that is padding."""
 
 
 @dataclass(frozen=True)
@@ -134,10 +122,14 @@ class PairExamples:
 
 
 def tokenizers(assets: Mapping[str, bytes]) -> tuple[Tokenizer, Tokenizer]:
-    """The tokenizers of source and target; one object where both are the same."""
-    source = Tokenizer(assets[_SOURCE])
-    same = assets[_TARGET] == assets[_SOURCE]
-    return source, source if same else Tokenizer(assets[_TARGET])
+    """The tokenizers of source and target; one object where both are the same.
+
+    Raises:
+        UserError: If one is missing or damaged.
+    """
+    source = tokenizer_in(assets, _SOURCE)
+    same = assets.get(_TARGET) == assets[_SOURCE]
+    return source, source if same else tokenizer_in(assets, _TARGET)
 
 
 def _columns(

@@ -30,12 +30,16 @@ NEVER = (PAD, UNKNOWN, BOS)
 """Tokens that no translation holds."""
 
 
+LONGEST = 1000
+"""Tokens of a translation, at most: ten times those of a long sentence."""
+
+
 def _limits(lengths: Any) -> Any:
-    """Tokens that a translation may have: twice those of its source, and ten.
+    """Tokens that a translation may have: twice those of its source and ten, at most `LONGEST`.
 
     A source of EOS alone has none: the translation of nothing is nothing, whatever was learned.
     """
-    return tf.where(lengths > 1, 2 * lengths + 10, 0)
+    return tf.where(lengths > 1, tf.minimum(2 * lengths + 10, LONGEST), 0)
 
 
 class GreedyTranslator:

@@ -24,7 +24,7 @@ from seqapps.bundle.application import load_network
 from seqapps.bundle.servable import default_options, has_options, input_specs
 from seqapps.bundle.values import answers_of, batch_of, row_of, size
 from seqapps.errors import UserError
-from seqapps.fields import Answer, Field, Interface
+from seqapps.fields import MAIN, Answer, Answers, Field, Interface
 from seqapps.layers.cudnn import reset_cudnn
 
 TOLERANCE = 1e-5
@@ -65,7 +65,7 @@ def certify(
     *,
     interface: Interface,
     network: Any,
-    answer_of: Callable[[Any], Answer],
+    answers_of_network: Callable[[Any], Answers],
     samples: Sequence[Any],
 ) -> dict[str, Any]:
     """Compares every form of a bundle with the network in memory.
@@ -74,7 +74,7 @@ def certify(
         folder: The bundle, complete but for its certificate.
         interface: What it takes and gives.
         network: The network that was trained.
-        answer_of: Makes the served function of a network.
+        answers_of_network: Makes the served functions of a network.
         samples: Real inputs, of which the shortest, the longest and some between are asked.
 
     Returns:
@@ -85,29 +85,34 @@ def certify(
     """
     rows = probes(interface, samples)
     together, alone = [rows], [[row] for row in rows]
-    every = (*interface.outputs, *interface.details)
-    trained = answer_of(network)
-    in_memory = _traced(trained, interface)
     copy = load_network(folder)
     reset_cudnn(copy, False)
     # Operation by operation, which takes long: the short ones.
     short = sorted(range(len(rows)), key=lambda i: size(rows[i]))[:_EAGER]
-    # A GPU rounds otherwise: all forms are compared where all of them run.
-    with tf.device("/CPU:0"):
-        expected = _ask(in_memory, interface, together)
-        single = _ask(in_memory, interface, alone)
-        eager = _ask(trained, interface, [[rows[i] for i in short]])
-        reloaded = _ask(_traced(answer_of(copy), interface), interface, together)
-    forms = [
-        ("each input alone", every, expected, single),
-        ("eager", every, [expected[i] for i in short], eager),
-        ("model.keras, reloaded", every, expected, reloaded),
-    ]
+    expected: dict[str, Rows] = {}
+    forms: list[tuple[str, Sequence[Field], Rows, Rows]] = []
+    trained, again = answers_of_network(network), answers_of_network(copy)
+    for name in (MAIN, *(signature.name for signature in interface.further)):
+        every = _everything(interface, name)
+        in_memory = _traced(trained[name], interface)
+        # A GPU rounds otherwise: all forms are compared where all of them run.
+        with tf.device("/CPU:0"):
+            want = expected[name] = _ask(in_memory, interface, every, together)
+            single = _ask(in_memory, interface, every, alone)
+            eager = _ask(trained[name], interface, every, [[rows[i] for i in short]])
+            reloaded = _ask(_traced(again[name], interface), interface, every, together)
+        suffix = "" if name == MAIN else f", {name}"
+        forms += [
+            (f"each input alone{suffix}", every, want, single),
+            (f"eager{suffix}", every, [want[i] for i in short], eager),
+            (f"model.keras, reloaded{suffix}", every, want, reloaded),
+        ]
     servable = folder / "servable" / "1"
     for name, found in _ask_fresh(servable, interface, [*together, *alone]).items():
         fields, form = _fields(interface, name), f"SavedModel in a fresh CPU process, {name}"
-        forms.append((form, fields, expected, found[: len(rows)]))
-        forms.append((f"{form}, each input alone", fields, expected, found[len(rows) :]))
+        want = expected.get(name, expected[MAIN])
+        forms.append((form, fields, want, found[: len(rows)]))
+        forms.append((f"{form}, each input alone", fields, want, found[len(rows) :]))
     compared = [
         {"form": form, "inputs": len(want), **compare(fields, want, found)}
         for form, fields, want, found in forms
@@ -201,14 +206,19 @@ def _traced(answer: Answer, interface: Interface) -> Answer:
     return traced
 
 
-def _ask(answer: Answer, interface: Interface, batches: Iterable[list[dict[str, Any]]]) -> Rows:
-    """Calls the served function outside of any SavedModel, one batch after another."""
+def _ask(
+    answer: Answer,
+    interface: Interface,
+    fields: Sequence[Field],
+    batches: Iterable[list[dict[str, Any]]],
+) -> Rows:
+    """Calls a served function outside of any SavedModel, one batch after another."""
     rows: Rows = []
     for batch in batches:
         inputs = {n: tf.constant(value) for n, value in batch_of(interface, batch).items()}
         outputs = answer(inputs, default_options(interface))
         arrays = {name: value.numpy() for name, value in outputs.items()}
-        rows += answers_of((*interface.outputs, *interface.details), arrays)
+        rows += answers_of(fields, arrays)
     return rows
 
 
@@ -218,7 +228,7 @@ def _ask_fresh(
     """Calls every signature of the SavedModel in a new interpreter without GPU and seqapps."""
     calls: list[tuple[str, dict[str, Any]]] = []
     for inputs in (batch_of(interface, batch) for batch in batches):
-        calls.append(("serving_default", inputs))
+        calls += [(s, inputs) for s in (MAIN, *(further.name for further in interface.further))]
         if has_options(interface):
             defaults = {n: value.numpy() for n, value in default_options(interface).items()}
             calls.append(("options", inputs | defaults))
@@ -247,9 +257,17 @@ def _ask_fresh(
 
 
 def _fields(interface: Interface, signature: str) -> tuple[Field, ...]:
-    """What a signature must give."""
+    """What a signature of the SavedModel must give."""
+    for further in interface.further:
+        if further.name == signature:
+            return further.outputs
     details = interface.details if signature == "options" else ()
     return (*interface.outputs, *details)
+
+
+def _everything(interface: Interface, signature: str) -> tuple[Field, ...]:
+    """What a served function gives; the main one's details are shown by `options`."""
+    return _fields(interface, "options" if signature == MAIN else signature)
 
 
 def _pack(array: Any) -> tuple[str, tuple[int, ...], list[Any]]:

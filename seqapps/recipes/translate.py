@@ -19,9 +19,10 @@ from seqapps.data.pairs import PairData
 from seqapps.decoding.settings import Decoding
 from seqapps.fields import Answer, Assets, Field, Interface
 from seqapps.lazy import lazy_imports
-from seqapps.models.settings import Translator
+from seqapps.models.settings import TRANSLATOR_SPACE, Translator
 from seqapps.recipe import Evaluation, Recipe, run, strategy_options
 from seqapps.report import Reporter, plot_attention
+from seqapps.text.settings import Text
 from seqapps.training.settings import Training
 
 with lazy_imports():
@@ -33,23 +34,6 @@ if TYPE_CHECKING:
     import keras
 
     from seqapps.models.sentence_pairs import PairExamples
-
-
-@dataclass(frozen=True, kw_only=True)
-class Text:
-    """How sentences become numbers."""
-
-    vocabulary: int = 1200
-    """SentencePiece pieces of each language (of both together if `model.share_embeddings`)."""
-    sampling: float = 0.0
-    """Subword regularisation: in training, cut words at random, likelier cuts more often (to this
-    power); 0 always takes the likeliest cut."""
-
-    def __post_init__(self) -> None:
-        if self.vocabulary < 8:
-            raise ValueError(f"vocabulary must be at least 8, got {self.vocabulary}.")
-        if self.sampling < 0:
-            raise ValueError(f"sampling must be at least 0, got {self.sampling}.")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,15 +58,21 @@ def interface(config: Config) -> Interface:
     return Interface(
         inputs=(Field(name="source", description=f"A sentence ({config.data.source})."),),
         outputs=(
-            Field(name="translation", description=f"The sentence in {config.data.target}."),
-            Field(name="score", dtype="float32", media="number", unit="log-probability, nats"),
+            Field(
+                name="translation",
+                description=f"The sentence in {config.data.target}, of at most 1,000 pieces.",
+            ),
+            Field(
+                name="score", dtype="float32", media="number", unit="log-probability, nats",
+                description="Searched: divided by the length penalty. Drawn: as it is.",
+            ),
         ),
         details=(
             Field(name="alternatives", rank=1, description="The n best, best first."),
             Field(name="alternative_scores", dtype="float32", rank=1, media="number"),
         ),
         options=strategy_options(config.decoding),
-    )
+    )  # fmt: skip
 
 
 def load(config: Config, assets: Assets | None, reporter: Reporter) -> "PairExamples":
@@ -165,9 +155,9 @@ def plots(config: Config, network: "keras.Model", examples: "PairExamples", fold
         plot_attention(found.weights_TS, source=found.source, target=found.target, path=path)
 
 
-def show(number: int, found: Mapping[str, Any]) -> str:
-    """The translation; with several, one a line as `number ||| text ||| score`."""
-    if len(found["alternatives"]) < 2:
+def show(config: Config, number: int, found: Mapping[str, Any]) -> str:
+    """The translation; if several are asked for, one a line as `number ||| text ||| score`."""
+    if config.decoding.n_best == 1:
         return str(found["translation"])
     rows = zip(found["alternatives"], found["alternative_scores"], strict=True)
     return "\n".join(f"{number} ||| {text} ||| {score:.4f}" for text, score in rows)
@@ -185,6 +175,7 @@ RECIPE = Recipe(
     answer=answer,
     evaluate=evaluate,
     plots=plots,
+    space=TRANSLATOR_SPACE,
     show=show,
 )
 

@@ -1,7 +1,7 @@
 """A SentencePiece unigram tokenizer: text to piece numbers and back, outside the graph."""
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import numpy as np
 import sentencepiece as spm
 
 from seqapps.errors import UserError
+from seqapps.fields import asset, damaged_asset
 from seqapps.text.normalise import normalise
 
 PAD, UNKNOWN, BOS, EOS = 0, 1, 2, 3
@@ -46,6 +47,8 @@ class Tokenizer:
         """
         self.proto = proto
         try:
+            if not proto:
+                raise RuntimeError("no bytes")
             self._model = spm.SentencePieceProcessor(model_proto=proto)
         except RuntimeError as error:
             raise UserError(
@@ -58,11 +61,15 @@ class Tokenizer:
         ids = tuple(
             getattr(self._model, name)() for name in ("pad_id", "unk_id", "bos_id", "eos_id")
         )
-        words = WORD_START in self.pieces and not any(WORD_START in p[1:] for p in self.pieces)
-        if ids != (PAD, UNKNOWN, BOS, EOS) or not words:
+        if ids != (PAD, UNKNOWN, BOS, EOS):
             raise UserError(
-                "A tokenizer must number pad, unknown, bos, eos as 0, 1, 2, 3 and keep its pieces "
-                f"within words; this SentencePiece model numbers them {ids}. "
+                "A tokenizer must number pad, unknown, bos, eos as 0, 1, 2, 3; this SentencePiece "
+                f"model numbers them {ids}. Train one with Tokenizer.train."
+            )
+        if WORD_START not in self.pieces or any(WORD_START in p[1:] for p in self.pieces):
+            raise UserError(
+                f"A tokenizer must have the piece {WORD_START} and keep its pieces within words; "
+                f"this SentencePiece model of {self.size} pieces does not. "
                 "Train one with Tokenizer.train."
             )
         self._candidates = _Candidates(self._model, self.scores)
@@ -172,6 +179,19 @@ class Tokenizer:
                 f"candidates must be at least 1, got {candidates}; 1 always takes the best one."
             )
         return self._candidates.draw(texts, alpha=alpha, count=candidates, rng=rng)
+
+
+def tokenizer_in(assets: Mapping[str, bytes], name: str) -> Tokenizer:
+    """A tokenizer among the files that travel with a model.
+
+    Raises:
+        UserError: If it is missing or damaged.
+    """
+    content = asset(assets, name)
+    try:
+        return Tokenizer(content)
+    except UserError as error:
+        raise damaged_asset(name, str(error).partition(" Train one")[0].rstrip(".")) from error
 
 
 class _Candidates:

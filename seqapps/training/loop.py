@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,6 +15,7 @@ import tensorflow as tf
 from seqapps.errors import UserError
 from seqapps.report import Reporter
 from seqapps.training.checkpoint import Checkpoints, Progress
+from seqapps.training.optimizer import GroupedAdamW, LayerGroup
 from seqapps.training.schedule import Schedule
 from seqapps.training.settings import Training
 from seqapps.training.step import NOT_FINITE, Loss, Trainee
@@ -68,6 +69,9 @@ def fit(
     folder: Path,
     reporter: Reporter,
     resume: bool = False,
+    groups: Sequence[LayerGroup] = (),
+    watch: Callable[[Mapping[str, float]], None] | None = None,
+    minutes: float = 0.0,
 ) -> Progress:
     """Trains a network and leaves its best weights in it.
 
@@ -80,6 +84,10 @@ def fit(
         folder: Checkpoints and TensorBoard logs go here.
         reporter: Shows progress.
         resume: Go on from the newest checkpoint of `folder`, if there is one.
+        groups: Layers that learn at rates of their own, or later than others.
+        watch: Gets the history's row of each epoch; what it raises ends the training.
+        minutes: Stop after this time, validate and be done; 0 for no limit. The schedule does not
+            know of it.
 
     Returns:
         What happened; `history` has a row for each epoch: `epoch`, `steps` (updates so far),
@@ -91,11 +99,12 @@ def fit(
         KeyboardInterrupt: On Ctrl-C, after a checkpoint was written (one from before validation
             if it came in the middle of that).
     """
-    run = _Run(network, examples, loss, goal, settings, folder, reporter)
+    run = _Run(network, examples, loss, goal, settings, folder, reporter, groups)
     if resume and run.checkpoints.latest:
         run.progress = run.checkpoints.restore()
         reporter.log(f"resuming at step {run.steps}, epoch {run.progress.epoch + 1}")
-    run.train()
+    run.limit_s = minutes * 60.0
+    run.train(watch)
     run.checkpoints.load_best()
     return run.progress
 
@@ -112,6 +121,7 @@ class _Run:
         settings: Training,
         folder: Path,
         reporter: Reporter,
+        groups: Sequence[LayerGroup],
     ) -> None:
         self.examples, self.goal, self.settings = examples, goal, settings
         self.reporter = reporter
@@ -124,7 +134,7 @@ class _Run:
             warmup=settings.warmup_steps,
             cosine=settings.schedule == "cosine",
         )
-        optimizer = keras.optimizers.AdamW(
+        optimizer = GroupedAdamW(
             self.schedule,
             beta_2=settings.adam_beta2,
             weight_decay=settings.weight_decay,
@@ -141,15 +151,21 @@ class _Run:
         # XLA would compile anew for every new shape of a batch.
         self.trainee.compile(optimizer=optimizer, jit_compile=False)
         self.trainee.optimizer.build(network.trainable_variables)
+        passes = len(self.next_pass.tokens)
+        optimizer.set_groups(
+            network.trainable_variables,
+            [(group, round(group.first_epoch * passes)) for group in groups],
+        )
         self.checkpoints = Checkpoints(self.trainee, folder / "checkpoints", [self.schedule.scale])
         self.progress = Progress()
         self.sitting_start, self.seconds_before = time.monotonic(), 0.0
         self.last_saved = time.monotonic()
+        self.limit_s = 0.0
         self.board = (
             tf.summary.create_file_writer(str(folder / "logs")) if settings.tensorboard else None
         )
 
-    def train(self) -> None:
+    def train(self, watch: Callable[[Mapping[str, float]], None] | None) -> None:
         self.sitting_start, self.seconds_before = time.monotonic(), self.progress.seconds
         while not self.progress.done:
             try:
@@ -160,6 +176,8 @@ class _Run:
             self._finish_epoch()
             if self.progress.done:
                 self.checkpoint()
+            if watch:
+                watch(self.progress.history[-1])
         if self.board:
             self.board.close()
 
@@ -172,6 +190,11 @@ class _Run:
     def steps(self) -> int:
         """Updates so far."""
         return int(self.trainee.step_count.numpy())
+
+    @property
+    def out_of_time(self) -> bool:
+        """Whether the training took as long as it may."""
+        return 0.0 < self.limit_s <= self._seconds()
 
     def _seconds(self) -> float:
         return self.seconds_before + time.monotonic() - self.sitting_start
@@ -205,12 +228,12 @@ class _Run:
             if not (found := NOT_FINITE.search(str(error))):
                 raise
             done = self.steps - self.progress.epoch_start
+            intact = " and the last checkpoint is intact" if self.checkpoints.latest else ""
             raise UserError(
                 f"epoch {epoch + 1}, batch {done + 1} of {len(self.current.tokens)}: gradient norm "
                 f"and loss must be finite, got {float(found[1])} and {float(found[2])}. The update "
-                "was not applied and the last checkpoint is intact. Look for broken numbers in "
-                "that batch, or lower --training.learning_rate (now "
-                f"{self.settings.learning_rate:g})."
+                f"was not applied{intact}. Look for broken numbers in that batch, or lower "
+                f"--training.learning_rate (now {self.settings.learning_rate:g})."
             ) from error
         finally:
             watcher.close()
@@ -228,6 +251,7 @@ class _Run:
         progress.done = bool(
             progress.epoch >= self.settings.epochs
             or (limit and progress.epoch_start >= limit)
+            or self.out_of_time
             or out_of_patience
         )
         self.reporter.epoch(row, best=progress.stale == 0, of=self.settings.epochs)
@@ -301,7 +325,7 @@ class _Watcher(keras.callbacks.Callback):
         if time.monotonic() - run.last_saved > self._interval:
             run.checkpoint()
         limit = run.settings.max_steps
-        if limit and run.steps >= limit:
+        if (limit and run.steps >= limit) or run.out_of_time:
             self.model.stop_training = True
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Losses that count real tokens alone."""
+"""Losses that count what is real alone: tokens without padding, or whole examples."""
 
 from typing import Any
 
@@ -28,10 +28,42 @@ def token_cross_entropy(*, label_smoothing: float = 0.0) -> Loss:
         logits_NV = tf.cast(logits_NV, tf.float32)
         loss_N = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels_N, logits=logits_NV)
         if training and label_smoothing:
-            # -Σ q log p with q = (1 - e) one-hot + e / V, from the fused loss above: both share
-            # ln Σ exp, so only the label's logit and the mean logit are exchanged.
-            label_N = tf.gather(logits_NV, labels_N, batch_dims=1)
-            loss_N += label_smoothing * (label_N - tf.reduce_mean(logits_NV, -1))
+            loss_N += _smoothing(logits_NV, labels_N, share=label_smoothing)
         return tf.reduce_sum(loss_N * real_N), tf.reduce_sum(real_N)
 
     return loss
+
+
+def class_cross_entropy(*, label_smoothing: float = 0.0) -> Loss:
+    """Cross-entropy of one class for each example.
+
+    Args:
+        label_smoothing: Share of the target probability that is spread evenly over the classes
+            (Szegedy et al. 2016).
+
+    Returns:
+        `loss(logits, batch, training) -> (sum, count)`, float32 scalars, in nats; logits are
+        (B, K), `batch` holds `labels` int32 (B, 1) and `weights` float32 (B, 1), how much each
+        example counts. Smoothing and weights count in training alone.
+    """
+
+    def loss(logits_BK: Any, batch: Batch, training: bool) -> tuple[Any, Any]:
+        labels_B = batch["labels"][:, 0]
+        logits_BK = tf.cast(logits_BK, tf.float32)
+        loss_B = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels_B, logits=logits_BK)
+        if not training:
+            return tf.reduce_sum(loss_B), tf.cast(tf.size(labels_B), tf.float32)
+        if label_smoothing:
+            loss_B += _smoothing(logits_BK, labels_B, share=label_smoothing)
+        weights_B = batch["weights"][:, 0]
+        return tf.reduce_sum(weights_B * loss_B), tf.reduce_sum(weights_B)
+
+    return loss
+
+
+def _smoothing(logits_NV: tf.Tensor, labels_N: tf.Tensor, *, share: float) -> tf.Tensor:
+    """What label smoothing adds to the cross-entropy of each row: float32, (N,)."""
+    # -Σ q log p with q = (1 - e) one-hot + e / V, from the fused loss: both share ln Σ exp, so only
+    # the label's logit and the mean logit are exchanged.
+    label_N = tf.gather(logits_NV, labels_N, batch_dims=1)
+    return share * (label_N - tf.reduce_mean(logits_NV, -1))

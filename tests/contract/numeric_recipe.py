@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 
 from seqapps.bundle.application import Application
-from seqapps.fields import Answer, Assets, Field, Interface
+from seqapps.fields import Answer, Answers, Assets, Field, Interface, Signature
 from seqapps.lazy import lazy_imports
-from seqapps.recipe import Evaluation, Recipe, run, strategy_options
+from seqapps.recipe import Evaluation, Recipe, View, run, strategy_options
 from seqapps.report import Reporter
 from seqapps.training.settings import Training
+from seqapps.tuning_space import Float, Whole
 
 with lazy_imports():
     import keras
@@ -114,6 +115,16 @@ def interface(config: Config) -> Interface:
         ),
         details=(Field(name="steps", dtype="int32", media="number"),),
         options=strategy_options(config.decoding),
+        further=(
+            Signature(
+                name="extremes",
+                outputs=(
+                    Field(name="largest", dtype="float32", unit="kg", media="number"),
+                    Field(name="count", dtype="int32", media="number"),
+                    Field(name="falling", dtype="float32", rank=1, unit="kg", media="series"),
+                ),
+            ),
+        ),
     )
 
 
@@ -169,6 +180,27 @@ def answer(config: Config, network: "keras.Model", assets: Assets) -> Answer:
     return mean
 
 
+def further(config: Config, network: "keras.Model", assets: Assets) -> Answers:
+    def extremes(inputs: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+        """The running means from large to small, the largest of them, and how many there are."""
+        lengths_B = inputs["series_lengths"]
+        running_BT = network(inputs)[:, :, 0]
+        real_BT = tf.sequence_mask(lengths_B, tf.shape(running_BT)[1])
+        falling_BT = tf.sort(
+            tf.where(real_BT, running_BT, running_BT.dtype.min), direction="DESCENDING"
+        )
+        # An empty series has no largest; 0 stands for it.
+        largest_B = tf.where(lengths_B == 0, 0.0, tf.pad(falling_BT, [[0, 0], [0, 1]])[:, 0])
+        return {
+            "largest": largest_B,
+            "count": lengths_B,
+            "falling": falling_BT,
+            "falling_lengths": lengths_B,
+        }
+
+    return {"extremes": extremes}
+
+
 def evaluate(
     config: Config, application: Application, examples: Series, reporter: Reporter
 ) -> Evaluation:
@@ -192,8 +224,22 @@ RECIPE = Recipe(
     loss=loss,
     goal=goal,
     answer=answer,
+    further=further,
     evaluate=evaluate,
     plots=plots,
+    views={
+        "largest": View(
+            help="the largest running mean, and of how many",
+            signature="extremes",
+            show=lambda found: f"{found['largest']:.6f} of {found['count']}",
+        ),
+        "table": View(
+            help="all of them at once",
+            signature="extremes",
+            page=lambda found: f"{len(found)} series\n",
+        ),
+    },
+    space={"training.learning_rate": Float(1e-4, 0.1, log=True), "units": Whole(2, 16)},
 )
 
 if __name__ == "__main__":

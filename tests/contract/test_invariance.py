@@ -11,6 +11,7 @@ from seqapps.bundle.folder import read_assets, write_config
 from seqapps.bundle.servable import write_servable
 from seqapps.config import to_json
 from seqapps.data import phrasebook
+from seqapps.fields import MAIN
 from seqapps.models.settings import Translator
 from seqapps.models.translation import Translate
 from seqapps.recipes import translate
@@ -59,7 +60,10 @@ def full_size(tmp_path_factory):
     write_config(folder, recipe="translate", interface=interface, settings=to_json(config))
     answer = Translate(network, assets)
     write_servable(
-        folder / "servable" / "1", answer=answer, variables=network.variables, interface=interface
+        folder / "servable" / "1",
+        answers={MAIN: answer},
+        variables=network.variables,
+        interface=interface,
     )
     return load(folder), answer
 

@@ -1,12 +1,13 @@
 """The whole machinery with numbers in and out, by its own command line."""
 
+import io
 import json
-import random
 import re
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numeric_recipe
@@ -16,12 +17,35 @@ import tensorflow as tf
 from numeric_recipe import RECIPE
 
 import seqapps
+from seqapps import recipe, recipe_training
 from seqapps.bundle.folder import write_config
 from seqapps.bundle.unfinished import Unfinished
 from seqapps.config import to_json
+from seqapps.errors import UserError
+from seqapps.layers.cudnn import cudnn_operations
 from seqapps.recipes import translate
+from seqapps.report import Reporter
+from seqapps.training.settings import Training
+
+# Several starts of TensorFlow, on a machine that may be busy.
+pytestmark = pytest.mark.timeout(900)
 
 PROGRAM = [sys.executable, numeric_recipe.__file__]
+
+
+def _started(command, *, until, **options):
+    """A process, and what it wrote to standard error up to a line."""
+    # A shell starts background jobs with Ctrl-C ignored, and that is inherited.
+    ready = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.default_int_handler)}
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **ready, **options
+    )
+    story = ""
+    while until not in story:
+        line = process.stderr.readline()
+        assert line, story
+        story += line
+    return process, story
 
 
 @pytest.fixture(scope="module")
@@ -29,19 +53,15 @@ def killed_and_resumed(tmp_path_factory, assert_only_ours):
     """A bundle whose writing was killed; what the resumed run wrote to the terminal."""
     output = tmp_path_factory.mktemp("numeric") / "bundle"
     training = [*PROGRAM, "train", "--output", str(output)]
-    first = subprocess.Popen(training, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    story = ""
-    while "Writing the bundle" not in story:
-        line = first.stderr.readline()
-        assert line, story
-        story += line
-    time.sleep(random.Random(time.time_ns()).uniform(0.0, 3.0))
-    first.send_signal(signal.SIGKILL)
-    first.communicate()
-    assert_only_ours(story)
-    # Not one file of an unfinished bundle; the training is still there.
-    assert not output.exists()
-    assert Unfinished(output).folder.exists()
+    # Once as the bundle is begun, and once as it is nearly done.
+    for flags, line in (([], "Writing the bundle"), (["--resume"], "Certifying")):
+        process, story = _started([*training, *flags], until=line)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        assert_only_ours(story)
+        # Not one file of an unfinished bundle; the training is still there.
+        assert not output.exists()
+        assert Unfinished(output).folder.exists()
     second = subprocess.run(
         [*training, "--resume"], capture_output=True, text=True, timeout=300, check=False
     )
@@ -64,6 +84,74 @@ def test_a_kill_while_the_bundle_is_written_costs_no_training(killed_and_resumed
     assert_only_ours(second.stderr)
     # Nothing is left beside the bundle.
     assert [path.name for path in output.parent.iterdir()] == ["bundle"]
+    # The card shows the command that made it, not the one that completed it.
+    card = (output / "CARD.md").read_text()
+    command = f"python -m seqapps.recipes.numeric train --output {output}"
+    assert f"```sh\n{command}\n```" in card
+    assert re.search(r"with seed 0 on \d+ cores?:", card)
+
+
+def test_ctrl_c_in_fine_tuning_prints_the_command_that_goes_on(command, bundle, tmp_path):
+    shutil.copytree(bundle, tmp_path / "old")
+    tuned = ["--from", "old", "--output", "new one", "--training.epochs", "20"]
+    tuned += ["--training.patience", "0", "--data.series", "100"]
+    process, story = _started([*PROGRAM, "train", *tuned], until="epoch  2/20", cwd=tmp_path)
+    # Meanwhile nobody else trains there, not even who would discard what is there.
+    for flags in (["--overwrite"], ["--resume"]):
+        code, _, err = command(RECIPE, "--output", tmp_path / "new one", *flags)
+        assert code == 1
+        assert f"process {process.pid} is training for {tmp_path / 'new one'}; wait" in err
+    process.send_signal(signal.SIGINT)
+    _, rest = process.communicate()
+    assert process.returncode == 130, story + rest
+    found = re.search(
+        r"^Stopped\. To continue: python -m seqapps\.recipes\.numeric (.*)$", rest, re.MULTILINE
+    )
+    words = shlex.split(found[1])
+    assert words == ["train", *tuned, "--resume"]
+    # The settings and weights that it began with are in what it left.
+    (tmp_path / "old").rename(tmp_path / "elsewhere")
+    done = subprocess.run(
+        [*PROGRAM, *words], cwd=tmp_path, capture_output=True, text=True, timeout=600
+    )
+    assert (done.returncode, done.stdout) == (0, "new one\n"), done.stderr
+    assert "resuming at step" in done.stderr
+    assert len((tmp_path / "new one" / "history.csv").read_text().splitlines()) == 21
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["elsewhere", "new one"]
+
+
+def test_ctrl_c_before_anything_is_learned_leaves_nothing(command, tmp_path, monkeypatch):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(recipe, "start_tensorflow", interrupt)
+    code, out, err = command(RECIPE, "--output", tmp_path / "b")
+    assert (code, out, err) == (130, "", "\nStopped; nothing was learned yet.\n")
+    assert list(tmp_path.iterdir()) == []
+    # It has nothing to go on with.
+    code, out, err = command(RECIPE, "--overfit-one-batch")
+    assert (code, out, err) == (130, "", "\nStopped.\n")
+
+
+@pytest.mark.usefixtures("gpu")
+def test_a_bundle_written_where_a_gpu_is_holds_no_cudnn(tmp_path):
+    config = numeric_recipe.Config(training=Training(batch_tokens=256))
+    examples = numeric_recipe.Series(config)
+    network = numeric_recipe.build(config, examples)
+    specs = {
+        "series": tf.TensorSpec([None, None]), "series_lengths": tf.TensorSpec([None], tf.int32),
+    }  # fmt: skip
+    traced = tf.function(network, input_signature=[specs]).get_concrete_function()
+    assert cudnn_operations(traced) == ["CudnnRNNV3"]
+    recipe_training._write_bundle(
+        RECIPE, config, network, examples, tmp_path, Reporter(io.StringIO())
+    )
+    loaded = tf.saved_model.load(str(tmp_path / "servable" / "1"))
+    assert set(loaded.signatures) == {"serving_default", "options", "extremes"}
+    for function in loaded.signatures.values():
+        assert cudnn_operations(function) == []
+    # Nor by another name, or anywhere else.
+    assert b"Cudnn" not in (tmp_path / "servable" / "1" / "saved_model.pb").read_bytes()
 
 
 def test_a_bundle_is_complete_and_certified(bundle):
@@ -116,6 +204,45 @@ def test_predict_reads_numbers_and_writes_numbers(command, bundle, tmp_path):
     np.testing.assert_allclose(rows[2]["mean"], 10 * expected[1], rtol=1e-6)
 
 
+def test_a_further_signature_of_numbers_is_certified_and_asked(bundle):
+    forms = {
+        row["form"]: row["equal"]
+        for row in json.loads((bundle / "certificate.json").read_text())["rows"]
+    }
+    for form in ("model.keras, reloaded, extremes", "SavedModel in a fresh CPU process, extremes"):
+        assert forms[form] is True
+    mean, series = seqapps.load(bundle), [[0.25, 0.75, 0.1], [], np.linspace(0, 1, 70)]
+    advanced = []
+    found = mean.ask("extremes", series, advance=advanced.append)
+    assert advanced == [3]
+    for row, answer in zip(found, mean.answers(series), strict=True):
+        assert set(row) == {"largest", "count", "falling"}
+        assert row["count"] == len(answer["running"])
+        np.testing.assert_allclose(row["falling"], sorted(answer["running"])[::-1], rtol=1e-6)
+        assert row["largest"] == (row["falling"][0] if row["falling"] else 0.0)
+    with pytest.raises(UserError, match="numeric has no signature 'extrems'; it has extremes"):
+        mean.ask("extrems", series)
+    with pytest.raises(UserError, match="inputs must be a list"):
+        mean.ask("extremes", "[1]")
+
+
+def test_views_of_numbers_are_printed(command, bundle):
+    rows = seqapps.load(bundle).ask("extremes", [[0.25, 0.75], []])
+    asked = {"stdin": b"[0.25, 0.75]\n[]\n"}
+    code, out, err = command(RECIPE, "predict", bundle, "--view", "largest", **asked)
+    assert (code, err) == (0, "")
+    assert out.splitlines() == [f"{rows[0]['largest']:.6f} of 2", "0.000000 of 0"]
+    code, out, err = command(RECIPE, "predict", bundle, "--view", "table", **asked)
+    assert (code, out, err) == (0, "2 series\n", "")
+    for view in ("largest", "table"):
+        code, out, err = command(RECIPE, "predict", bundle, "--view", view, "--json", **asked)
+        assert (code, err) == (0, "")
+        assert [json.loads(line) for line in out.splitlines()] == rows
+    code, out, err = command(RECIPE, "predict", bundle, "--view", "larges", **asked)
+    assert (code, out) == (2, "")
+    assert "--view must be one of answer, largest, table" in err
+
+
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
@@ -155,7 +282,16 @@ def test_export_writes_a_servable_that_stands_alone(command, bundle, tmp_path):
     np.testing.assert_allclose(answer["mean"], seqapps.load(bundle)([[0.5, 0.5]]), rtol=1e-6)
     code, out, err = command(RECIPE, "export", bundle, "--output", tmp_path / "served")
     assert (code, out) == (1, "")
-    assert "1 exists and nothing is overwritten unasked" in err
+    assert "1 exists and nothing is overwritten unasked; give --overwrite" in err
+    (tmp_path / "served" / "1" / "old").touch()
+    again = ["--output", tmp_path / "served", "--overwrite"]
+    code, out, err = command(RECIPE, "export", bundle, *again)
+    assert (code, out, err) == (0, f"{tmp_path / 'served' / '1'}\n", "")
+    assert not (tmp_path / "served" / "1" / "old").exists()
+    (tmp_path / "served" / "1" / "saved_model.pb").unlink()
+    code, out, err = command(RECIPE, "export", bundle, *again)
+    assert (code, out) == (1, "")
+    assert "is not a SavedModel (it has no saved_model.pb)" in err
 
 
 MISTAKES = [
@@ -175,8 +311,17 @@ MISTAKES = [
         "is not a bundle (it has no config.json), and --over",
     ),
     (["--resume", "--output", "nothing"], 1, "there is no unfinished training at nothing.train"),
-    (["--resume", "--from", "BUNDLE"], 2, "--resume goes on with a training and --from starts"),
-    (["--resume", "--overfit-one-batch"], 2, "--resume goes on with a training and --overfit-"),
+    (["--resume", "--from", "BUNDLE", "--output", "n"], 1, "there is no unfinished training at n."),
+    (
+        ["--resume", "--overfit-one-batch"],
+        2,
+        "--overfit-one-batch starts from nothing and --resume",
+    ),
+    (["--from", "BUNDLE", "--overfit-one-batch"], 2, "starts from nothing and --from does not"),
+    (["--output", "/proc/x"], 1, "/proc/x.training cannot be written: "),
+    (["export", "BUNDLE", "--output", "/proc/x"], 1, "/proc/x/1 cannot be written: "),
+    (["--seed", "-1", "--output", "x"], 2, "--seed must be from 0 to 4294967295, got -1."),
+    (["tune", "--seed", "99999999999"], 2, "--seed must be from 0 to 4294967295, got 99999999999"),
     (["--training.epochs", "0", "--output", "x"], 2, "epochs must be at least 1, got 0"),
 ]
 
@@ -203,7 +348,7 @@ def test_a_bundle_of_another_recipe_is_refused(command, bundle):
     assert "is a bundle of numeric, not of translate; use python -m seqapps.recipes.numeric" in err
 
 
-def test_a_training_goes_on_with_its_own_settings_alone(command, tmp_path):
+def test_a_training_goes_on_with_its_own_settings_alone(command, bundle, tmp_path):
     write_settings = Unfinished(tmp_path / "b")
     config = numeric_recipe.Config()
     write_settings.begin(
@@ -216,6 +361,9 @@ def test_a_training_goes_on_with_its_own_settings_alone(command, tmp_path):
     code, out, err = command(RECIPE, *again, "--units", "9", "--training.epochs", "7")
     assert (code, out) == (1, "")
     assert "other settings: training.epochs was 2 and is 7; units was 8 and is 9." in err
+    code, out, err = command(RECIPE, *again, "--from", bundle)
+    assert (code, out) == (1, "")
+    assert "began without --from; resume without --from" in err
     code, out, err = command(RECIPE, "--output", tmp_path / "b")
     assert (code, out) == (1, "")
     assert "go on with --resume, or discard it with --overwrite" in err

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,8 @@ import numpy as np
 import pytest
 
 import seqapps
+from seqapps.bundle.application import load_network
+from seqapps.errors import UserError
 from seqapps.recipes.translate import RECIPE
 
 PROGRAM = [sys.executable, "-m", "seqapps.recipes.translate"]
@@ -71,6 +74,92 @@ def test_the_n_best_of_a_line_are_numbered(command, tiny_bundle, app):
     assert [row[1] for row in found] == [t for row in wanted for t in row["alternatives"]]
     scores = [score for row in wanted for score in row["alternative_scores"]]
     np.testing.assert_allclose([float(row[2]) for row in found], scores, atol=1e-3)
+
+
+def test_the_form_follows_what_is_asked_and_not_what_is_found(command, tiny_bundle):
+    # Nothing has one translation, and what is drawn is one.
+    for flags in ([], ["--decoding.temperature", "0.5"]):
+        nbest = ["--decoding.n_best", "2", *flags]
+        code, out, _ = command(RECIPE, "predict", tiny_bundle, *nbest, stdin=b"Hello.\n\nBye.\n")
+        assert code == 0
+        found = [line.split(" ||| ") for line in out.splitlines()]
+        numbers = ["0", "1", "2"] if flags else ["0", "0", "1", "2", "2"]
+        assert [row[0] for row in found] == numbers
+        assert {len(row) for row in found} == {3}
+    code, out, _ = command(RECIPE, "predict", tiny_bundle, stdin=b"Hello.\n\n")
+    assert code == 0
+    assert " ||| " not in out
+
+
+def test_options_that_do_not_fit_their_type_are_refused(app):
+    for name, value in (("beam_width", 3_000_000_000), ("beam_width", 2**70), ("seed", 2**63)):
+        with pytest.raises(UserError, match=f"option {name} takes .* from -.* got {value}"):
+            app(["Hello."], **{name: value})
+    with pytest.raises(UserError, match="option beam_width takes whole numbers, got 1.5"):
+        app(["Hello."], beam_width=1.5)
+    assert app(["Hello."], temperature=1.0, seed=2**63 - 1)
+
+
+def test_an_application_keeps_its_place_when_the_working_directory_changes(
+    tiny_bundle, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tiny_bundle.parent)
+    app = seqapps.load(tiny_bundle.name)
+    monkeypatch.chdir(tmp_path)
+    assert app.path == tiny_bundle
+    assert app.metrics["sentences"] == 20
+
+
+SERVABLE = [
+    "config.json",
+    "servable/1/saved_model.pb",
+    "servable/1/variables/variables.data-00000-of-00001",
+    "servable/1/variables/variables.index",
+]
+ASSETS = ["assets/source.model", "assets/target.model"]
+
+
+def damaged(bundle, place, file, damage):
+    shutil.copytree(bundle, place)
+    if damage == "missing":
+        (place / file).unlink()
+    else:
+        content = (place / file).read_bytes()
+        kept = {"empty": 0, "begun": 100, "half": len(content) // 2}[damage]
+        (place / file).write_bytes(content[:kept])
+    return place
+
+
+@pytest.mark.parametrize("damage", ["missing", "empty", "begun", "half"])
+@pytest.mark.parametrize(
+    ("verb", "file"),
+    [("predict", file) for file in SERVABLE]
+    + [("evaluate", file) for file in (*SERVABLE, *ASSETS)],
+)
+def test_a_damaged_bundle_is_one_clear_message(command, tiny_bundle, tmp_path, verb, file, damage):
+    place = damaged(tiny_bundle, tmp_path / "b", file, damage)
+    code, out, err = command(RECIPE, verb, place, stdin=b"Hello.\n")
+    assert (code, out) == (1, "")
+    message = err[err.index("error: ") :]
+    assert message.count("\n") == 1
+    assert str(place) in message or file in message
+    assert "train or copy the bundle again" in message or "is not a bundle" in message
+
+
+@pytest.mark.parametrize("damage", ["missing", "empty", "begun", "half"])
+def test_a_damaged_network_is_one_clear_message(tiny_bundle, tmp_path, damage):
+    place = damaged(tiny_bundle, tmp_path / "b", "model.keras", damage)
+    with pytest.raises(UserError, match=r"model.keras cannot be loaded \(.+\); train or copy"):
+        load_network(place)
+
+
+def test_predict_needs_no_more_than_it_reads(command, tiny_bundle, tmp_path):
+    shutil.copytree(tiny_bundle, tmp_path / "b")
+    for path in (tmp_path / "b").rglob("*"):
+        if path.is_file() and str(path.relative_to(tmp_path / "b")) not in SERVABLE:
+            path.unlink()
+    wanted = seqapps.load(tiny_bundle)(["Hello."])
+    assert command(RECIPE, "predict", tmp_path / "b", stdin=b"Hello.") == (0, f"{wanted[0]}\n", "")
 
 
 MISTAKES = [

@@ -1,14 +1,16 @@
 """Runs every shell and Python block of README.md and docs/, in order, page by page.
 
-A page's blocks share a folder that stands for the reader's: in it are `recipes/`, the reader's own
-`pairs.en` and `pairs.de`, and a Multi30k clone's `data/task1/raw` (both stand-ins of 400 pairs).
+A page's blocks share a folder that stands for the reader's: in it are `recipes/`; the reader's own
+`pairs.en`, `pairs.de` and `reviews.csv`; a Multi30k clone's `data/task1/raw`; and the folder
+`aclImdb` of the Large Movie Review Dataset (stand-ins of 400 pairs or reviews).
 
 `make test` shortens trainings to three updates and leaves out blocks under `<!-- long -->`; where
-the demo is such a block, `saved_models/translate/demo` is there already. `make test-long` runs
-everything as it is written, but for the training on Multi30k, which takes an hour.
+a demo is such a block, `saved_models/RECIPE/demo` is there already. `make test-long` runs
+everything as it is written, but for the trainings on Multi30k and IMDB, which take an hour.
 """
 
 import contextlib
+import csv
 import gzip
 import os
 import re
@@ -20,13 +22,23 @@ from typing import NamedTuple
 
 import pytest
 
+from seqapps.data.reviews import Review, reviews
+
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(
     r"^(?P<long><!-- long -->\n)?```(?P<language>\w*)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL
 )
-TRAINING = re.compile(r"python -m seqapps\.recipes\.translate(?! predict| evaluate| export)")
-DEMO = "python -m seqapps.recipes.translate\n"
+TRAINING = re.compile(r"python -m seqapps\.recipes\.(\w+)\b(?! predict| evaluate| export)")
+DEMOS = {"translate": "tiny_bundle", "sentiment": "tiny_classifier"}
+"""Fixtures of bundles that stand for a recipe's demo."""
+SHORTER = {
+    # A network that has learned nothing ends no sentence, so a wide beam would take long.
+    "translate": ("--decoding.beam_width", "1"),
+}
+"""What shortens a recipe's trainings besides the settings of all."""
+HOURS = ("multi30k.toml", "imdb.toml", "imdb_pretrained.toml")
+"""Configurations whose training takes too long even for the long tests."""
 INSTALLING = re.compile(r"^(git clone|cd seqapps|python3 -m venv|\.venv/bin/pip|make )")
 
 
@@ -52,14 +64,60 @@ def blocks(page: Path) -> list[Block]:
 
 def shortened(code: str, settings: tuple[str, ...]) -> str:
     """The same commands, each training with these settings at its end."""
-    lines = code.replace("\\\n", " ").splitlines()
-    return "\n".join(
-        f"{line} {' '.join(settings)}" if TRAINING.search(line) else line for line in lines
+
+    def short(line: str) -> str:
+        found = TRAINING.search(line)
+        return " ".join((line, *settings, *SHORTER.get(found[1], ()))) if found else line
+
+    return "\n".join(map(short, code.replace("\\\n", " ").splitlines()))
+
+
+@pytest.fixture(scope="session")
+def few_reviews() -> list[Review]:
+    """400 labelled reviews."""
+    return reviews(train=400, validation=0, test=0).train
+
+
+@pytest.fixture(scope="session")
+def tiny_classifier(
+    few_reviews: list[Review],
+    short_training: tuple[str, ...],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """A bundle that `sentiment train` wrote after three updates; copy it before changing it."""
+    folder = tmp_path_factory.mktemp("tiny_classifier")
+    write_csv(folder / "reviews.csv", few_reviews)
+    command = [sys.executable, "-m", "seqapps.recipes.sentiment", "train", *short_training]
+    run = subprocess.run(
+        [*command, "--data.train", "reviews.csv"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=600,
     )
+    assert run.returncode == 0, run.stderr
+    return folder / run.stdout.strip()
+
+
+def write_csv(path: Path, found: list[Review]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["text", "label"])
+        writer.writerows((review.text, review.label) for review in found)
+
+
+def write_acl_imdb(folder: Path, found: list[Review]) -> None:
+    """Lays reviews out as the Large Movie Review Dataset does: one file each, line ends inside."""
+    for i, review in enumerate(found):
+        good = review.label == "positive"
+        place = folder / ("test" if i % 4 == 0 else "train") / ("pos" if good else "neg")
+        place.mkdir(parents=True, exist_ok=True)
+        text = review.text.replace(". ", ".\t<br />\n")
+        (place / f"{i}_{8 if good else 2}.txt").write_text(text, encoding="utf-8")
 
 
 @pytest.fixture
-def reader(tmp_path: Path, few_pairs: Path) -> Path:
+def reader(tmp_path: Path, few_pairs: Path, few_reviews: list[Review]) -> Path:
     """The folder in which a page's blocks run."""
     shutil.copytree(ROOT / "recipes", tmp_path / "recipes")
     multi30k = tmp_path / "multi30k-dataset" / "data" / "task1" / "raw"
@@ -73,6 +131,8 @@ def reader(tmp_path: Path, few_pairs: Path) -> Path:
         ):
             text = (few_pairs / f"{split}.{language}").read_bytes()
             (multi30k / f"{name}.{language}.gz").write_bytes(gzip.compress(text))
+    write_csv(tmp_path / "reviews.csv", few_reviews)
+    write_acl_imdb(tmp_path / "aclImdb", few_reviews)
     return tmp_path
 
 
@@ -116,14 +176,18 @@ QUICK = [page for page in PAGES if any(not block.long for block in executable(pa
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("page", QUICK, ids=lambda page: page.stem)
 def test_shortened(
-    page: Path, reader: Path, tiny_bundle: Path, short_training: tuple[str, ...]
+    page: Path,
+    reader: Path,
+    short_training: tuple[str, ...],
+    request: pytest.FixtureRequest,
 ) -> None:
-    if any(block.long and DEMO in block.code for block in executable(page)):
-        shutil.copytree(tiny_bundle, reader / "saved_models" / "translate" / "demo")
-    # A network that has learned nothing ends no sentence, so a wide beam would take long.
-    settings = (*short_training, "--decoding.beam_width", "1")
+    for recipe, fixture in DEMOS.items():
+        demo = f"python -m seqapps.recipes.{recipe}\n"
+        if any(block.long and demo in block.code for block in executable(page)):
+            bundle = request.getfixturevalue(fixture)
+            shutil.copytree(bundle, reader / "saved_models" / recipe / "demo")
     short = [
-        block._replace(code=shortened(block.code, settings))
+        block._replace(code=shortened(block.code, short_training))
         for block in executable(page)
         if not block.long
     ]
@@ -138,7 +202,7 @@ def test_as_written(page: Path, reader: Path, short_training: tuple[str, ...]) -
         reader,
         [
             block._replace(code=shortened(block.code, short_training))
-            if "multi30k.toml" in block.code
+            if any(name in block.code for name in HOURS)
             else block
             for block in executable(page)
         ],
@@ -169,12 +233,12 @@ def test_what_is_shortened() -> None:
     code = (
         "python -m seqapps.recipes.translate \\\n  train --seed 1\n"
         "python -m seqapps.recipes.translate predict x\n"
-        "python -m seqapps.recipes.translate\n"
+        "python -m seqapps.recipes.sentiment\n"
     )
     assert shortened(code, ("--a", "1")).splitlines() == [
-        "python -m seqapps.recipes.translate    train --seed 1 --a 1",
+        "python -m seqapps.recipes.translate    train --seed 1 --a 1 --decoding.beam_width 1",
         "python -m seqapps.recipes.translate predict x",
-        "python -m seqapps.recipes.translate --a 1",
+        "python -m seqapps.recipes.sentiment --a 1",
     ]
 
 

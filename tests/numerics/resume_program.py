@@ -117,7 +117,7 @@ def kill_in_the_next_save(folder: Path) -> None:
 
 def sit(pairs: Path, folder: Path, moment, act) -> None:
     settings = config(pairs)
-    recipe_training._start(settings)
+    recipe_training.start(settings)
     sitting = Sitting(translate.load(settings, None, Reporter()), moment, act)
     loop.time = sitting
     reporter = Reporter()

@@ -12,7 +12,7 @@ from seqapps.bundle.application import load, load_network
 from seqapps.bundle.folder import write_config
 from seqapps.bundle.servable import write_servable
 from seqapps.errors import UserError
-from seqapps.fields import Field, Interface, Option
+from seqapps.fields import MAIN, Field, Interface, Option, Signature
 from seqapps.portable import certificate
 from seqapps.portable.certificate import certify, check_files, compare, device_bound, probes
 
@@ -34,6 +34,16 @@ INTERFACE = Interface(
         Option(name="scale", dtype="float32", default=2.0, description="Factor."),
         Option(name="extra", dtype="int64", default=0, description="Added to the count."),
     ),
+    further=(
+        Signature(
+            name="spread",
+            outputs=(
+                Field(name="range", dtype="float32"),
+                Field(name="sorted", dtype="float32", rank=1),
+                Field(name="joined"),
+            ),
+        ),
+    ),
 )
 SAMPLES = [
     {"frames": np.arange(2 * n, dtype=np.float32).reshape(n, 2), "words": ["w"] * (n % 4)}
@@ -49,7 +59,7 @@ def build(factor=1.0):
     return keras.Model(frames, sums)
 
 
-def answer_of(network, *, spoilt=""):
+def answers_of(network, *, spoilt=""):
     def answer(inputs, options):
         lengths_B = inputs["frames_lengths"]
         real_BT = tf.sequence_mask(lengths_B, tf.shape(inputs["frames"])[1], tf.float32)
@@ -68,7 +78,31 @@ def answer_of(network, *, spoilt=""):
             "count": inputs["words_lengths"] + tf.cast(options["extra"], tf.int32),
         }
 
-    return answer
+    def spread(inputs, options):
+        lengths_B = inputs["frames_lengths"]
+        sums_BT = network(inputs["frames"])[:, :, 0]
+        real_BT = tf.sequence_mask(lengths_B, tf.shape(sums_BT)[1])
+        sorted_BT = tf.sort(tf.where(real_BT, sums_BT, np.inf))
+        none_B = lengths_B == 0
+        range_B = tf.reduce_max(tf.where(real_BT, sums_BT, -np.inf), 1) - tf.reduce_min(
+            tf.where(real_BT, sums_BT, np.inf), 1
+        )
+        if spoilt == "further":
+            range_B += 0.001 * tf.cast(tf.shape(sums_BT)[0], tf.float32)
+        return {
+            "range": tf.where(none_B, 0.0, range_B),
+            "sorted": sorted_BT,
+            "sorted_lengths": lengths_B,
+            "joined": tf.strings.reduce_join(
+                tf.RaggedTensor.from_tensor(inputs["words"], inputs["words_lengths"]),
+                1,
+                separator="|",
+            ),
+            # Of the main signature: not among what this one declares.
+            "total": range_B,
+        }
+
+    return {MAIN: answer, "spread": spread}
 
 
 def write(folder, network, *, spoilt=""):
@@ -77,7 +111,7 @@ def write(folder, network, *, spoilt=""):
     network.save(folder / "model.keras")
     write_servable(
         folder / "servable" / "1",
-        answer=answer_of(network, spoilt=spoilt),
+        answers=answers_of(network, spoilt=spoilt),
         variables=network.variables,
         interface=INTERFACE,
     )
@@ -99,7 +133,7 @@ def certified(folder, network, **spoilt):
         folder,
         interface=INTERFACE,
         network=network,
-        answer_of=lambda model: answer_of(model, **spoilt),
+        answers_of_network=lambda model: answers_of(model, **spoilt),
         samples=SAMPLES,
     )
 
@@ -118,8 +152,13 @@ def test_a_good_bundle_is_certified_whatever_its_types(bundle, network):
         "each input alone",
         "eager",
         "model.keras, reloaded",
+        "each input alone, spread",
+        "eager, spread",
+        "model.keras, reloaded, spread",
         "SavedModel in a fresh CPU process, serving_default",
         "SavedModel in a fresh CPU process, serving_default, each input alone",
+        "SavedModel in a fresh CPU process, spread",
+        "SavedModel in a fresh CPU process, spread, each input alone",
         "SavedModel in a fresh CPU process, options",
         "SavedModel in a fresh CPU process, options, each input alone",
     ]
@@ -155,6 +194,28 @@ def test_several_inputs_and_options_of_each_row(bundle):
 def test_wrong_options_are_clear_errors(bundle, options, message):
     with pytest.raises(UserError, match=message):
         load(bundle)([SAMPLES[0], SAMPLES[1]], **options)
+
+
+def test_a_further_signature_gives_its_own_outputs_alone(bundle):
+    found = load(bundle).ask(
+        "spread",
+        [
+            {"frames": [[1, 2], [3, 4], [0, 1]], "words": ["a", "ä"]},
+            {"frames": [], "words": []},
+        ],
+    )
+    assert found == [
+        {"range": 6.0, "sorted": [1.0, 3.0, 7.0], "joined": "a|ä"},
+        {"range": 0.0, "sorted": [], "joined": ""},
+    ]
+    with pytest.raises(UserError, match="sums has no signature 'sprad'; it has spread"):
+        load(bundle).ask("sprad", [])
+
+
+@pytest.mark.usefixtures("no_process")
+def test_a_further_signature_that_depends_on_batch_mates_is_caught(bundle, network):
+    with pytest.raises(UserError, match=r"does not hold \(each input alone, spread"):
+        certified(bundle, network, spoilt="further")
 
 
 def test_a_string_is_not_a_list_of_inputs(bundle):

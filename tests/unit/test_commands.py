@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -195,6 +196,37 @@ def test_a_reader_that_goes_away_is_no_error():
     )
     assert (result.returncode, result.stderr) == (141, "")
     assert json.loads(result.stdout)["n_best"] == 1000
+
+
+def test_answers_are_utf8_whatever_the_terminal_says_of_itself():
+    code = (
+        "import sys\n"
+        "from seqapps.commands import Command, Program, run\n"
+        "def answer(options, settings):\n"
+        "    sys.stdout.write('Größe ☃\\n')\n"
+        "commands = (Command(name='a', help='', handler=answer),)\n"
+        "sys.exit(run(Program(name='p', description='', commands=commands), []))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.decode() == "Größe ☃\n"
+
+
+def test_a_handler_can_say_what_was_typed(toml):
+    typed = []
+    commands = (
+        Command(
+            name="a", help="", handler=lambda _, settings: typed.append(settings.typed),
+            sections="all",
+        ),
+    )  # fmt: skip
+    program = Program(name="p", description="", commands=commands, config=Config)
+    assert run(program, ["--config", toml, "--data.source", "a b"]) == 0
+    assert typed == [f"a --config {toml} --data.source 'a b'"]
 
 
 def test_other_broken_pipes_are_not_hidden():

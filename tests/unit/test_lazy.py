@@ -105,6 +105,23 @@ def test_a_failed_start_shows_what_was_held_back(tmp_path):
     assert "ImportError: broken build" in result.stderr
 
 
+def test_ctrl_c_while_tensorflow_starts_shows_nothing(tmp_path):
+    (tmp_path / "tensorflow.py").write_text(
+        "import os\nos.write(2, b'chatter\\n')\nraise KeyboardInterrupt\n"
+    )
+    result = process(
+        """
+        from seqapps.lazy import start_tensorflow
+        try:
+            start_tensorflow()
+        except KeyboardInterrupt:
+            print("stopped")
+        """,
+        PYTHONPATH=os.pathsep.join([str(tmp_path), os.getcwd()]),
+    )
+    assert (result.returncode, result.stdout, result.stderr) == (0, "stopped\n", "")
+
+
 def test_a_second_lazy_import_does_not_load_a_module_either(loud):
     with lazy_imports():
         import loud as first

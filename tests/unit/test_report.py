@@ -1,5 +1,7 @@
+import ast
 import io
 import re
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -121,12 +123,29 @@ def test_the_next_steps_name_the_bundle():
     Reporter(stream).next_steps("python -m seqapps.recipes.x", Path("a/b"))
     assert "  python -m seqapps.recipes.x predict a/b\n" in stream.getvalue()
     assert "--dir a/b/servable/1\n" in stream.getvalue()
+    assert """python -c 'import seqapps; print(seqapps.load("a/b").metrics)'\n""" in (
+        stream.getvalue()
+    )
+
+
+def test_the_next_steps_can_be_pasted_whatever_the_path_is():
+    path = """a b/it's "so" $HOME"""
+    stream = io.StringIO()
+    Reporter(stream).next_steps("python -m seqapps.recipes.x", Path(path))
+    steps = [shlex.split(line) for line in stream.getvalue().splitlines()[2:]]
+    assert steps[0][3:] == ["predict", path]
+    assert steps[1][3:] == ["evaluate", path]
+    assert steps[2][-1] == f"{path}/servable/1"
+    assert ast.literal_eval(re.search(r"load\((.*)\)\.", steps[3][-1])[1]) == path
 
 
 def the_card(**changes):
     arguments = {
         "title": "A title.",
         "command": "python -m x",
+        "typed": "train --config x.toml",
+        "seed": 3,
+        "cores": 2,
         "bundle": Path("saved_models/x/demo"),
         "metrics": METRICS,
         "samples": SAMPLES,
@@ -139,6 +158,7 @@ def the_card(**changes):
 
 def test_a_card_is_sound_markdown():
     text = the_card()
+    assert "with seed 3 on 2 cores:\n\n```sh\npython -m x train --config x.toml\n```\n" in text
     assert "python -m x predict saved_models/x/demo" in text
     assert 'seqapps.load("saved_models/x/demo")' in text
     assert "2 epochs, 20 updates in 1:02:05" in text
@@ -149,6 +169,13 @@ def test_a_card_is_sound_markdown():
     assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {3}
     assert "| BLEU signature | nrefs:1\\|case:mixed |" in rows
     assert "| A \\| b | c d |" in rows
+
+
+def test_a_card_can_be_pasted_whatever_the_path_is():
+    text = the_card(bundle=Path('a b/"c"'), cores=1)
+    assert "on 1 core:" in text
+    assert """python -m x predict 'a b/"c"'\n""" in text
+    assert 'seqapps.load("a b/\\"c\\"")' in text
 
 
 def test_a_card_of_little():

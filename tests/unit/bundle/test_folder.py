@@ -77,6 +77,20 @@ def test_overwrite_replaces_bundles_alone(tmp_path, kind):
     assert precious.exists()
 
 
+def test_what_may_be_replaced_is_known_by_its_mark(tmp_path):
+    make_bundle(tmp_path / "b")
+    message = r"is not a SavedModel \(it has no saved_model.pb\), and --overwrite replaces SavedM"
+    with (
+        pytest.raises(UserError, match=message),
+        staging(tmp_path / "b", overwrite=True, mark="saved_model.pb"),
+    ):
+        pytest.fail("the body must not run")
+    (tmp_path / "b" / "saved_model.pb").write_text("")
+    with staging(tmp_path / "b", overwrite=True, mark="saved_model.pb") as folder:
+        (folder / "saved_model.pb").write_text("new")
+    assert names(tmp_path / "b") == ["saved_model.pb"]
+
+
 def test_an_empty_folder_is_replaced_when_asked(tmp_path):
     (tmp_path / "b").mkdir()
     make_bundle(tmp_path / "b")
@@ -117,6 +131,8 @@ def test_a_place_that_cannot_be_written_is_a_clear_error(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"file/b cannot be written: File exists .*--output"):
         make_bundle(tmp_path / "file" / "b")
+    with pytest.raises(UserError, match=r"/proc/b cannot be written: .*--output"):
+        make_bundle(Path("/proc/b"))
 
     def refuse(self, *_, **__):
         raise PermissionError(errno.EACCES, "Permission denied", str(self))

@@ -1,3 +1,9 @@
+import errno
+import fcntl
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -7,7 +13,7 @@ from seqapps.bundle.folder import (
     write_config,
     write_json,
 )
-from seqapps.bundle.unfinished import Unfinished
+from seqapps.bundle.unfinished import Start, Unfinished
 from seqapps.errors import UserError
 from seqapps.fields import Field, Interface
 
@@ -29,8 +35,8 @@ def work(tmp_path):
     return Unfinished(tmp_path / "b")
 
 
-def begin(work, overwrite=False, **settings):
-    work.begin(recipe="r", interface=TEXT, settings=settings, overwrite=overwrite)
+def begin(work, overwrite=False, start=None, **settings):
+    work.begin(recipe="r", interface=TEXT, settings=settings, overwrite=overwrite, start=start)
 
 
 def test_a_training_goes_on_with_its_settings_alone(work):
@@ -78,6 +84,88 @@ def test_a_bundle_that_was_moved_just_before_the_kill_is_known(work):
     work.reopen(settings={}, overwrite=False)
     write_json(work.output / "certificate.json", {"files": {"a": "2"}})
     assert not work.written
+
+
+def test_how_a_training_was_started_is_remembered(work, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    begin(work)
+    assert work.start is None
+    with pytest.raises(UserError, match="began without --from; resume without --from"):
+        work.reopen(settings={}, overwrite=False, trained=Path("old"))
+    begin(work, overwrite=True, start=Start("train --from old", Path("old")))
+    assert work.start == Start("train --from old", tmp_path / "old")
+    work.reopen(settings={}, overwrite=False)
+    work.reopen(settings={}, overwrite=False, trained=tmp_path / "old")
+    with pytest.raises(UserError, match=r"began from .*/old, not from new; resume without --from"):
+        work.reopen(settings={}, overwrite=False, trained=Path("new"))
+
+
+@pytest.mark.parametrize("phase", ["", "pretraining"])
+def test_a_folder_without_a_checkpoint_has_learned_nothing(work, phase):
+    begin(work)
+    place = work.folder / phase / "checkpoints"
+    place.mkdir(parents=True)
+    assert not work.learned
+    (place / "checkpoint").write_text("")
+    assert work.learned
+
+
+HOLD = """
+import sys
+from pathlib import Path
+from seqapps.bundle.unfinished import Unfinished
+with Unfinished(Path(sys.argv[1])).alone():
+    print("alone", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_two_trainings_never_share_an_output(work, tmp_path):
+    other = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(work.output)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert other.stdout.readline() == "alone\n"
+    message = rf"process {other.pid} is training for .*/b; wait for it or stop it, or give another"
+    with pytest.raises(UserError, match=message), work.alone():
+        pytest.fail("the body must not run")
+    # Another output is free meanwhile.
+    with Unfinished(tmp_path / "c").alone():
+        pass
+    other.send_signal(signal.SIGKILL)
+    other.communicate()
+    with work.alone():
+        assert names(tmp_path) == [".b.lock"]
+        assert (tmp_path / ".b.lock").read_text() == f"{os.getpid()}\n"
+    assert names(tmp_path) == []
+
+
+def test_a_lock_ends_with_a_failure(work, tmp_path):
+    with pytest.raises(ZeroDivisionError), work.alone():
+        _ = 1 // 0
+    with work.alone():
+        pass
+    assert names(tmp_path) == []
+
+
+def test_a_file_system_without_locks_is_no_obstacle(work, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with work.alone():
+        begin(work)
+    assert work.folder.is_dir()
+
+
+def test_a_place_that_cannot_be_written_is_a_clear_error():
+    with (
+        pytest.raises(UserError, match=r"/proc/x.training cannot be written: .*--output"),
+        Unfinished(Path("/proc/x")).alone(),
+    ):
+        pytest.fail("the body must not run")
 
 
 def test_the_folder_lies_beside_the_output_even_if_that_is_the_current_folder(

@@ -182,7 +182,10 @@ def test_an_evaluation_row_without_text_or_label_stops(
         ({"train": "gone.jsonl"}, r"There is no file .*gone\.jsonl"),
         ({"train": "trian.jsonl"}, r"no file .*trian\.jsonl\. Similar: train\.jsonl"),
         ({"train": "texts.txt"}, r"`reviews`, `tfds:NAME` or a table \(\.tsv, .*'texts\.txt'"),
-        ({"train": "empty.tsv"}, r"There are no train texts in empty\.tsv"),
+        (
+            {"train": "empty.tsv"},
+            "no train texts in empty.tsv: .* another one with --data.train",
+        ),
         ({"test": "empty.tsv"}, r"There are no test texts in empty\.tsv"),
         ({"label_column": "labels"}, r"one column 'labels', .*Did you mean 'label'\?"),
         ({"text_column": "txt"}, r"one column 'txt', it has 'text', 'label'.*mean 'text'\?"),

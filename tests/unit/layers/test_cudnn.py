@@ -8,17 +8,6 @@ from seqapps.layers.cudnn import cudnn_operations, reset_cudnn
 from seqapps.layers.recurrent import RecurrentStack
 
 
-@pytest.fixture
-def gpu(monkeypatch):
-    """Makes Keras (and us) believe that a GPU is there, for tracing only."""
-    devices = tf.config.list_logical_devices
-    monkeypatch.setattr(
-        tf.config,
-        "list_logical_devices",
-        lambda kind=None: ["/GPU:0"] if kind == "GPU" else devices(kind),
-    )
-
-
 def _model(cell, *, bidirectional=True):
     inputs, lengths = keras.Input((None, 4)), keras.Input((), dtype="int32")
     stack = RecurrentStack(3, cell=cell, depth=2, bidirectional=bidirectional, dropout=0.1)

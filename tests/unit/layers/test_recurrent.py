@@ -240,6 +240,49 @@ def test_exported_graph_gives_the_same_numbers_at_any_size(cell, tmp_path):
         _close(served.run(inputs, lengths), stack(inputs, lengths)[0])
 
 
+@every_cell
+@pytest.mark.parametrize("residual", [False, True])
+def test_independent_directions_have_not_seen_the_other_side(cell, residual):
+    settings = {"units": 2, "cell": cell, "depth": 2, "bidirectional": True, "residual": residual}
+    inputs, lengths = _inputs(rows=1), np.array([6], "int32")
+    later, earlier = inputs.copy(), inputs.copy()
+    later[:, 4:] += 1.0
+    earlier[:, :3] += 1.0
+    for independent in (True, False):
+        stack = _stack(**settings, independent=independent)
+        plain, *changed = (stack(x, lengths)[0].numpy()[0] for x in (inputs, later, earlier))
+        # Of the forward half the steps before the change, of the backward half those after it.
+        gaps = np.abs(changed[0] - plain)[:4, :2], np.abs(changed[1] - plain)[3:, 2:]
+        for gap in gaps:
+            assert np.all(gap == 0.0) == independent
+        # And what each may see, it sees.
+        assert np.all(np.abs(changed[0] - plain)[4:, :2].max(1) > 1e-3)
+        assert np.all(np.abs(changed[1] - plain)[:3, 2:].max(1) > 1e-3)
+
+
+@every_cell
+def test_independent_directions_are_two_stacks(cell):
+    inputs = _inputs()
+    both = _stack(cell=cell, depth=2, bidirectional=True, independent=True)
+    outputs, state = both(inputs, LENGTHS)
+    names = ("forward", "backward")
+    count = both.states_per_recurrence
+    for place, name in enumerate(names):
+        one = _stack(cell=cell, depth=2)
+        for level in range(2):
+            weights = both.recurrences[2 * level + place].get_weights()
+            one.recurrences[level].set_weights(weights)
+        # Reading backwards is reading the reversed row.
+        turned = inputs if name == "forward" else tf.reverse_sequence(inputs, LENGTHS, seq_axis=1)
+        half, last = one(turned, LENGTHS)
+        if name == "backward":
+            half = tf.reverse_sequence(half, LENGTHS, seq_axis=1)
+        _close(outputs[..., 5 * place : 5 * place + 5], half)
+        for level in range(2):
+            start = (2 * level + place) * count
+            _close(state[start : start + count], last[level * count : (level + 1) * count])
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -248,6 +291,11 @@ def test_exported_graph_gives_the_same_numbers_at_any_size(cell, tmp_path):
         ({"units": 2, "dropout": 1.0}, r"dropout must be in \[0, 1\), got 1.0"),
         ({"units": 2, "cell": "qrnn"}, "cell must be one of gru, lstm, rnn, mingru, got 'qrnn'"),
         ({"units": 2, "normalisation": "batch"}, "normalisation must be one of none, layer"),
+        ({"units": 2, "independent": True}, "independent directions need bidirectional=True"),
+        (
+            {"units": 2, "independent": True, "bidirectional": True, "normalisation": "layer"},
+            "normalisation='none' .*, got True and 'layer'",
+        ),
     ],
 )
 def test_bad_settings_say_what_is_allowed(settings, message):

@@ -8,7 +8,10 @@ import tensorflow as tf
 import seqapps.layers  # noqa: F401  (registers the layers: what a user imports before loading)
 from seqapps.layers.attention import AdditiveAttention, MultiplicativeAttention
 from seqapps.layers.mingru import MinGRU
+from seqapps.layers.pooling import SequencePooling
 from seqapps.layers.recurrent import RecurrentStack
+from seqapps.layers.temperature import Temperature
+from seqapps.models.language_model import NegativeSamples
 
 # Keras 3.15 reads a TensorFlow variable in the way that NumPy 2 deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -33,6 +36,10 @@ def _attention(layer):
     return lambda inputs, lengths: list(layer(inputs, inputs, lengths))
 
 
+def _pooling(**settings):
+    return lambda inputs, lengths: [SequencePooling(**settings)(inputs, lengths)]
+
+
 LAYERS = {
     **{
         f"{cell}-{bidirectional}": _recurrent(
@@ -42,9 +49,19 @@ LAYERS = {
         for bidirectional in (False, True)
     },
     "defaults": _recurrent(),
+    "independent": _recurrent(bidirectional=True, independent=True, **STACK),
     "MinGRU": _min_gru,
     "AdditiveAttention": _attention(AdditiveAttention(3)),
     "MultiplicativeAttention": _attention(MultiplicativeAttention()),
+    "SequencePooling": _pooling(),
+    "SequencePooling-all": _pooling(
+        pools=("last", "attention", "mean", "max"), units=3, bidirectional=False
+    ),
+    "SequencePooling-without-weights": _pooling(pools=["max", "last"]),
+    "Temperature": lambda inputs, lengths: [Temperature()(inputs)],
+    "NegativeSamples": lambda inputs, lengths: [
+        NegativeSamples([0.2, 0.5, 1.3], 7, seed=3)(inputs)
+    ],
 }
 
 
@@ -53,13 +70,16 @@ def test_no_registered_layer_is_forgotten():
         name
         for name in keras.saving.get_custom_objects()
         if name.startswith("seqapps>")
-        and keras.saving.get_custom_objects()[name].__module__.startswith("seqapps.layers")
+        and issubclass(keras.saving.get_custom_objects()[name], keras.layers.Layer)
     }
     assert registered == {
         "seqapps>AdditiveAttention",
         "seqapps>MinGRU",
         "seqapps>MultiplicativeAttention",
+        "seqapps>NegativeSamples",
         "seqapps>RecurrentStack",
+        "seqapps>SequencePooling",
+        "seqapps>Temperature",
     }
 
 
@@ -69,12 +89,13 @@ def test_round_trip(name, tmp_path):
     outputs = LAYERS[name](inputs, lengths)
     model = keras.Model([inputs, lengths], outputs)
     rng = np.random.default_rng(0)
-    for variable in model.trainable_variables:
+    for variable in model.weights:
         variable.assign(rng.normal(size=variable.shape))
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     data = [rng.normal(size=(2, 5, 4)).astype("float32"), np.array([5, 2], "int32")]
-    for symbolic, before, after in zip(outputs, model(data), loaded(data), strict=True):
+    found = zip(outputs, *(tf.nest.flatten(m(data)) for m in (model, loaded)), strict=True)
+    for symbolic, before, after in found:
         np.testing.assert_array_equal(before, after)
         assert tf.TensorShape(symbolic.shape).is_compatible_with(before.shape)
         assert symbolic.dtype == before.dtype.name

@@ -13,6 +13,7 @@ from seqapps.models.settings import Translator
 from seqapps.models.translation import (
     GreedyTranslator,
     Translate,
+    _limits,
     attention_maps,
     scores,
     side_by_side,
@@ -249,11 +250,20 @@ def test_samples_come_from_all_over_the_split():
         ({"top_k": -1}, "top_k must be at least 0, got -1"),
         ({"top_p": 0.0}, "top_p must be above 0 and at most 1, got 0.0"),
         ({"top_p": 1.1}, "top_p must be above 0 and at most 1, got 1.1"),
+        ({"beam_width": 3_000_000_000}, "beam_width must be at most 1000, got 3000000000"),
+        ({"top_k": 2**31}, "top_k must be below .*, got 2147483648; use 0"),
+        ({"seed": 2**63}, "seed must be from .*, got 9223372036854775808"),
     ],
 )
 def test_decoding_settings_outside_their_range_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         Decoding(**settings)
+
+
+def test_a_translation_has_a_longest_length():
+    limits = _limits(tf.constant([1, 2, 100, 495, 496, 12_000]))
+    # A source of EOS alone, then twice the source and ten.
+    assert limits.numpy().tolist() == [0, 14, 210, 1000, 1000, 1000]
 
 
 def test_defaults_of_decoding_are_a_beam_search():

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from seqapps.errors import UserError
 from seqapps.text.normalise import normalise
-from seqapps.text.tokenizer import BOS, EOS, PAD, UNKNOWN, Tokenizer
+from seqapps.text.tokenizer import BOS, EOS, PAD, UNKNOWN, Tokenizer, tokenizer_in
 
 
 def library(tokenizer: Tokenizer) -> spm.SentencePieceProcessor:
@@ -84,8 +84,34 @@ def test_foreign_models_are_refused() -> None:
         minloglevel=2,
         hard_vocab_limit=False,
     )
-    with pytest.raises(UserError, match="0, 1, 2, 3"):
+    with pytest.raises(UserError, match="0, 1, 2, 3; this SentencePiece model numbers them"):
         Tokenizer(model.getvalue())
+
+
+def test_a_model_whose_pieces_cross_words_is_refused_for_that() -> None:
+    model = io.BytesIO()
+    spm.SentencePieceTrainer.train(
+        sentence_iterator=iter(["ab cd ab cd"] * 9),
+        model_writer=model,
+        vocab_size=20,
+        minloglevel=2,
+        hard_vocab_limit=False,
+        split_by_whitespace=False,
+        pad_id=0, unk_id=1, bos_id=2, eos_id=3,
+    )  # fmt: skip
+    with pytest.raises(UserError, match="keep its pieces within words; this .* does not"):
+        Tokenizer(model.getvalue())
+
+
+def test_a_tokenizer_among_assets_is_named_when_it_is_unfit(toy: Tokenizer) -> None:
+    assets = {"a.model": toy.proto, "empty.model": b"", "cut.model": toy.proto[:100]}
+    assert tokenizer_in(assets, "a.model").proto == toy.proto
+    with pytest.raises(UserError, match="^assets/b.model is missing; train or copy the bundle"):
+        tokenizer_in(assets, "b.model")
+    for name in ("empty.model", "cut.model"):
+        message = rf"^assets/{name} is damaged \(.*these bytes are none\); train or copy the bundle"
+        with pytest.raises(UserError, match=message):
+            tokenizer_in(assets, name)
 
 
 def test_samples_in_proportion_to_powered_probability(toy: Tokenizer) -> None:

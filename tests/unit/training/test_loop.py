@@ -144,10 +144,16 @@ def test_a_nan_names_batch_and_remedy_and_training_goes_on_once_it_is_mended(tmp
     assert "epoch 1, batch 3 of 5" in text
     assert "gradient norm and loss must be finite, got nan and nan" in text
     assert "--training.learning_rate (now 0.01)" in text
+    assert "not applied and the last checkpoint is intact." in text
     mended = network(dropout=0.3, seed=9)
     progress = train(mended, tmp_path / "mended", **settings, resume=True)
     assert same(weights(mended), weights(clean))
     assert [row["loss"] for row in progress.history] == [row["loss"] for row in whole.history]
+
+
+def test_a_nan_before_the_first_checkpoint_does_not_speak_of_one(tmp_path):
+    with pytest.raises(UserError, match=r"The update was not applied\. Look for broken numbers"):
+        train(network(), tmp_path, examples=ToyExamples(spoiled=0), epochs=1)
 
 
 def test_tensorboard_logs_hold_the_history(tmp_path):

@@ -1,0 +1,241 @@
+"""Sentiment: a text in, a label with its probability out, and how much each word mattered.
+
+Many-to-one. Words are cut into SentencePiece pieces (Kudo 2018); a bidirectional GRU reads them;
+attention pools what it read into one vector (Yang et al. 2016), from which a small head makes
+class probabilities. They are calibrated by one temperature (Guo et al. 2017). On request the
+reader first learns the language of the training texts (Dai and Le 2015; Howard and Ruder 2018).
+
+    python -m seqapps.recipes.sentiment
+"""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from seqapps.bundle.application import Application
+from seqapps.data.labelled import LabelledData
+from seqapps.fields import Answer, Answers, Assets, Field, Interface, Signature
+from seqapps.importance import coloured, web_page
+from seqapps.lazy import lazy_imports
+from seqapps.models.settings import CLASSIFIER_SPACE, Classifier, Pretraining
+from seqapps.recipe import Evaluation, Recipe, View, run
+from seqapps.report import Reporter, plot_confusion, plot_reliability
+from seqapps.text.settings import LongText
+from seqapps.training.settings import Training
+
+with lazy_imports():
+    from seqapps.models import classification, classifier, labelled_texts, text_classifier
+    from seqapps.training import loop, losses, pretraining
+
+if TYPE_CHECKING:
+    import keras
+
+    from seqapps.models.labelled_texts import LabelledExamples
+    from seqapps.training.optimizer import LayerGroup
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """All settings of a sentiment model."""
+
+    data: LabelledData = field(default_factory=LabelledData)
+    text: LongText = field(default_factory=LongText)
+    model: Classifier = field(default_factory=Classifier)
+    pretraining: Pretraining = field(default_factory=Pretraining)
+    training: Training = field(
+        default_factory=lambda: Training(
+            epochs=6, batch_tokens=2048, learning_rate=6e-3, warmup_steps=100, label_smoothing=0.0
+        )
+    )
+    balance: bool = False
+    """Let each class count the same in the loss, however few its examples are."""
+    seed: int = 0
+    """Of everything random in training, and of what is held out."""
+
+
+def interface(config: Config) -> Interface:
+    """A text in; a label and the probabilities of all classes out; and the words that mattered."""
+    probability = "probability, 0 to 1"
+    label = Field(name="label", description="The most probable class.")
+    return Interface(
+        inputs=(Field(name="text", description="A text of any length."),),
+        outputs=(
+            label,
+            Field(
+                name="probabilities", dtype="float32", rank=1, media="number", unit=probability,
+                description="Of each class, the highest first.",
+            ),
+            Field(name="classes", rank=1, description="Their names, in the same order."),
+        ),
+        further=(
+            Signature(
+                name="explain",
+                outputs=(
+                    label,
+                    Field(name="probability", dtype="float32", media="number", unit=probability),
+                    Field(name="words", rank=1, description="The text's words."),
+                    Field(
+                        name="importance", dtype="float32", rank=1, media="number",
+                        unit="log-odds, nats",
+                        description="What the label loses when the word is left out.",
+                    ),
+                ),
+                description="How much each word mattered, by leaving it out.",
+            ),
+        ),
+    )  # fmt: skip
+
+
+def load(config: Config, assets: Assets | None, reporter: Reporter) -> "LabelledExamples":
+    """Reads the texts and cuts them into pieces; tokenizer and classes are those of training."""
+    return labelled_texts.LabelledExamples.load(
+        config.data,
+        assets,
+        vocabulary=config.text.vocabulary,
+        cut=config.text.cut,
+        sampling=config.text.sampling,
+        batch_tokens=config.training.batch_tokens,
+        balance=config.balance,
+        seed=config.seed,
+        log=reporter.log,
+    )
+
+
+def build_model(
+    model: Classifier, *, vocabulary: int, classes: int, seed: int = 0
+) -> "keras.Model":
+    """Builds the network; see `seqapps.models.classifier.build_classifier`.
+
+    It trains with plain `fit` too: inputs `tokens` and `tokens_lengths`, labels the classes'
+    numbers, `SparseCategoricalCrossentropy(from_logits=True)`.
+    """
+    return classifier.build_classifier(model, vocabulary=vocabulary, classes=classes, seed=seed)
+
+
+def build(config: Config, examples: "LabelledExamples") -> "keras.Model":
+    """The network for this vocabulary and these classes."""
+    return build_model(
+        config.model,
+        vocabulary=examples.tokenizer.size,
+        classes=len(examples.classes),
+        seed=config.seed,
+    )
+
+
+def pretrain(
+    config: Config, network: "keras.Model", examples: "LabelledExamples", folder: Path,
+    reporter: Reporter, resume: bool,
+) -> list[dict[str, float]]:  # fmt: skip
+    """Teaches the reader the language of the training texts first, if asked."""
+    if not config.pretraining.epochs:
+        return []
+    return pretraining.pretrain_encoder(
+        network,
+        examples.unlabelled(batch_tokens=config.pretraining.batch_tokens),
+        model=config.model,
+        pretraining=config.pretraining,
+        training=config.training,
+        seed=config.seed,
+        folder=folder,
+        reporter=reporter,
+        resume=resume,
+    )
+
+
+def groups(config: Config, network: "keras.Model") -> "Sequence[LayerGroup]":
+    """Lets a pretrained reader go layer by layer, the lower ones later and slower."""
+    if not config.pretraining.epochs:
+        return ()
+    return pretraining.layer_groups(network, config.pretraining)
+
+
+def loss(config: Config) -> Callable[[Any, Any, bool], tuple[Any, Any]]:
+    """Cross-entropy of each text's class."""
+    return losses.class_cross_entropy(label_smoothing=config.training.label_smoothing)
+
+
+def goal(config: Config, network: "keras.Model", examples: "LabelledExamples") -> "loop.Goal":
+    """Accuracy on the validation split."""
+
+    def score() -> dict[str, float]:
+        logits_NK, labels_N = text_classifier.validation_logits(network, examples)
+        return {"accuracy": float((logits_NK.argmax(1) == labels_N).mean())}
+
+    return loop.Goal(name="accuracy", score=score)
+
+
+def finish(
+    config: Config, network: "keras.Model", examples: "LabelledExamples", reporter: Reporter
+) -> None:
+    """Calibrates the probabilities on the validation split."""
+    temperature = text_classifier.calibrate(network, examples)
+    reporter.log(f"Temperature {temperature:.3f}, fitted on the validation split")
+
+
+def answer(config: Config, network: "keras.Model", assets: Assets) -> Answer:
+    """What is served: text to pieces, network, class probabilities, in the graph."""
+    return text_classifier.ClassifyText(network, assets, config.text.cut)
+
+
+def further(config: Config, network: "keras.Model", assets: Assets) -> Answers:
+    """What is served besides: each word's importance."""
+    return {"explain": text_classifier.ClassifyText(network, assets, config.text.cut).explain}
+
+
+def evaluate(
+    config: Config, application: Application, examples: "LabelledExamples", reporter: Reporter
+) -> Evaluation:
+    """Accuracy, F1, AUC and calibration on the test split, beside a bag of words' on the same."""
+    texts = examples.splits.test.texts
+    with reporter.bar("Classifying the test split", total=len(texts), unit="texts") as bar:
+        answers = application.answers(texts, advance=bar.advance)
+    found = classification.measure(
+        answers,
+        examples,
+        temperature=text_classifier.temperature_of(application.model),
+        seed=config.seed,
+        log=reporter.log,
+    )
+
+    def draw(folder: Path) -> None:
+        path = folder / "confusion_matrix.png"
+        plot_confusion(found.confusion, classes=examples.classes, path=path)
+        plot_reliability(found.reliability, path=folder / "reliability.png")
+
+    return Evaluation(
+        metrics=found.metrics, samples=found.mistakes, title="The surest mistakes", draw=draw
+    )
+
+
+def show(config: Config, number: int, found: Mapping[str, Any]) -> str:
+    """Label and probability, separated by a tab."""
+    return f"{found['label']}\t{found['probabilities'][0]:.4f}"
+
+
+RECIPE = Recipe(
+    name="sentiment",
+    summary="Sentiment: a text in, a label with its probability out.",
+    config=Config,
+    interface=interface,
+    load=load,
+    build=build,
+    pretrain=pretrain,
+    groups=groups,
+    loss=loss,
+    goal=goal,
+    finish=finish,
+    answer=answer,
+    further=further,
+    evaluate=evaluate,
+    space=CLASSIFIER_SPACE,
+    show=show,
+    views={
+        "words": View(help="how much each word mattered", signature="explain", show=coloured),
+        "html": View(help="the same as a web page", signature="explain", page=web_page),
+    },
+)
+
+if __name__ == "__main__":
+    sys.exit(run(RECIPE))

@@ -1,0 +1,54 @@
+"""Settings of how texts become numbers, the same in every recipe."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from seqapps.text.cut import Cut
+
+
+@dataclass(frozen=True, kw_only=True)
+class Text:
+    """How texts become numbers.
+
+    Raises:
+        ValueError: If a value is outside its range.
+    """
+
+    vocabulary: int = 1200
+    """SentencePiece pieces of each language (of both together if `model.share_embeddings`)."""
+    sampling: float = 0.0
+    """Subword regularisation: in training, cut words at random, likelier cuts more often (to this
+    power); 0 always takes the likeliest cut."""
+
+    def __post_init__(self) -> None:
+        if self.vocabulary < 8:
+            raise ValueError(f"vocabulary must be at least 8, got {self.vocabulary}.")
+        if self.sampling < 0:
+            raise ValueError(f"sampling must be at least 0, got {self.sampling}.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LongText(Text):
+    """How texts of any length become numbers.
+
+    Raises:
+        ValueError: If a value is outside its range.
+    """
+
+    vocabulary: int = 8000
+    """SentencePiece pieces; texts with few different words give fewer."""
+    max_tokens: int = 400
+    """Pieces of a text that are read at most."""
+    keep: Literal["head", "tail", "both"] = "both"
+    """What is kept of a longer text: its first pieces, its last, or a quarter from the front and
+    the rest from the end."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.max_tokens < 4:
+            raise ValueError(f"max_tokens must be at least 4, got {self.max_tokens}.")
+
+    @property
+    def cut(self) -> Cut:
+        """The rule by which long texts are cut."""
+        return Cut(self.max_tokens, self.keep)

@@ -1,0 +1,1 @@
+"""The `tune` command of every recipe: trials, their study, and what comes out."""
