@@ -46,8 +46,14 @@ class Config:
     pretraining: Pretraining = field(default_factory=Pretraining)
     training: Training = field(
         default_factory=lambda: Training(
-            epochs=6, batch_tokens=2048, learning_rate=6e-3, warmup_steps=100, label_smoothing=0.0
-        )
+            epochs=10,
+            batch_tokens=2048,
+            learning_rate=6e-3,
+            warmup_steps=100,
+            weight_decay=0.05,
+            average_decay=0.98,
+            label_smoothing=0.0,
+        )  # fmt: skip
     )
     balance: bool = False
     """Let each class count the same in the loss, however few its examples are."""

@@ -134,6 +134,7 @@ def test_ctrl_c_before_anything_is_learned_leaves_nothing(command, tmp_path, mon
 
 
 @pytest.mark.usefixtures("gpu")
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_a_bundle_written_where_a_gpu_is_holds_no_cudnn(tmp_path):
     config = numeric_recipe.Config(training=Training(batch_tokens=256))
     examples = numeric_recipe.Series(config)
