@@ -1,5 +1,6 @@
 """A trained model as a Python function."""
 
+import importlib
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -24,7 +25,7 @@ _ROWS = 64
 _BUDGET = 1 << 14
 """Rows × size of the longest in one call, at most: short rows are not padded to a very long one."""
 _DAMAGE = (
-    OSError, ValueError, IndexError, KeyError, RuntimeError, TypeError, zipfile.BadZipFile,
+    OSError, ValueError, IndexError, KeyError, RuntimeError, zipfile.BadZipFile,
 )  # fmt: skip
 """What TensorFlow and Keras raise, besides TensorFlow's own errors, when files are cut off."""
 
@@ -209,9 +210,13 @@ def load_network(folder: Path) -> Any:
     Raises:
         UserError: If it is missing or damaged.
     """
-    # Here and not at the top, where the import would wait: its package registers our layers.
+    # Here and not at the top, where the import would wait.
+    from seqapps import layers
     from seqapps.layers.cudnn import reset_cudnn
 
+    for name in layers.__all__:
+        # Whoever imported the package lazily has not loaded the modules that register our layers.
+        vars(importlib.import_module(f"seqapps.layers.{name}"))
     path = folder / "model.keras"
     try:
         network = keras.saving.load_model(str(path), compile=False, safe_mode=True)

@@ -153,6 +153,22 @@ def test_a_damaged_network_is_one_clear_message(tiny_bundle, tmp_path, damage):
         load_network(place)
 
 
+def test_a_network_is_loaded_where_layers_were_imported_lazily(tiny_bundle):
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from seqapps.lazy import lazy_imports\n"
+        "with lazy_imports():\n"
+        "    from seqapps.layers import recurrent\n"
+        "from seqapps.bundle.application import load_network\n"
+        "assert load_network(Path(sys.argv[1])).get_layer('encoder')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tiny_bundle)], capture_output=True, text=True, timeout=600
+    )
+    assert done.returncode == 0, done.stderr
+
+
 def test_predict_needs_no_more_than_it_reads(command, tiny_bundle, tmp_path):
     shutil.copytree(tiny_bundle, tmp_path / "b")
     for path in (tmp_path / "b").rglob("*"):

@@ -1,5 +1,7 @@
 import io
+import itertools
 import math
+import time
 
 import keras
 import numpy as np
@@ -118,6 +120,37 @@ def test_history_holds_means_over_all_real_tokens_of_a_pass(tmp_path):
         assert row["seconds"] >= 0.0
     assert f"{len(order())} batches a pass, {sum(counts):.0f} tokens, 0.0%" in shown.getvalue()
     assert not (tmp_path / "logs").exists()
+
+
+def test_a_watcher_sees_each_epoch_and_may_end_the_training(tmp_path):
+    class Enough(Exception):
+        pass
+
+    seen = []
+
+    def watch(row):
+        seen.append(row)
+        if row["epoch"] == 2:
+            raise Enough
+
+    with pytest.raises(Enough):
+        train(small_network(), tmp_path, score=lambda: {"score": 7.0}, epochs=4, watch=watch)
+    assert [(row["epoch"], row["steps"], row["score"]) for row in seen] == [
+        (1, 5, 7.0),
+        (2, 10, 7.0),
+    ]
+
+
+def test_a_time_limit_stops_in_mid_pass_and_what_was_reached_counts(tmp_path, monkeypatch):
+    clock = itertools.count()
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(clock)))
+    model = small_network()
+    script = Script(model, (1, 2, 3))
+    progress = train(model, tmp_path, score=script, epochs=3, minutes=0.1)
+    assert progress.done
+    assert [row["epoch"] for row in progress.history] == [1]
+    assert 0 < progress.history[0]["steps"] < len(ROWS)
+    assert same(weights(model), script.seen[0])
 
 
 def test_max_steps_stops_in_mid_pass_and_a_resumed_run_has_nothing_left(tmp_path):

@@ -1,7 +1,7 @@
 """A small network and its examples: a label for each step, from a token and a number."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -99,6 +99,8 @@ def train(
     label_smoothing: float = 0.0,
     resume: bool = False,
     reporter: Reporter | None = None,
+    watch: Callable[[Mapping[str, float]], None] | None = None,
+    minutes: float = 0.0,
     **settings: Any,
 ) -> Progress:
     """`fit` with what most tests share."""
@@ -112,6 +114,8 @@ def train(
         folder=folder,
         reporter=reporter or Reporter(io.StringIO()),
         resume=resume,
+        watch=watch,
+        minutes=minutes,
     )
 
 
