@@ -22,7 +22,7 @@ with lazy_imports():
 
 _ROWS = 64
 """Inputs that one call of the servable takes at once, at most."""
-_BUDGET = 1 << 14
+_BUDGET = 1 << 16
 """Rows × size of the longest in one call, at most: short rows are not padded to a very long one."""
 _DAMAGE = (
     OSError, ValueError, IndexError, KeyError, RuntimeError, zipfile.BadZipFile,

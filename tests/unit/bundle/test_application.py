@@ -4,13 +4,13 @@ from seqapps.bundle.application import _groups
 
 
 def test_short_rows_are_not_padded_to_a_very_long_one():
-    sizes = [5] * 100 + [50_000] + [300] * 60
+    sizes = [5] * 100 + [200_000] + [1_200] * 60
     groups = list(_groups(sizes))
     # Alone, though it is larger than the budget.
     assert groups[0] == [100]
     assert [len(group) for group in groups] == [1, 54, 54, 52]
     for group in groups[1:]:
-        assert len(group) * max(sizes[i] for i in group) <= 16_384
+        assert len(group) * max(sizes[i] for i in group) <= 65_536
 
 
 def test_every_row_is_asked_once_the_longest_first():
