@@ -104,7 +104,11 @@ class Option:
 
 @dataclass(frozen=True, kw_only=True)
 class Signature:
-    """A further way to ask a bundle: the same inputs, other outputs."""
+    """A further way to ask a bundle: the same inputs, other outputs.
+
+    Raises:
+        ValueError: If the name is not an identifier, or one that every servable has.
+    """
 
     name: str
     """Name of the signature in the servable."""
@@ -112,6 +116,13 @@ class Signature:
     """What it gives."""
     description: str = ""
     """One line for help, model card and API page."""
+
+    def __post_init__(self) -> None:
+        if not self.name.isidentifier() or self.name in (MAIN, "options"):
+            raise ValueError(
+                f"a further signature's name must be an identifier other than {MAIN} and options, "
+                f"got {self.name!r}."
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

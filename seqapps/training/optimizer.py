@@ -34,6 +34,9 @@ class GroupedAdamW(keras.optimizers.AdamW):
     Source: Loshchilov and Hutter 2019, "Decoupled Weight Decay Regularization".
     """
 
+    shares: Sequence[tuple[float, int]] = ()
+    """For each variable its share of the rate and its first step; empty: all in full."""
+
     def set_groups(
         self, variables: Sequence[keras.Variable], groups: Sequence[tuple[LayerGroup, int]]
     ) -> None:
@@ -48,7 +51,7 @@ class GroupedAdamW(keras.optimizers.AdamW):
             ValueError: If a variable is in two groups, or none of these.
         """
         places = {id(variable): i for i, variable in enumerate(variables)}
-        self.shares = [(1.0, 0)] * len(variables)
+        shares = [(1.0, 0)] * len(variables)
         seen: set[int] = set()
         for group, first_step in groups:
             for variable in group.variables:
@@ -58,11 +61,13 @@ class GroupedAdamW(keras.optimizers.AdamW):
                         "is not one, or is in two groups."
                     )
                 seen.add(id(variable))
-                self.shares[places[id(variable)]] = (group.share, first_step)
+                shares[places[id(variable)]] = (group.share, first_step)
+        self.shares = shares
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Decays and updates one variable."""
-        share, first_step = self.shares[self._get_variable_index(variable)]
+        place = self._get_variable_index(variable)
+        share, first_step = self.shares[place] if self.shares else (1.0, 0)
         rate = learning_rate
         if share != 1.0:
             rate = rate * share

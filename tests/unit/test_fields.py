@@ -1,6 +1,6 @@
 import pytest
 
-from seqapps.fields import Field, Interface, Option
+from seqapps.fields import Field, Interface, Option, Signature
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,14 @@ def test_an_interface_survives_json():
         inputs=(Field(name="a", dtype="float32", rank=2, width=(3,)),),
         outputs=(Field(name="b"),),
         options=(Option(name="c", dtype="int64", default=0, description="Seed."),),
+        further=(Signature(name="d", outputs=(Field(name="e", dtype="float32", rank=1),)),),
     )
     assert Interface.from_json(interface.to_json()) == interface
     with pytest.raises(KeyError):
         Interface.from_json({})
+
+
+@pytest.mark.parametrize("name", ["serving_default", "options", "two words"])
+def test_a_further_signature_has_a_name_of_its_own(name):
+    with pytest.raises(ValueError, match=f"must be an identifier other than .*got '{name}'"):
+        Signature(name=name, outputs=(Field(name="a"),))
