@@ -87,7 +87,7 @@ def interface(config: Config) -> Interface:
                     Field(
                         name="importance", dtype="float32", rank=1, media="number",
                         unit="log-odds, nats",
-                        description="What the label loses when the word is left out.",
+                        description="What the label loses without the word; bounded by 20.",
                     ),
                 ),
                 description="How much each word mattered, by leaving it out.",
