@@ -75,8 +75,8 @@ class ClassifyText:
         Returns:
             `label` string (B,); `probability` float32 (B,), that of the label; `words` string
             (B, W); `importance` float32 (B, W): log-odds of the label with the word less those
-            without it, in nats, both bounded softly (20 · tanh(x / 20)); 0 for words that a long text's cut keeps from being read; and
-            their `_lengths` int32 (B,).
+            without it, in nats, both bounded softly (20 · tanh(x / 20)); 0 for words that a long
+            text's cut keeps from being read; and their `_lengths` int32 (B,).
 
         Source: Zeiler and Fergus 2014, section 4.2; Li et al. 2016, "Understanding Neural Networks
         through Representation Erasure".
