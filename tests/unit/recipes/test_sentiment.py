@@ -268,6 +268,7 @@ def test_mistakes_in_the_data_are_named_by_line(tables, tmp_path):
     ]  # fmt: skip
 
 
+@pytest.mark.long
 def test_the_embedded_reviews_need_nothing(tmp_path):
     done = subprocess.run(
         [
