@@ -21,6 +21,8 @@ from seqapps.errors import UserError
 TABLES = (".tsv", ".csv", ".jsonl")
 """Endings of the files that are tables; each may be followed by .gz."""
 
+_LISTED = 300
+"""Characters of a header that a message shows."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -196,11 +198,15 @@ def _places(path: Path, header: Sequence[str], columns: Sequence[str]) -> list[i
     """Returns where the asked columns stand in the header."""
     header = [name.strip() for name in header]
     others = set(header) - set(columns)
+    there = ", ".join(map(repr, header)) or "none"
+    if len(there) > _LISTED:
+        # A file that is no table at all may be one endless name.
+        there = f"{there[:_LISTED]}..."
     for name in columns:
         if header.count(name) != 1:
             raise UserError(
                 f"{path} must have exactly one column {name!r}, it has "
-                f"{', '.join(map(repr, header)) or 'none'}.{suggestion(name, others)}"
+                f"{there}.{suggestion(name, others)}"
             )
     return [header.index(name) for name in columns]
 

@@ -55,7 +55,7 @@ class Config:
             weight_decay=0.05,
             average_decay=0.98,
             label_smoothing=0.0,
-        )  # fmt: skip
+        )
     )
     balance: bool = False
     """Let each class count the same in the loss, however few its examples are."""

@@ -158,3 +158,12 @@ def test_a_missing_file_names_its_neighbours(tmp_path: Path) -> None:
     write(tmp_path / "plain.gz", b"").write_bytes(b"not packed\n")
     with pytest.raises(UserError, match="not a complete gzip file"):
         list(read_lines(tmp_path / "plain.gz"))
+
+
+def test_a_file_that_is_no_table_is_not_printed_whole(tmp_path):
+    file = tmp_path / "noise.tsv"
+    file.write_bytes(b"\x1b[31m\xff" * 50_000)
+    with pytest.raises(UserError, match="must have exactly one column 'text'") as error:
+        list(read_table(file, ["text"]))
+    assert len(str(error.value)) < 600
+    assert "\x1b" not in str(error.value)
