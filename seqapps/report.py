@@ -16,7 +16,7 @@ from seqapps.metrics import ReliabilityBins
 
 _BOOKKEEPING = {"epoch", "steps", "seconds", "learning_rate", "gradient_norm"}
 """Columns of the history that say how training went, not how good the network is."""
-_ACRONYMS = {"bleu": "BLEU", "chrf": "chrF"}
+_ACRONYMS = {"bleu": "BLEU", "chrf": "chrF", "wer": "WER", "cer": "CER"}
 """Names as the field writes them."""
 
 

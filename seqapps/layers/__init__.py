@@ -1,5 +1,21 @@
 """Layers that Keras lacks. Importing this package registers them for loading."""
 
-from seqapps.layers import attention, mingru, pooling, recurrent, temperature
+from seqapps.layers import (
+    attention,
+    lookahead,
+    mingru,
+    pooling,
+    recurrent,
+    spectrogram,
+    temperature,
+)
 
-__all__ = ["attention", "mingru", "pooling", "recurrent", "temperature"]
+__all__ = [
+    "attention",
+    "lookahead",
+    "mingru",
+    "pooling",
+    "recurrent",
+    "spectrogram",
+    "temperature",
+]

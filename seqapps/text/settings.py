@@ -52,3 +52,21 @@ class LongText(Text):
     def cut(self) -> Cut:
         """The rule by which long texts are cut."""
         return Cut(self.max_tokens, self.keep)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transcripts:
+    """What a recogniser writes.
+
+    Raises:
+        ValueError: If a value is outside its range.
+    """
+
+    pieces: int = 0
+    """SentencePiece pieces that it writes; 0: single characters."""
+    lower: bool = True
+    """Put transcripts in lower case."""
+
+    def __post_init__(self) -> None:
+        if self.pieces and self.pieces < 16:
+            raise ValueError(f"pieces must be 0 or at least 16, got {self.pieces}.")

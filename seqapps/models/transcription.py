@@ -1,0 +1,253 @@
+"""A trained recogniser as a function of recordings: text, confidence, and when each word was said."""
+
+# B batch, N samples, S output steps, V outputs, L labels, W words
+
+import os
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from seqapps.audio.mel import frames_of, log_mel
+from seqapps.audio.read import Samples, read_pcm, read_wav
+from seqapps.audio.settings import Features
+from seqapps.audio.wav import NOT_WAV, STATUSES
+from seqapps.decoding.ctc import Path, greedy_path
+from seqapps.models.speech_examples import SpeechExamples
+from seqapps.models.word_errors import error_rates
+from seqapps.text.alphabet import alphabet_in
+from seqapps.text.normalise_graph import constant
+
+
+class Transcribe:
+    """What is served: WAV files or samples → text and confidence, or words and their times.
+
+    Args:
+        network: From `build_recogniser`.
+        assets: The alphabet, as `SpeechExamples.assets` gives it.
+        features: How recordings become features.
+        stride: Frames of one output.
+    """
+
+    def __init__(
+        self,
+        network: keras.Model,
+        assets: Mapping[str, bytes],
+        *,
+        features: Features,
+        stride: int,
+    ) -> None:
+        self._network, self._features = network, features
+        self._step_s = stride * features.hop / features.sample_rate_hz
+        self._symbols_V = constant(alphabet_in(assets).symbols, tf.string)
+        self._statuses = constant(STATUSES, tf.string)
+
+    def __call__(self, inputs: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+        """Transcribes WAV files.
+
+        Args:
+            inputs: `audio`: string, (B,), the bytes of a WAV file each.
+            options: Strategy values.
+
+        Returns:
+            See `_answer`.
+        """
+        return self._answer(read_wav(inputs["audio"], self._features.sample_rate_hz), options)
+
+    def pcm(self, inputs: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+        """Transcribes samples.
+
+        Args:
+            inputs: `samples` float32 (B, N), between -1 and 1, their `samples_lengths` int32 (B,)
+                and `rate_hz` int32 (B,).
+            options: Strategy values.
+
+        Returns:
+            See `_answer`.
+        """
+        samples = read_pcm(
+            inputs["samples"],
+            inputs["samples_lengths"],
+            inputs["rate_hz"],
+            self._features.sample_rate_hz,
+        )
+        return self._answer(samples, options)
+
+    def log_probs(self, samples: Samples) -> tuple[Any, Any]:
+        """What the network hears.
+
+        Returns:
+            float32, (B, S, V), log-probabilities, and int32, (B,), their steps.
+        """
+        outputs = self._network(
+            {
+                "features": log_mel(samples.values, self._features),
+                "features_lengths": frames_of(samples.lengths, self._features),
+            },
+            training=False,
+        )
+        return tf.nn.log_softmax(outputs["logits"]), outputs["logits_lengths"]
+
+    def _answer(self, samples: Samples, options: dict[str, Any]) -> dict[str, Any]:
+        """Finds text and times.
+
+        Returns:
+            `text` string (B,); `confidence` float32 (B,), the mean probability of its characters;
+            `status` string (B,); `seconds` float32 (B,); `words` string (B, W), `starts` and
+            `ends` float32 (B, W), seconds, `word_confidences` float32 (B, W), and their `_lengths`
+            int32 (B,).
+        """
+        log_probs_BSV, steps_B = self.log_probs(samples)
+        # Of what could not be read, nothing is heard.
+        steps_B = tf.where(samples.status >= NOT_WAV, 0, steps_B)
+        path = greedy_path(log_probs_BSV, steps_B)
+        return {
+            **self._words(path, steps_B),
+            "status": tf.gather(self._statuses, samples.status),
+            "seconds": tf.cast(samples.lengths, tf.float32) / self._features.sample_rate_hz,
+        }
+
+    def _words(self, path: Path, steps_B: Any) -> dict[str, Any]:
+        """Puts labels together to words: what `_answer` returns of them."""
+        real_BL = tf.sequence_mask(path.lengths, tf.shape(path.labels)[1])
+        symbols_BL = tf.where(real_BL, tf.gather(self._symbols_V, path.labels), "")
+        joined_B = tf.strings.reduce_join(symbols_BL, 1)
+        ragged_BW = tf.strings.split(joined_B)
+        text_B = tf.strings.reduce_join(ragged_BW, 1, separator=" ")
+        counts_B = tf.cast(ragged_BW.row_lengths(), tf.int32)
+        words_BW = ragged_BW.to_tensor("")
+        # A word begins at the first label that is more than a space after one that has a space.
+        bare_BL = tf.strings.regex_replace(symbols_BL, " ", "")
+        has_space_BL = bare_BL != symbols_BL
+        sounds_BL = (bare_BL != "") & real_BL
+        gap_before_BL = tf.cumsum(tf.cast(has_space_BL, tf.int32), axis=1)
+        word_BL = _word_numbers(sounds_BL, gap_before_BL)
+        width = tf.shape(words_BW)[1]
+        found = tf.where(sounds_BL)
+        target = tf.stack([tf.cast(found[:, 0], tf.int32), tf.gather_nd(word_BL, found)], 1)
+        shape = [tf.shape(words_BW)[0], width]
+        far = tf.fill(shape, tf.int32.max)
+        start_BW = tf.tensor_scatter_nd_min(far, target, tf.gather_nd(path.starts, found))
+        end_BW = tf.tensor_scatter_nd_max(
+            tf.zeros(shape, tf.int32), target, tf.gather_nd(path.ends, found)
+        )
+        probability_BL = tf.exp(path.log_probs)
+        total_BW = tf.scatter_nd(target, tf.gather_nd(probability_BL, found), shape)
+        letters_BW = tf.scatter_nd(target, tf.ones([tf.shape(found)[0]]), shape)
+        real_BW = tf.sequence_mask(counts_B, width)
+        heard_BL = tf.where(real_BL, probability_BL, 0.0)
+        labels_B = tf.cast(path.lengths, tf.float32)
+        confidence_B = tf.math.divide_no_nan(tf.reduce_sum(heard_BL, 1), labels_B)
+        return {
+            "text": text_B,
+            "confidence": confidence_B,
+            "words": words_BW,
+            "words_lengths": counts_B,
+            "starts": tf.where(real_BW, tf.cast(start_BW, tf.float32) * self._step_s, 0.0),
+            "starts_lengths": counts_B,
+            "ends": tf.where(real_BW, tf.cast(end_BW, tf.float32) * self._step_s, 0.0),
+            "ends_lengths": counts_B,
+            "word_confidences": tf.math.divide_no_nan(total_BW, letters_BW),
+            "word_confidences_lengths": counts_B,
+        }
+
+
+def _word_numbers(sounds_BL: Any, gaps_BL: Any) -> Any:
+    """The number of the word that each label belongs to: int32, (B, L).
+
+    A word begins where a label sounds first after a gap; gaps before it or in a row begin nothing.
+    """
+    labels = tf.shape(gaps_BL)[1]
+    found = tf.where(sounds_BL)
+    place = tf.cast(found[:, 1], tf.int32)
+    target = tf.stack([tf.cast(found[:, 0], tf.int32), tf.gather_nd(gaps_BL, found)], 1)
+    first_BG = tf.tensor_scatter_nd_min(
+        tf.fill([tf.shape(gaps_BL)[0], labels + 1], labels), target, place
+    )
+    begins_BL = sounds_BL & (tf.gather(first_BG, gaps_BL, batch_dims=1) == tf.range(labels))
+    return tf.cumsum(tf.cast(begins_BL, tf.int32), axis=1) - 1
+
+
+class GreedyRecogniser:
+    """Transcribes the validation split greedily: what is quick enough for every epoch.
+
+    Args:
+        network: From `build_recogniser`; its weights are read at each call.
+        examples: The recordings.
+    """
+
+    def __init__(self, network: keras.Model, examples: SpeechExamples) -> None:
+        self._examples = examples
+
+        def decode(features: Any, lengths: Any) -> tuple[Any, Any]:
+            outputs = network({"features": features, "features_lengths": lengths}, training=False)
+            log_probs = tf.nn.log_softmax(outputs["logits"])
+            path = greedy_path(log_probs, outputs["logits_lengths"])
+            return path.labels, path.lengths
+
+        bands = examples.features.mels
+        self._decode = tf.function(
+            decode,
+            input_signature=[
+                tf.TensorSpec([None, None, bands], tf.float32), tf.TensorSpec([None], tf.int32)
+            ],
+        )  # fmt: skip
+
+    def scores(self) -> dict[str, float]:
+        """Word and character error rates on the validation split, per cent."""
+        alphabet = self._examples.alphabet
+        references = [alphabet.clean(text) for text in self._examples.splits.validation.texts]
+        return error_rates(self(), references)
+
+    def __call__(self) -> list[str]:
+        """The text of each validation recording, in its order."""
+        examples = self._examples
+        texts = [""] * len(examples.splits.validation)
+        for rows, batch in zip(
+            examples.validation_order, examples.validation_batches(), strict=True
+        ):
+            labels, lengths = self._decode(batch["features"], batch["features_lengths"])
+            for row, ids, count in zip(rows, labels.numpy(), lengths.numpy(), strict=True):
+                texts[row] = examples.alphabet.decode(ids[:count])
+        return texts
+
+
+def adapt(network: keras.Model, examples: SpeechExamples) -> None:
+    """Gives a network that normalises globally the statistics of the training recordings."""
+    layer = network.get_layer("normalisation")
+    if layer.per == "global":
+        mean_M, deviation_M = examples.statistics()
+        layer.adapt(np.asarray(mean_M, np.float32), np.asarray(deviation_M, np.float32))
+
+
+def real_time_factor(application: Any, recordings: Sequence[bytes]) -> dict[str, Any]:
+    """Time that an answer takes over the time that the recording takes, one at a time.
+
+    Args:
+        application: A loaded bundle.
+        recordings: WAV files, of which the first 30 are asked.
+    """
+    chosen = list(recordings[:30])
+    # The first call of a new shape prepares it.
+    application.answers(chosen[:3])
+    spent, heard = 0.0, 0.0
+    for recording in chosen:
+        began = time.perf_counter()
+        (answer,) = application.answers([recording])
+        spent += time.perf_counter() - began
+        heard += answer["seconds"]
+    return {
+        "real_time_factor": round(spent / max(heard, 1e-9), 4),
+        "real_time_factor_cores": len(os.sched_getaffinity(0)),
+    }
+
+
+def mistakes(
+    hypotheses: Sequence[str], references: Sequence[str], *, count: int
+) -> list[dict[str, str]]:
+    """Transcripts that differ from what was said; if there are too few, others after them."""
+    order = sorted(range(len(references)), key=lambda i: hypotheses[i] == references[i])
+    return [{"said": references[i], "understood": hypotheses[i]} for i in order[:count]]
