@@ -142,7 +142,9 @@ class NGram:
     def to_bytes(self) -> bytes:
         """Everything as a .npz file, numbers in single precision."""
         file = io.BytesIO()
-        columns = {field.name: np.asarray(getattr(self, field.name)) for field in fields(self)}
+        columns: dict[str, Any] = {
+            field.name: np.asarray(getattr(self, field.name)) for field in fields(self)
+        }
         for name in ("log_prob", "log_backoff"):
             columns[name] = columns[name].astype(np.float32)
         np.savez_compressed(file, **columns)
