@@ -8,13 +8,13 @@ Dataset. A string has 1 to 7 digits of one speaker with random gaps, levels and 
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from seqapps.data.recordings import Recordings, Samples, read_audio, to_int16
+from seqapps.data.recordings import Recordings, Samples, read_audio, resampled, to_int16
 from seqapps.errors import UserError
 
 NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -54,11 +54,19 @@ class DigitStrings:
     """Lowest signal-to-noise ratio of a string."""
     snr_high_db: float = 30.0
     """Highest; between the two every ratio is as likely."""
+    synthetic_share: float = 0.0
+    """Share of the training strings that synthetic voices of eSpeak NG speak, so that more
+    speakers are heard than there are; validation and test have none."""
+    mixed_share: float = 0.0
+    """Share of the training strings whose digits are spoken by different speakers."""
 
     def __post_init__(self) -> None:
         for name in ("strings", "validation_strings", "longest"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
+        for name in ("synthetic_share", "mixed_share"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise ValueError(f"{name} must be from 0 to 1, got {getattr(self, name)}.")
         if not self.snr_low_db <= self.snr_high_db:
             raise ValueError(
                 f"snr_low_db must be at most snr_high_db, got {self.snr_low_db} and "
@@ -79,6 +87,8 @@ class Digits:
     test: Pool
     settings: DigitStrings
     rate_hz: int
+    synthetic: Pool = field(default_factory=dict)
+    """Voices of eSpeak NG, for training alone."""
 
     @classmethod
     def read(cls, folder: Path, settings: DigitStrings, *, rate_hz: int) -> "Digits":
@@ -130,18 +140,30 @@ class Digits:
         if not known:
             raise UserError(f"no speaker is left for training in {folder}.")
         kept = {*_TEST, *_VALIDATION}
+        synthetic = speak_digits(rate_hz) if settings.synthetic_share else {}
         test = pool([settings.held_out]) if settings.held_out else pool(known, _TEST)
         if settings.validation_speaker:
             return cls(
                 pool(known, but=() if settings.held_out else _TEST),
-                pool([settings.validation_speaker]), test, settings, rate_hz,
+                pool([settings.validation_speaker]), test, settings, rate_hz, synthetic,
             )  # fmt: skip
         validation = pool(known, kept if settings.held_out else _VALIDATION)
-        return cls(pool(known, but=kept), validation, test, settings, rate_hz)
+        return cls(pool(known, but=kept), validation, test, settings, rate_hz, synthetic)
 
     def training(self, epoch: int, *, seed: int) -> Recordings:
         """The strings of one training pass: a function of seed and epoch."""
-        return self._strings(self.train, self.settings.strings, seed=[seed, epoch + 1])
+        count, seeds = self.settings.strings, [seed, epoch + 1]
+        spoken = round(self.settings.synthetic_share * count)
+        mixed = self.settings.mixed_share
+        found = self._strings(self.train, count - spoken, seed=seeds, mixed_share=mixed)
+        if spoken:
+            more = self._strings(self.synthetic, spoken, seed=[*seeds, 1], mixed_share=mixed)
+            for row in range(spoken):
+                found.add(
+                    more.samples[row], more.texts[row],
+                    speaker=more.speakers[row], place=more.places[row],
+                )  # fmt: skip
+        return found
 
     def validation_strings(self, *, seed: int) -> Recordings:
         """The strings of the validation split."""
@@ -151,14 +173,23 @@ class Digits:
         """The strings of the test split, always the same."""
         return self._strings(self.test, TEST_STRINGS, seed=[0])
 
-    def _strings(self, pool: Pool, count: int, *, seed: list[int]) -> Recordings:
+    def _strings(
+        self, pool: Pool, count: int, *, seed: list[int], mixed_share: float = 0.0
+    ) -> Recordings:
         rng = np.random.default_rng(seed)
         speakers = sorted(pool)
         found = Recordings()
         for number in range(count):
             speaker = speakers[rng.integers(len(speakers))]
             digits = rng.integers(10, size=rng.integers(1, self.settings.longest + 1))
-            chosen = [pool[speaker][d][rng.integers(len(pool[speaker][d]))] for d in digits]
+            who = [speaker] * len(digits)
+            if mixed_share and rng.uniform() < mixed_share:
+                who = [speakers[i] for i in rng.integers(len(speakers), size=len(digits))]
+                speaker = "mixed"
+            chosen = [
+                pool[by][digit][rng.integers(len(pool[by][digit]))]
+                for by, digit in zip(who, digits, strict=True)
+            ]
             snr_db = rng.uniform(self.settings.snr_low_db, self.settings.snr_high_db)
             found.add(
                 join(chosen, snr_db=float(snr_db), rate_hz=self.rate_hz, rng=rng),
@@ -167,6 +198,37 @@ class Digits:
                 place=("digit strings", number + 1),
             )
         return found
+
+
+def speak_digits(rate_hz: int) -> Pool:
+    """Single digits of many voices of eSpeak NG, by voice and digit: always the same.
+
+    Raises:
+        UserError: If eSpeak NG is not installed.
+    """
+    from seqapps.data.spoken import synthesis
+    from seqapps.data.spoken.splits import ACCENTS, VARIANTS
+
+    rng = np.random.default_rng(0)
+    pool: dict[str, list[list[Samples]]] = {}
+    for accent in ACCENTS:
+        for variant in VARIANTS["train"]:
+            voice = f"{accent}+{variant}"
+            pool[voice] = []
+            for name in NAMES:
+                spoken = synthesis.say(
+                    name,
+                    voice=voice,
+                    rate=int(rng.integers(110, 211)),
+                    pitch=int(rng.integers(20, 81)),
+                )
+                values = resampled(
+                    spoken.astype(np.float32) / 32768.0, synthesis.native_rate_hz(), rate_hz
+                )
+                # The silence that it leaves around a word would be a gap of its own.
+                loud = np.flatnonzero(np.abs(values) > 0.01)
+                pool[voice].append([to_int16(values[loud[0] : loud[-1] + 1])])
+    return pool
 
 
 def join(

@@ -22,8 +22,8 @@ VERSION = 1
 """Of what is said and by whom; another number makes everything anew."""
 
 _SIZES = {"train": 4000, "validation": 250, "test": 500}
-_ACCENTS = ("en-us", "en", "en-gb-scotland", "en-gb-x-rp", "en-gb-x-gbclan", "en-us-nyc")
-_VARIANTS = {
+ACCENTS = ("en-us", "en", "en-gb-scotland", "en-gb-x-rp", "en-gb-x-gbclan", "en-us-nyc")
+VARIANTS = {
     "train": (
         "m1 m2 m4 m5 m6 m8 f1 f3 f5 Alex Alicia Andrea Annie Denis Diogo Gene Hugo Jacky Lee Marco "
         "Michael Mike adam anika antonio aunty belinda benjamin boris david ed edward grandma "
@@ -107,8 +107,8 @@ def _speak(split: str, count: int) -> Spoken:
     found = Spoken([], [], [])
     for _ in range(count):
         phrase = _draw(split, rng)
-        accent = _ACCENTS[rng.integers(len(_ACCENTS))]
-        variant = _VARIANTS[split][rng.integers(len(_VARIANTS[split]))]
+        accent = ACCENTS[rng.integers(len(ACCENTS))]
+        variant = VARIANTS[split][rng.integers(len(VARIANTS[split]))]
         samples = synthesis.say(
             phrase.text,
             voice=f"{accent}+{variant}",
