@@ -1,13 +1,16 @@
-"""From a distribution for each step to a row of labels, in the graph: the greedy way.
+"""From a distribution for each step to labels, the greedy way, and when labels were said.
 
 The blank is the last of the outputs.
 """
 
-# B batch, S steps, V outputs (labels and blank), L labels
+# B batch, S steps, V outputs (labels and blank), L labels, Z places: labels and blanks between
 
 from typing import Any, NamedTuple
 
 import tensorflow as tf
+
+
+_NEVER = -1e30
 
 
 class Path(NamedTuple):
@@ -64,7 +67,91 @@ def greedy_path(log_probs_BSV: Any, lengths_B: Any) -> Path:
         ends=tf.tensor_scatter_nd_max(tf.zeros(shape, tf.int32), heard_target, step + 1),
         log_probs=tf.where(
             tf.sequence_mask(lengths_B, most),
-            tf.tensor_scatter_nd_max(tf.fill(shape, -1e30), heard_target, value),
+            tf.tensor_scatter_nd_max(tf.fill(shape, _NEVER), heard_target, value),
             0.0,
+        ),
+    )
+
+
+def align(log_probs_BSV: Any, lengths_B: Any, labels_BL: Any, label_lengths_B: Any) -> Path:
+    """Finds the likeliest way to say given labels (Viterbi).
+
+    Args:
+        log_probs_BSV: float32, (B, S, V).
+        lengths_B: int32, (B,). Real steps of each row; enough for its labels.
+        labels_BL: int32, (B, L).
+        label_lengths_B: int32, (B,).
+
+    Returns:
+        The same labels, with their steps.
+
+    Source: Graves et al. 2006, section 4.1, with a maximum in place of the sum.
+    """
+    shape = tf.shape(labels_BL)
+    blank, places = log_probs_BSV.shape[-1] - 1, 2 * shape[1] + 1
+    real_BL = tf.sequence_mask(label_lengths_B, shape[1])
+    labels_BL = tf.where(real_BL, labels_BL, 0)
+    # Blanks around every label.
+    between_BL = tf.fill(shape, blank)
+    place_BZ = tf.reshape(tf.stack([between_BL, labels_BL], 2), [shape[0], 2 * shape[1]])
+    place_BZ = tf.pad(place_BZ, [[0, 0], [0, 1]], constant_values=blank)
+    two_before_BZ = tf.pad(place_BZ, [[0, 0], [2, 0]], constant_values=blank)[:, :places]
+    may_skip_BZ = (place_BZ != blank) & (place_BZ != two_before_BZ)
+    begin_BZ = tf.broadcast_to(tf.where(tf.range(places) == 0, 0.0, _NEVER), [shape[0], places])
+    steps = tf.minimum(
+        tf.shape(log_probs_BSV)[1], tf.reduce_max(tf.concat([lengths_B, [0]], 0))
+    )
+    origins = tf.TensorArray(tf.int32, steps, element_shape=[None, None])
+
+    def forward(t: Any, score_BZ: Any, origins: Any) -> tuple[Any, ...]:
+        emitted_BZ = tf.gather(log_probs_BSV[:, t], place_BZ, batch_dims=1)
+        moved = [score_BZ]
+        for back in (1, 2):
+            moved.append(
+                tf.pad(score_BZ, [[0, 0], [back, 0]], constant_values=_NEVER)[:, :places]
+            )
+        moved[2] = tf.where(may_skip_BZ, moved[2], _NEVER)
+        stacked_BZ3 = tf.stack(moved, 2)
+        origin_BZ = tf.argmax(stacked_BZ3, 2, output_type=tf.int32)
+        after_BZ = tf.maximum(tf.reduce_max(stacked_BZ3, 2) + emitted_BZ, _NEVER)
+        going_B1 = (t < lengths_B)[:, tf.newaxis]
+        origins = origins.write(t, tf.where(going_B1, origin_BZ, 0))
+        return t + 1, tf.where(going_B1, after_BZ, score_BZ), origins
+
+    # Before the first step only the first blank has been passed: it may be skipped at once.
+    _, score_BZ, origins = tf.while_loop(
+        lambda t, *_: t < steps, forward, (0, begin_BZ, origins), parallel_iterations=1
+    )
+    last_B = 2 * label_lengths_B
+    ends_B2 = tf.stack([last_B, tf.maximum(last_B - 1, 0)], 1)
+    choice_B = tf.argmax(tf.gather(score_BZ, ends_B2, batch_dims=1), 1, output_type=tf.int32)
+    place_B = tf.gather(ends_B2, choice_B, batch_dims=1)
+    ways = tf.TensorArray(tf.int32, steps, element_shape=[None])
+
+    def backward(t: Any, place_B: Any, ways: Any) -> tuple[Any, ...]:
+        ways = ways.write(t, tf.where(t < lengths_B, place_B, 0))
+        back_B = tf.gather(origins.read(t), place_B, batch_dims=1)
+        return t - 1, place_B - back_B, ways
+
+    _, _, ways = tf.while_loop(
+        lambda t, *_: t >= 0, backward, (steps - 1, place_B, ways), parallel_iterations=1
+    )
+    way_SB = tf.cond(steps > 0, ways.stack, lambda: tf.zeros([0, shape[0]], tf.int32))
+    way_BS = tf.transpose(way_SB)
+    heard = tf.where(way_BS % 2 == 1)
+    step = tf.cast(heard[:, 1], tf.int32)
+    label = tf.gather_nd(way_BS, heard) // 2
+    target = tf.stack([tf.cast(heard[:, 0], tf.int32), label], 1)
+    said = tf.gather_nd(labels_BL, target)
+    value = tf.gather_nd(log_probs_BSV, tf.stack([target[:, 0], step, said], 1))
+    far = tf.fill(shape, tf.int32.max)
+    starts_BL = tf.tensor_scatter_nd_min(far, target, step)
+    return Path(
+        labels=labels_BL,
+        lengths=label_lengths_B,
+        starts=tf.where(real_BL & (starts_BL < far), starts_BL, 0),
+        ends=tf.tensor_scatter_nd_max(tf.zeros(shape, tf.int32), target, step + 1),
+        log_probs=tf.where(
+            real_BL, tf.tensor_scatter_nd_max(tf.fill(shape, _NEVER), target, value), 0.0
         ),
     )

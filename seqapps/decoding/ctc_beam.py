@@ -304,7 +304,7 @@ def hot_words(words_BW: Any, symbols: Sequence[str], weight_B: Any) -> HotWords:
     def step(i: Any, hash_BW: Any, hashes: Any) -> tuple[Any, ...]:
         letter_BW = letters_BWL[:, :, i]
         hash_BW = hash_BW * _MULTIPLIER + letter_BW
-        return i + 1, hash_BW, hashes.write(i, tf.where(letter_BW > 0, hash_BW, 0))
+        return i + 1, hash_BW, hashes.write(i, tf.where(letter_BW > 0, hash_BW, tf.zeros_like(hash_BW)))
 
     _, _, hashes = tf.while_loop(
         lambda i, *_: i < shape[2],
@@ -363,7 +363,8 @@ def _grow(hot: HotWords, beam: _Beam) -> _Grown:
     begins_C = hot.begins[tf.newaxis, tf.newaxis, :]
     settled_BK1 = (beam.boost + tf.where(beam.complete, beam.pending, 0.0))[:, :, tf.newaxis]
     before_BK1 = beam.word[:, :, tf.newaxis]
-    word_BKC = tf.where(begins_C, 0, before_BK1) * hot.powers + hot.hashes
+    carried_BKC = tf.where(begins_C, tf.zeros([], tf.int64), before_BK1)
+    word_BKC = carried_BKC * hot.powers + hot.hashes
     # (B, K, C, P): few prefixes, few hypotheses.
     hits = word_BKC[:, :, :, tf.newaxis] == hot.prefixes[:, tf.newaxis, tf.newaxis, :]
     hits &= (word_BKC != 0)[:, :, :, tf.newaxis]

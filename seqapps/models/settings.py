@@ -185,7 +185,7 @@ class Recogniser:
 
     channels: int = 32
     """Channels of each convolution of the front end."""
-    time_strides: tuple[int, ...] = (2, 1)
+    time_strides: tuple[int, ...] = (3, 1)
     """Frames that become one, for each convolution; their product times the hop is the time from
     one output to the next."""
     kernel: int = 3

@@ -5,8 +5,9 @@
 import io
 import wave
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,12 +19,16 @@ from seqapps.audio.mel import frames_of, log_mel
 from seqapps.audio.settings import Augmentation, Features
 from seqapps.data.batching import evaluation_batches, padding_share, token_batches
 from seqapps.data.digits import DigitStrings
+from seqapps.data.files import read_lines, repaired
 from seqapps.data.lint import lint
 from seqapps.data.pipeline import Batches
 from seqapps.data.recordings import Recordings
 from seqapps.data.speech import SpeechData, SpeechSplits, load_speech
 from seqapps.errors import UserError
+from seqapps.models import speech_language
+from seqapps.models.ngram import NGram
 from seqapps.models.settings import Recogniser
+from seqapps.models.speech_language import Weights
 from seqapps.text.alphabet import Alphabet, alphabet_in
 from seqapps.text.settings import Transcripts
 
@@ -36,7 +41,7 @@ _STATISTICS = 500
 """Recordings from which mean and deviation of the bands are taken."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class SpeechExamples:
     """Recordings with labels, put into batches of features."""
 
@@ -52,6 +57,10 @@ class SpeechExamples:
     """Budget of a training batch."""
     seed: int
     """Of batches and of augmentation."""
+    language: NGram | None = None
+    """Learned from the training transcripts."""
+    weights: Weights = field(default_factory=Weights)
+    """How much it counts; `finish` sets it."""
 
     @classmethod
     def load(
@@ -113,14 +122,20 @@ class SpeechExamples:
         shown = ", ".join(f"{who or 'unknown'} {60 * h:.1f} min" for who, h in [*hours.items()][:8])
         more = f" and {len(hours) - 8} more" if len(hours) > 8 else ""
         log(f"{len(hours)} training speakers: {shown}{more}")
-        return cls(
-            splits, alphabet, features, augmentation, model.stride, batch_frames, seed
+        language, weights = (
+            (_language(splits.train.texts, alphabet, text, log), Weights())
+            if assets is None
+            else speech_language.from_assets(assets)
         )
+        return cls(
+            splits, alphabet, features, augmentation, model.stride, batch_frames, seed,
+            language, weights,
+        )  # fmt: skip
 
     @property
     def assets(self) -> dict[str, bytes]:
-        """The alphabet."""
-        return self.alphabet.assets
+        """Alphabet and language model."""
+        return self.alphabet.assets | speech_language.to_assets(self.language, self.weights)
 
     @property
     def samples(self) -> list[bytes]:
@@ -229,6 +244,21 @@ class SpeechExamples:
 
         dataset = tf.data.Dataset.range(skip, max(skip, len(order)))
         return dataset.map(make).prefetch(2)
+
+
+def _language(
+    texts: Sequence[str], alphabet: Alphabet, settings: Transcripts, log: Callable[[str], None]
+) -> NGram | None:
+    """Learns the language model, if there is to be one."""
+    if not settings.language_order:
+        return None
+    every = list(texts)
+    if settings.language_text:
+        path = Path(settings.language_text).expanduser()
+        every += [repaired(line) for line in read_lines(path) if line.strip()]
+    model = speech_language.fit(every, alphabet, order=settings.language_order)
+    log(f"Language model: {len(model.keys):,} n-grams of up to {model.order} symbols")
+    return model
 
 
 def report(

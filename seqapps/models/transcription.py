@@ -15,11 +15,23 @@ from seqapps.audio.mel import frames_of, log_mel
 from seqapps.audio.read import Samples, read_pcm, read_wav
 from seqapps.audio.settings import Features
 from seqapps.audio.wav import NOT_WAV, STATUSES
-from seqapps.decoding.ctc import Path, greedy_path
+from seqapps.decoding.ctc import Path, align, greedy_path
+from seqapps.decoding.ctc_beam import (
+    NEVER,
+    Found,
+    HotWords,
+    hot_words,
+    prefix_beam_search,
+    useful_steps,
+)
+from seqapps.models import speech_language
 from seqapps.models.speech_examples import SpeechExamples
 from seqapps.models.word_errors import error_rates
 from seqapps.text.alphabet import alphabet_in
-from seqapps.text.normalise_graph import constant
+from seqapps.text.normalise_graph import constant, normalise
+
+_TUNED_ON = 300
+"""Validation recordings by which the language model's weight is chosen, about."""
 
 
 class Transcribe:
@@ -27,7 +39,7 @@ class Transcribe:
 
     Args:
         network: From `build_recogniser`.
-        assets: The alphabet, as `SpeechExamples.assets` gives it.
+        assets: Alphabet and language model, as `SpeechExamples.assets` gives them.
         features: How recordings become features.
         stride: Frames of one output.
     """
@@ -42,15 +54,20 @@ class Transcribe:
     ) -> None:
         self._network, self._features = network, features
         self._step_s = stride * features.hop / features.sample_rate_hz
-        self._symbols_V = constant(alphabet_in(assets).symbols, tf.string)
+        self._alphabet = alphabet_in(assets)
+        self._symbols_V = constant(self._alphabet.symbols, tf.string)
         self._statuses = constant(STATUSES, tf.string)
+        model, self._weights = speech_language.from_assets(assets)
+        self._language = (
+            None if model is None else speech_language.in_graph(model, self._alphabet)
+        )
 
     def __call__(self, inputs: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
         """Transcribes WAV files.
 
         Args:
             inputs: `audio`: string, (B,), the bytes of a WAV file each.
-            options: Strategy values.
+            options: Strategy values, (B,) or (1,) each; `hot_words` (B, W) or (1, W).
 
         Returns:
             See `_answer`.
@@ -63,7 +80,7 @@ class Transcribe:
         Args:
             inputs: `samples` float32 (B, N), between -1 and 1, their `samples_lengths` int32 (B,)
                 and `rate_hz` int32 (B,).
-            options: Strategy values.
+            options: As in a call.
 
         Returns:
             See `_answer`.
@@ -89,28 +106,87 @@ class Transcribe:
             },
             training=False,
         )
-        return tf.nn.log_softmax(outputs["logits"]), outputs["logits_lengths"]
+        # Of what could not be read, nothing is heard.
+        steps_B = tf.where(samples.status >= NOT_WAV, 0, outputs["logits_lengths"])
+        return tf.nn.log_softmax(outputs["logits"]), steps_B
 
     def _answer(self, samples: Samples, options: dict[str, Any]) -> dict[str, Any]:
         """Finds text and times.
 
         Returns:
-            `text` string (B,); `confidence` float32 (B,), the mean probability of its characters;
+            `text` string (B,); `confidence` float32 (B,), the mean probability of its symbols;
             `status` string (B,); `seconds` float32 (B,); `words` string (B, W), `starts` and
-            `ends` float32 (B, W), seconds, `word_confidences` float32 (B, W), and their `_lengths`
-            int32 (B,).
+            `ends` float32 (B, W), seconds, `word_confidences` float32 (B, W); `alternatives` string
+            (B, K) and `alternative_scores` float32 (B, K), best first; and their `_lengths` int32
+            (B,).
         """
-        log_probs_BSV, steps_B = self.log_probs(samples)
-        # Of what could not be read, nothing is heard.
-        steps_B = tf.where(samples.status >= NOT_WAV, 0, steps_B)
-        path = greedy_path(log_probs_BSV, steps_B)
+        every_BSV, all_steps_B = self.log_probs(samples)
+        log_probs_BUV, steps_B, places_BU = useful_steps(every_BSV, all_steps_B)
+        found = self._search(log_probs_BUV, steps_B, options)
+        path = align(log_probs_BUV, steps_B, found.labels[:, 0], found.lengths[:, 0])
+        path = path._replace(
+            starts=tf.gather(places_BU, path.starts, batch_dims=1),
+            ends=tf.gather(places_BU, tf.maximum(path.ends - 1, 0), batch_dims=1) + 1,
+        )
+        asked_B = tf.broadcast_to(options["n_best"], [tf.shape(steps_B)[0]])
+        there_BK = found.scores > NEVER / 2
+        there_BK &= tf.range(tf.shape(there_BK)[1]) < asked_B[:, tf.newaxis]
+        kept_B = tf.reduce_sum(tf.cast(there_BK, tf.int32), 1)
         return {
-            **self._words(path, steps_B),
+            **self._words(path),
             "status": tf.gather(self._statuses, samples.status),
             "seconds": tf.cast(samples.lengths, tf.float32) / self._features.sample_rate_hz,
+            "alternatives": tf.where(there_BK, self._texts(found.labels, found.lengths), ""),
+            "alternatives_lengths": kept_B,
+            "alternative_scores": tf.where(there_BK, found.scores, 0.0),
+            "alternative_scores_lengths": kept_B,
         }
 
-    def _words(self, path: Path, steps_B: Any) -> dict[str, Any]:
+    def _search(self, log_probs_BSV: Any, steps_B: Any, options: dict[str, Any]) -> Found:
+        batch = tf.shape(steps_B)[0]
+
+        def each(name: str) -> Any:
+            return tf.broadcast_to(options[name], [batch])
+
+        given = options["hot_words"]
+        words_BW = tf.reshape(normalise(tf.reshape(given, [-1])), tf.shape(given))
+        words_BW = tf.broadcast_to(words_BW, [batch, tf.shape(given)[1]])
+        if self._alphabet.lower:
+            words_BW = tf.strings.lower(words_BW, "utf-8")
+
+        def search(hot: HotWords | None) -> Found:
+            return prefix_beam_search(
+                log_probs_BSV,
+                steps_B,
+                beam_width=tf.maximum(each("beam_width"), each("n_best")),
+                language=self._language,
+                language_weight=each("language") * self._weights.language,
+                label_bonus=each("language") * self._weights.bonus,
+                hot=hot,
+            )
+
+        # Hot words take time, so they are looked at only where there are some.
+        return Found(
+            *tf.cond(
+                tf.reduce_any(words_BW != ""),
+                lambda: tuple(
+                    search(
+                        hot_words(words_BW, self._alphabet.symbols, each("hot_word_weight"))
+                    )
+                ),
+                lambda: tuple(search(None)),
+            )
+        )
+
+    def _texts(self, labels_BKL: Any, lengths_BK: Any) -> Any:
+        """The text of each hypothesis: string, (B, K)."""
+        real_BKL = tf.sequence_mask(lengths_BK, tf.shape(labels_BKL)[2])
+        joined_BK = tf.strings.reduce_join(
+            tf.where(real_BKL, tf.gather(self._symbols_V, labels_BKL), ""), 2
+        )
+        return tf.strings.strip(tf.strings.regex_replace(joined_BK, " +", " "))
+
+    def _words(self, path: Path) -> dict[str, Any]:
         """Puts labels together to words: what `_answer` returns of them."""
         real_BL = tf.sequence_mask(path.lengths, tf.shape(path.labels)[1])
         symbols_BL = tf.where(real_BL, tf.gather(self._symbols_V, path.labels), "")
@@ -213,6 +289,66 @@ class GreedyRecogniser:
             for row, ids, count in zip(rows, labels.numpy(), lengths.numpy(), strict=True):
                 texts[row] = examples.alphabet.decode(ids[:count])
         return texts
+
+
+def tune_language(
+    network: keras.Model, examples: SpeechExamples
+) -> tuple[speech_language.Weights, float]:
+    """Finds how much the language model is to count, on the validation split.
+
+    Returns:
+        The weights with the fewest word errors, the smallest of equals, and their rate.
+    """
+    model = examples.language
+    if model is None:
+        return speech_language.Weights(), float("nan")
+    language = speech_language.in_graph(model, examples.alphabet)
+    heard = tf.function(
+        lambda batch: network({name: batch[name] for name in network.input}, training=False),
+        reduce_retracing=True,
+    )
+    batches, order = [], []
+    for rows, batch in zip(examples.validation_order, examples.validation_batches(), strict=True):
+        outputs = heard(batch)
+        log_probs = tf.nn.log_softmax(outputs["logits"])
+        batches.append(useful_steps(log_probs, outputs["logits_lengths"])[:2])
+        order.append(rows)
+    every = np.concatenate(order)
+    # A part of a large split is enough to choose two numbers by.
+    kept = len(batches) if len(every) <= _TUNED_ON else 1 + int(
+        np.searchsorted(np.cumsum([len(rows) for rows in order]), _TUNED_ON)
+    )
+    references = [examples.alphabet.clean(text) for text in examples.splits.validation.texts]
+    said = [references[i] for rows in order[:kept] for i in rows]
+
+    @tf.function(reduce_retracing=True)
+    def search(log_probs: Any, steps: Any, weight: Any, bonus: Any) -> tuple[Any, Any]:
+        width = tf.fill([tf.shape(steps)[0]], 8)
+        found = prefix_beam_search(
+            log_probs, steps, beam_width=width, language=language,
+            language_weight=weight, label_bonus=bonus,
+        )  # fmt: skip
+        return found.labels[:, 0], found.lengths[:, 0]
+
+    def errors(weights: speech_language.Weights) -> float:
+        texts = []
+        for log_probs, steps in batches[:kept]:
+            labels, lengths = search(
+                log_probs, steps, tf.constant(weights.language), tf.constant(weights.bonus)
+            )
+            texts += [
+                examples.alphabet.decode(ids[:count])
+                for ids, count in zip(labels.numpy(), lengths.numpy(), strict=True)
+            ]
+        return error_rates(texts, said)["wer"]
+
+    best, fewest = speech_language.Weights(), errors(speech_language.Weights())
+    for weight in (0.3, 0.6, 1.0):
+        for bonus in (0.0, 0.8, 1.6):
+            weights = speech_language.Weights(language=weight, bonus=bonus)
+            if (found := errors(weights)) < fewest:
+                best, fewest = weights, found
+    return best, fewest
 
 
 def adapt(network: keras.Model, examples: SpeechExamples) -> None:

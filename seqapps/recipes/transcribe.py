@@ -17,10 +17,12 @@ from seqapps.audio.settings import Augmentation, Features
 from seqapps.bundle.application import Application
 from seqapps.data.digits import DigitStrings
 from seqapps.data.speech import SpeechData
-from seqapps.fields import Answer, Answers, Assets, Field, Interface, Signature
+from seqapps.decoding.settings import Transcription
+from seqapps.fields import Answer, Answers, Assets, Interface
 from seqapps.lazy import lazy_imports
+from seqapps.models.recogniser_interface import recogniser_interface
 from seqapps.models.settings import RECOGNISER_SPACE, Recogniser
-from seqapps.recipe import Evaluation, Recipe, run
+from seqapps.recipe import Evaluation, Recipe, run, strategy_options
 from seqapps.report import Reporter
 from seqapps.text.settings import Transcripts
 from seqapps.training.settings import Training
@@ -56,45 +58,14 @@ class Config:
             label_smoothing=0.0,
         )
     )
+    decoding: Transcription = field(default_factory=Transcription)
     seed: int = 0
     """Of everything random in training, and of what is held out."""
 
 
 def interface(config: Config) -> Interface:
     """A WAV file in, text and confidence out; samples in, words with their times out."""
-    probability, seconds = "probability, 0 to 1", "s"
-    answer = (
-        Field(name="text", description="What is said."),
-        Field(
-            name="confidence", dtype="float32", media="number", unit=probability,
-            description="Mean probability of its characters.",
-        ),
-    )
-    words = (
-        Field(name="words", rank=1, description="The words of the text."),
-        Field(name="starts", dtype="float32", rank=1, media="number", unit=seconds),
-        Field(name="ends", dtype="float32", rank=1, media="number", unit=seconds),
-        Field(
-            name="word_confidences", dtype="float32", rank=1, media="number", unit=probability
-        ),
-        Field(name="seconds", dtype="float32", media="number", unit=seconds),
-    )
-    return Interface(
-        inputs=(Field(name="audio", media="wav", description="The bytes of a WAV file."),),
-        outputs=(*answer, Field(name="status", description="`ok`, or what is wrong with it.")),
-        details=words,
-        further=(
-            Signature(
-                name="pcm",
-                inputs=(
-                    Field(name="samples", dtype="float32", rank=1, media="sound"),
-                    Field(name="rate_hz", dtype="int32", media="number", unit="Hz"),
-                ),
-                outputs=(*answer, *words),
-                description="Samples between -1 and 1 instead of a file.",
-            ),
-        ),
-    )  # fmt: skip
+    return recogniser_interface(strategy_options(config.decoding))
 
 
 def load(config: Config, assets: Assets | None, reporter: Reporter) -> "SpeechExamples":
@@ -151,6 +122,18 @@ def goal(config: Config, network: "keras.Model", examples: "SpeechExamples") -> 
     return loop.Goal(name="wer", score=greedy.scores, highest=False)
 
 
+def finish(
+    config: Config, network: "keras.Model", examples: "SpeechExamples", reporter: Reporter
+) -> None:
+    """Chooses on the validation split how much the language model counts."""
+    examples.weights, wer = transcription.tune_language(network, examples)
+    chosen = examples.weights
+    reporter.log(
+        f"Language model counts {chosen.language:g} times, {chosen.bonus:g} nats for each symbol: "
+        f"validation WER {wer:.2f} %"
+    )
+
+
 def answer(config: Config, network: "keras.Model", assets: Assets) -> Answer:
     """What is served: WAV bytes to features, network, text, in the graph."""
     return _served(config, network, assets)
@@ -174,7 +157,7 @@ def evaluate(
     test = examples.splits.test
     recordings = [examples.wav(samples) for samples in test.samples]
     with reporter.bar("Listening", total=len(test), unit="recordings") as bar:
-        hypotheses = application(recordings, advance=bar.advance)
+        hypotheses = application(recordings, advance=bar.advance, **vars(config.decoding))
     references = [examples.alphabet.clean(text) for text in test.texts]
     metrics = word_errors.recognition_scores(
         hypotheses, references, speakers=test.speakers, seed=config.seed
@@ -198,6 +181,7 @@ RECIPE = Recipe(
     build=build,
     loss=loss,
     goal=goal,
+    finish=finish,
     answer=answer,
     further=further,
     evaluate=evaluate,
