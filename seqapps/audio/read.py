@@ -84,5 +84,3 @@ def _each(count: Any, read: Callable[[Any], tuple[Any, Any]]) -> Samples:
     padded_BN = tf.RaggedTensor.from_row_lengths(flat, lengths_B, validate=False).to_tensor()
     padded_BN = tf.pad(padded_BN, [[0, 0], [0, tf.maximum(0, 1 - tf.shape(padded_BN)[1])]])
     return Samples(padded_BN, lengths_B, status.stack())
-
-

@@ -35,7 +35,9 @@ def output_length(samples: Any, rate_hz: Any, target_hz: int) -> Any:
         int32, likewise: ceil(samples × target / rate), as `librosa.resample` has it.
     """
     product = tf.cast(samples, tf.int64) * target_hz
-    return tf.cast(-(-product // tf.maximum(tf.cast(rate_hz, tf.int64), tf.constant(1, tf.int64))), tf.int32)
+    return tf.cast(
+        -(-product // tf.maximum(tf.cast(rate_hz, tf.int64), tf.constant(1, tf.int64))), tf.int32
+    )
 
 
 def resample(samples_N: Any, rate_hz: Any, target_hz: int) -> Any:
@@ -94,7 +96,9 @@ def _ratio(rate: Any, target_hz: int) -> tuple[Any, Any]:
 
 def _filters(up: Any, down: Any, half: Any, stretch: Any) -> Any:
     """One column for each output of a block: float32, (M + reach, L)."""
-    place_L = tf.cast(tf.range(up), tf.float64) * tf.cast(down, tf.float64) / tf.cast(up, tf.float64)
+    place_L = (
+        tf.cast(tf.range(up), tf.float64) * tf.cast(down, tf.float64) / tf.cast(up, tf.float64)
+    )
     read_K = tf.cast(tf.range(-half, down + half), tf.float64)
     distance_KL = (read_K[:, tf.newaxis] - place_L) / stretch
     angle_KL = math.pi * distance_KL

@@ -83,9 +83,7 @@ def parse_wav(file: Any) -> Recording:
     reader = _reader(tag, _pick(channels * width != align, 0, width))
 
     frames = tf.maximum(size - chunks.data_start, 0) // tf.maximum(align, 1)
-    streamed = (chunks.data_size >= _STREAMED) | (
-        (chunks.data_size == 0) & _is_open(_u32(head, 4))
-    )
+    streamed = (chunks.data_size >= _STREAMED) | ((chunks.data_size == 0) & _is_open(_u32(head, 4)))
     told = chunks.data_size // tf.maximum(align, 1)
     cut_off = ~streamed & (chunks.data_size > size - chunks.data_start)
     frames = tf.where(streamed, frames, tf.minimum(frames, told))

@@ -181,13 +181,14 @@ class Digits:
         found = Recordings()
         for number in range(count):
             speaker = speakers[rng.integers(len(speakers))]
-            digits = rng.integers(10, size=rng.integers(1, self.settings.longest + 1))
+            count_of = rng.integers(1, self.settings.longest + 1)
+            digits = rng.integers(10, size=count_of).tolist()
             who = [speaker] * len(digits)
             if mixed_share and rng.uniform() < mixed_share:
                 who = [speakers[i] for i in rng.integers(len(speakers), size=len(digits))]
                 speaker = "mixed"
             chosen = [
-                pool[by][digit][rng.integers(len(pool[by][digit]))]
+                pool[by][digit][int(rng.integers(len(pool[by][digit])))]
                 for by, digit in zip(who, digits, strict=True)
             ]
             snr_db = rng.uniform(self.settings.snr_low_db, self.settings.snr_high_db)

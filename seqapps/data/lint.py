@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from seqapps.data.recordings import Recordings, Samples
 
@@ -29,14 +30,16 @@ class Finding:
     """The numbers behind it."""
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.kind}" + (f" ({self.detail})" if self.detail else "")
+        return f"{self.file}:{self.line}: {self.kind}" + (
+            f" ({self.detail})" if self.detail else ""
+        )
 
 
 def lint(
     found: Recordings,
     *,
     rate_hz: int,
-    labels: Callable[[str], Sequence[int]],
+    labels: Callable[[str], npt.NDArray[np.int32]],
     unknown: Callable[[str], Sequence[str]],
     steps: Callable[[int], int],
     max_seconds: float,
@@ -58,7 +61,7 @@ def lint(
     for row in range(len(found)):
         samples, text = found.samples[row], found.texts[row]
         kinds = list(_sound_problems(samples, rate_hz, max_seconds))
-        ids = np.asarray(labels(text))
+        ids = labels(text)
         if strange := unknown(text):
             shown = " ".join(strange[:10])
             kinds.append(("characters outside the alphabet", f"{shown!r} in {text[:60]!r}"))
@@ -86,7 +89,9 @@ def _sound_problems(
     block = max(1, rate_hz // 20)
     usable = values[: len(values) // block * block] if len(values) >= block else values
     power = (usable.astype(np.float64) / 32768.0) ** 2
-    loudest = power.reshape(-1, min(block, max(1, len(usable)))).mean(1).max() if len(power) else 0.0
+    loudest = (
+        power.reshape(-1, min(block, max(1, len(usable)))).mean(1).max() if len(power) else 0.0
+    )
     level = 10.0 * np.log10(max(float(loudest), 1e-12))
     if level < _SILENT_DB:
         kinds.append(("silence", f"{level:.0f} dB at its loudest"))

@@ -3,6 +3,7 @@
 # N samples of a recording
 
 import importlib
+import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -97,6 +98,27 @@ def read_audio(
     except (soundfile.SoundFileError, OSError) as error:
         raise UserError(f"{path} cannot be read as audio: {error}") from None
     return to_int16(resampled(values, rate, rate_hz))
+
+
+def decode_audio(content: bytes, name: str) -> tuple[npt.NDArray[np.float32], int]:
+    """Decodes a recording in memory: FLAC, OGG, MP3 ...
+
+    Args:
+        content: The bytes of a file.
+        name: What to call it in an error.
+
+    Returns:
+        float32, (N,), the mean of all channels, and its rate in Hz.
+
+    Raises:
+        UserError: If it cannot be read as audio.
+    """
+    soundfile = speech_package("soundfile")
+    try:
+        values, rate = soundfile.read(io.BytesIO(content), dtype="float32", always_2d=True)
+    except (soundfile.SoundFileError, OSError) as error:
+        raise UserError(f"{name} cannot be read as audio: {error}") from None
+    return values.mean(axis=1), int(rate)
 
 
 def resampled(

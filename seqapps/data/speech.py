@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from seqapps.data import files
 from seqapps.data.digits import Digits, DigitStrings
 from seqapps.data.files import Problem
@@ -203,7 +205,7 @@ def _spoken(split: Split, rate_hz: int, log: Callable[[str], None]) -> Recording
     samples = found.samples
     if rate_hz != spoken.RATE_HZ:
         samples = [
-            to_int16(resampled(part.astype("float32") / 32768.0, spoken.RATE_HZ, rate_hz))
+            to_int16(resampled((part / 32768.0).astype(np.float32), spoken.RATE_HZ, rate_hz))
             for part in samples
         ]
     places = [("embedded recordings", i + 1) for i in range(len(samples))]

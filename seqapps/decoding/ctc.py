@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-
 _NEVER = -1e30
 
 
@@ -98,20 +97,16 @@ def align(log_probs_BSV: Any, lengths_B: Any, labels_BL: Any, label_lengths_B: A
     two_before_BZ = tf.pad(place_BZ, [[0, 0], [2, 0]], constant_values=blank)[:, :places]
     may_skip_BZ = (place_BZ != blank) & (place_BZ != two_before_BZ)
     begin_BZ = tf.broadcast_to(tf.where(tf.range(places) == 0, 0.0, _NEVER), [shape[0], places])
-    steps = tf.minimum(
-        tf.shape(log_probs_BSV)[1], tf.reduce_max(tf.concat([lengths_B, [0]], 0))
-    )
+    steps = tf.minimum(tf.shape(log_probs_BSV)[1], tf.reduce_max(tf.concat([lengths_B, [0]], 0)))
     origins = tf.TensorArray(tf.int32, steps, element_shape=[None, None])
 
     def forward(t: Any, score_BZ: Any, origins: Any) -> tuple[Any, ...]:
         emitted_BZ = tf.gather(log_probs_BSV[:, t], place_BZ, batch_dims=1)
-        moved = [score_BZ]
-        for back in (1, 2):
-            moved.append(
-                tf.pad(score_BZ, [[0, 0], [back, 0]], constant_values=_NEVER)[:, :places]
-            )
-        moved[2] = tf.where(may_skip_BZ, moved[2], _NEVER)
-        stacked_BZ3 = tf.stack(moved, 2)
+
+        def moved(back: int) -> Any:
+            return tf.pad(score_BZ, [[0, 0], [back, 0]], constant_values=_NEVER)[:, :places]
+
+        stacked_BZ3 = tf.stack([score_BZ, moved(1), tf.where(may_skip_BZ, moved(2), _NEVER)], 2)
         origin_BZ = tf.argmax(stacked_BZ3, 2, output_type=tf.int32)
         after_BZ = tf.maximum(tf.reduce_max(stacked_BZ3, 2) + emitted_BZ, _NEVER)
         going_B1 = (t < lengths_B)[:, tf.newaxis]

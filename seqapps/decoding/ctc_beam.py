@@ -240,8 +240,7 @@ def prefix_beam_search(
             last=tf.where(grows_BK, label_BK, old(beam.last)),
             name=tf.where(
                 grows_BK,
-                old(beam.name) * _MULTIPLIER
-                + (tf.cast(label_BK, tf.int64) + 1) * _INCREMENT,
+                old(beam.name) * _MULTIPLIER + (tf.cast(label_BK, tf.int64) + 1) * _INCREMENT,
                 old(beam.name),
             ),
             parent=tf.where(grows_BK, old(beam.name), old(beam.parent)),
@@ -304,7 +303,11 @@ def hot_words(words_BW: Any, symbols: Sequence[str], weight_B: Any) -> HotWords:
     def step(i: Any, hash_BW: Any, hashes: Any) -> tuple[Any, ...]:
         letter_BW = letters_BWL[:, :, i]
         hash_BW = hash_BW * _MULTIPLIER + letter_BW
-        return i + 1, hash_BW, hashes.write(i, tf.where(letter_BW > 0, hash_BW, tf.zeros_like(hash_BW)))
+        return (
+            i + 1,
+            hash_BW,
+            hashes.write(i, tf.where(letter_BW > 0, hash_BW, tf.zeros_like(hash_BW))),
+        )
 
     _, _, hashes = tf.while_loop(
         lambda i, *_: i < shape[2],
@@ -368,9 +371,7 @@ def _grow(hot: HotWords, beam: _Beam) -> _Grown:
     # (B, K, C, P): few prefixes, few hypotheses.
     hits = word_BKC[:, :, :, tf.newaxis] == hot.prefixes[:, tf.newaxis, tf.newaxis, :]
     hits &= (word_BKC != 0)[:, :, :, tf.newaxis]
-    letters_BKC = tf.reduce_max(
-        tf.where(hits, hot.letters[:, tf.newaxis, tf.newaxis, :], 0.0), 3
-    )
+    letters_BKC = tf.reduce_max(tf.where(hits, hot.letters[:, tf.newaxis, tf.newaxis, :], 0.0), 3)
     whole_BKC = tf.reduce_any(hits & hot.whole[:, tf.newaxis, tf.newaxis, :], 3)
     return _Grown(
         word=word_BKC,
@@ -398,9 +399,7 @@ def _trace(parents: Any, added: Any, order_BK: Any, steps: Any) -> tuple[Any, An
         lambda t, *_: t >= 0, step, (steps - 1, order_BK, written), parallel_iterations=1
     )
     shape = tf.shape(order_BK)
-    labels_SBK = tf.cond(
-        steps > 0, written.stack, lambda: tf.fill([0, shape[0], shape[1]], -1)
-    )
+    labels_SBK = tf.cond(steps > 0, written.stack, lambda: tf.fill([0, shape[0], shape[1]], -1))
     labels_BKS = tf.transpose(labels_SBK, [1, 2, 0])
     real_BKS = labels_BKS >= 0
     counts_BK = tf.reduce_sum(tf.cast(real_BKS, tf.int32), 2)

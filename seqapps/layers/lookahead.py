@@ -47,17 +47,23 @@ class Lookahead(keras.layers.Layer):
         Steps past a row's length count as 0.
         """
         real_BT = tf.sequence_mask(lengths_B, tf.shape(values_BTD)[1], dtype=values_BTD.dtype)
-        padded_BTD = tf.pad(values_BTD * real_BT[:, :, tf.newaxis], [[0, 0], [0, self.steps], [0, 0]])
+        padded_BTD = tf.pad(
+            values_BTD * real_BT[:, :, tf.newaxis], [[0, 0], [0, self.steps], [0, 0]]
+        )
         return self.valid(padded_BTD)
 
     def valid(self, padded_BTD: tf.Tensor) -> tf.Tensor:
-        """Sums where all steps to come are there: (batch, time, width) → (batch, time - steps,
-        width)."""
+        """Sums where all steps to come are there.
+
+        Args:
+            padded_BTD: float, (batch, time, width).
+
+        Returns:
+            float, (batch, time - steps, width).
+        """
         count = tf.shape(padded_BTD)[1] - self.steps
         weight = tf.cast(self.weight, padded_BTD.dtype)
-        return tf.add_n(
-            [padded_BTD[:, i : i + count] * weight[i] for i in range(self.steps + 1)]
-        )
+        return tf.add_n([padded_BTD[:, i : i + count] * weight[i] for i in range(self.steps + 1)])
 
     def compute_output_spec(self, values_BTD: Any, lengths_B: Any) -> Any:
         """Says what `call` returns, for models built from `keras.Input`."""

@@ -45,8 +45,9 @@ def build_recogniser(
 
     Returns:
         A model of the inputs `features` float32 (B, T, M), right-padded, and `features_lengths`
-        int32 (B,), at least 1. It gives a dict: `logits` float32 (B, S, V), whatever the policy, S =
-        ceil(T / stride), V = outputs + 1; and `logits_lengths` int32 (B,), ceil(length / stride).
+        int32 (B,), at least 1. It gives a dict: `logits` float32 (B, S, V), whatever the policy,
+        S = ceil(T / stride), V = outputs + 1; and `logits_lengths` int32 (B,), ceil(length /
+        stride).
 
     Raises:
         ValueError: If a model that reads forward only is asked to normalise over the recording.

@@ -54,8 +54,12 @@ def fit(texts: Sequence[str], alphabet: Alphabet, *, order: int) -> NGram:
 
 
 def tables(model: NGram, alphabet: Alphabet) -> dict[str, npt.NDArray[Any]]:
-    """The automaton: `scores` float32 (N, C), `following` int32 (N, C), `start` int32 () and
-    `ending` float32 (N,)."""
+    """The automaton of a model.
+
+    Returns:
+        `scores` float32 (N, C), `following` int32 (N, C), `start` int32 () and `ending` float32
+        (N,), as `decoding.ctc_beam.Language` has them.
+    """
     # Nodes are numbered by length, so the contexts come first.
     count = int((model.depth < model.order).sum())
     scores_NC, following_NC = model.advance(

@@ -1,4 +1,4 @@
-"""A trained recogniser as a function of recordings: text, confidence, and when each word was said."""
+"""A trained recogniser as a function of recordings: text, confidence, when words were said."""
 
 # B batch, N samples, S output steps, V outputs, L labels, W words
 
@@ -58,9 +58,7 @@ class Transcribe:
         self._symbols_V = constant(self._alphabet.symbols, tf.string)
         self._statuses = constant(STATUSES, tf.string)
         model, self._weights = speech_language.from_assets(assets)
-        self._language = (
-            None if model is None else speech_language.in_graph(model, self._alphabet)
-        )
+        self._language = None if model is None else speech_language.in_graph(model, self._alphabet)
 
     def __call__(self, inputs: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
         """Transcribes WAV files.
@@ -170,9 +168,7 @@ class Transcribe:
             *tf.cond(
                 tf.reduce_any(words_BW != ""),
                 lambda: tuple(
-                    search(
-                        hot_words(words_BW, self._alphabet.symbols, each("hot_word_weight"))
-                    )
+                    search(hot_words(words_BW, self._alphabet.symbols, each("hot_word_weight")))
                 ),
                 lambda: tuple(search(None)),
             )
@@ -315,20 +311,23 @@ def tune_language(
         order.append(rows)
     every = np.concatenate(order)
     # A part of a large split is enough to choose two numbers by.
-    kept = len(batches) if len(every) <= _TUNED_ON else 1 + int(
-        np.searchsorted(np.cumsum([len(rows) for rows in order]), _TUNED_ON)
+    kept = (
+        len(batches)
+        if len(every) <= _TUNED_ON
+        else 1 + int(np.searchsorted(np.cumsum([len(rows) for rows in order]), _TUNED_ON))
     )
     references = [examples.alphabet.clean(text) for text in examples.splits.validation.texts]
     said = [references[i] for rows in order[:kept] for i in rows]
 
-    @tf.function(reduce_retracing=True)
-    def search(log_probs: Any, steps: Any, weight: Any, bonus: Any) -> tuple[Any, Any]:
+    def decode(log_probs: Any, steps: Any, weight: Any, bonus: Any) -> tuple[Any, Any]:
         width = tf.fill([tf.shape(steps)[0]], 8)
         found = prefix_beam_search(
             log_probs, steps, beam_width=width, language=language,
             language_weight=weight, label_bonus=bonus,
         )  # fmt: skip
         return found.labels[:, 0], found.lengths[:, 0]
+
+    search = tf.function(decode, reduce_retracing=True)
 
     def errors(weights: speech_language.Weights) -> float:
         texts = []

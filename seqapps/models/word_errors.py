@@ -73,8 +73,10 @@ def recognition_scores(
 
 
 def error_rates(hypotheses: Sequence[str], references: Sequence[str]) -> dict[str, float]:
-    """Word and character error rates, `wer` and `cer`, per cent; references without words count
-    for nothing."""
+    """Word and character error rates: `wer` and `cer`, per cent.
+
+    References without words count for nothing.
+    """
     import jiwer
 
     rows = [i for i, text in enumerate(references) if text.split()]

@@ -20,9 +20,10 @@ from seqapps.data.speech import SpeechData
 from seqapps.decoding.settings import Transcription
 from seqapps.fields import Answer, Answers, Assets, Interface
 from seqapps.lazy import lazy_imports
+from seqapps.listening import ListenOptions, listen
 from seqapps.models.recogniser_interface import recogniser_interface
 from seqapps.models.settings import RECOGNISER_SPACE, Recogniser
-from seqapps.recipe import Evaluation, Recipe, run, strategy_options
+from seqapps.recipe import Evaluation, Predict, Recipe, run, strategy_options
 from seqapps.report import Reporter
 from seqapps.text.settings import Transcripts
 from seqapps.training.settings import Training
@@ -168,6 +169,11 @@ def evaluate(
     )
 
 
+def predict(config: Config, application: Application, options: ListenOptions) -> None:
+    """Transcribes recordings of any kind and length; writes text, JSON or subtitles."""
+    listen(application, options, strategy=vars(config.decoding))
+
+
 def plots(config: Config, network: "keras.Model", examples: "SpeechExamples", folder: Path) -> None:
     """Spectrograms with what was heard when."""
 
@@ -187,6 +193,12 @@ RECIPE = Recipe(
     evaluate=evaluate,
     plots=plots,
     space=RECOGNISER_SPACE,
+    predict=Predict(
+        help="Transcribe recordings: files, folders, or a WAV file on standard input",
+        run=predict,
+        options=ListenOptions,
+        examples=("BUNDLE recording.wav", "BUNDLE talks/ --format srt --output subtitles"),
+    ),
 )
 
 if __name__ == "__main__":

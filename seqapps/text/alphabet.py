@@ -68,7 +68,9 @@ class Alphabet:
         return sorted(set(self.clean(text)) - known)
 
     def encode(self, text: str) -> Ids:
-        """The numbers of a transcript: the fewest symbols; characters that none writes are left out.
+        """The numbers of a transcript: the fewest symbols that write it.
+
+        Characters that no symbol writes are left out.
 
         Words of pieces begin with a space, that of the first word too.
         """

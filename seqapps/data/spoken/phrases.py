@@ -71,9 +71,7 @@ def draw(rng: np.random.Generator) -> Phrase:
         return Phrase(f"{move} the {side} {hole}", f"{move} {side} {hole}")
     if kind == 3:
         number, unit = int(rng.integers(2, 100)), one(_UNITS)
-        return Phrase(
-            f"set a timer for {number_words(number)} {unit}", f"timer {number} {unit}"
-        )
+        return Phrase(f"set a timer for {number_words(number)} {unit}", f"timer {number} {unit}")
     if kind == 4:
         room, device, number = one(_ROOMS), one(_DEVICES), int(rng.integers(1, 100))
         text = f"set the {room} {device} to {number_words(number)} percent"

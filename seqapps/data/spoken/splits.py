@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -128,7 +128,7 @@ def _draw(split: str, rng: np.random.Generator) -> Phrase:
 
 
 def _write(path: Path, splits: SpokenSplits) -> None:
-    arrays: dict[str, npt.NDArray[np.generic]] = {}
+    arrays: dict[str, Any] = {}
     for split, found in splits._asdict().items():
         arrays[f"{split}_samples"] = np.concatenate(found.samples)
         arrays[f"{split}_lengths"] = np.array([len(samples) for samples in found.samples])

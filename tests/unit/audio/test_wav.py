@@ -25,9 +25,7 @@ from seqapps.audio.wav import (
     parse_wav,
 )
 
-PARSE = tf.function(
-    parse_wav, input_signature=[tf.TensorSpec([], tf.string)], autograph=False
-)
+PARSE = tf.function(parse_wav, input_signature=[tf.TensorSpec([], tf.string)], autograph=False)
 READ = tf.function(
     lambda files: read_wav(files, 16_000),
     input_signature=[tf.TensorSpec([None], tf.string)],
@@ -61,9 +59,7 @@ EXPECTED = np.array([0, 0.5, -0.5, 32767 / 32768], np.float32)
 
 @pytest.mark.parametrize("values", [MONO, STEREO], ids=["mono", "stereo"])
 @pytest.mark.parametrize("format", ["WAV", "WAVEX"])
-@pytest.mark.parametrize(
-    "subtype", ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"]
-)
+@pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE"])
 def test_every_encoding_is_read_as_soundfile_reads_it(subtype, format, values):
     file = written(values, subtype, rate=22_050, format=format)
     found = PARSE(file)
@@ -96,9 +92,7 @@ def test_chunks_in_any_order_and_of_unknown_length(file, status):
 
 def header(tag=1, channels=1, rate=16_000, bits=16):
     align = channels * bits // 8
-    return chunk(
-        b"fmt ", struct.pack("<HHIIHH", tag, channels, rate, rate * align, align, bits)
-    )
+    return chunk(b"fmt ", struct.pack("<HHIIHH", tag, channels, rate, rate * align, align, bits))
 
 
 BAD = {
