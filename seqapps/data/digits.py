@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seqapps.data.recordings import Recordings, Samples, read_audio, resampled, to_int16
+from seqapps.data.speech_settings import DigitStrings
 from seqapps.errors import UserError
 
 NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
@@ -28,50 +29,6 @@ _TEST, _VALIDATION = range(0, 5), range(5, 10)
 where the test speaker is known; else the test has a speaker and validation has both ranges."""
 _GAP_S, _EDGE_S = (0.0, 0.25), (0.1, 0.3)
 _LEVEL_DB = 6.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class DigitStrings:
-    """How digit strings are put together, for the location `digits:FOLDER`.
-
-    Raises:
-        ValueError: If a value is outside its range.
-    """
-
-    held_out: str = ""
-    """Speaker who is heard in the test alone; empty: all speakers are known, and the test has
-    recordings of theirs that are not in training."""
-    validation_speaker: str = ""
-    """Speaker who is heard in validation alone; empty: validation has recordings of the training
-    speakers that are not in training."""
-    strings: int = 2000
-    """Strings of a training pass, which are put together anew for each."""
-    validation_strings: int = 300
-    """Strings of the validation split."""
-    longest: int = 7
-    """Digits of the longest string."""
-    snr_low_db: float = 10.0
-    """Lowest signal-to-noise ratio of a string."""
-    snr_high_db: float = 30.0
-    """Highest; between the two every ratio is as likely."""
-    synthetic_share: float = 0.0
-    """Share of the training strings that synthetic voices of eSpeak NG speak, so that more
-    speakers are heard than there are; validation and test have none."""
-    mixed_share: float = 0.0
-    """Share of the training strings whose digits are spoken by different speakers."""
-
-    def __post_init__(self) -> None:
-        for name in ("strings", "validation_strings", "longest"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
-        for name in ("synthetic_share", "mixed_share"):
-            if not 0.0 <= getattr(self, name) <= 1.0:
-                raise ValueError(f"{name} must be from 0 to 1, got {getattr(self, name)}.")
-        if not self.snr_low_db <= self.snr_high_db:
-            raise ValueError(
-                f"snr_low_db must be at most snr_high_db, got {self.snr_low_db} and "
-                f"{self.snr_high_db}."
-            )
 
 
 Pool = Mapping[str, Sequence[Sequence[Samples]]]

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from seqapps.data import files
-from seqapps.data.digits import Digits, DigitStrings
+from seqapps.data.digits import Digits
 from seqapps.data.files import Problem
 from seqapps.data.recordings import Recordings, read_audio, resampled, to_int16
+from seqapps.data.speech_settings import DigitStrings, SpeechData
 from seqapps.data.splits import (
     Split,
-    check_shares,
     deal,
     find_tfds,
     in_hash_order,
@@ -30,45 +30,6 @@ from seqapps.errors import UserError
 
 _HELD_OUT_MOST = 2000
 _SHOWN = 5
-
-
-@dataclass(frozen=True, kw_only=True)
-class SpeechData:
-    """Where recordings come from.
-
-    A location is `spoken` (embedded, synthetic); `digits:FOLDER` (single digits named
-    DIGIT_SPEAKER_INDEX.wav); `tfds:NAME` or `tfds:NAME/CONFIG`; a manifest (.tsv or .jsonl, with
-    the columns path, text and, if there are, speaker, start and end in seconds); or a folder as
-    LibriSpeech (`*.trans.txt` beside the recordings) or Common Voice (`train.tsv` and `clips/`)
-    have it.
-    """
-
-    train: str = "spoken"
-    """Location of the training recordings."""
-    validation: str = ""
-    """Location of the validation recordings. Empty: the own split of `train`, or a part held
-    out."""
-    test: str = ""
-    """Location of the test recordings. Empty: the own split of `train`, or a part held out."""
-    folder: str = "."
-    """Folder in which relative paths of the locations begin."""
-    tfds_folder: str = ""
-    """Folder of prepared TensorFlow data sets. Empty: $TFDS_DATA_DIR or ~/tensorflow_datasets."""
-    max_seconds: float = 30.0
-    """Longest training recording; longer ones are left out."""
-    max_bad_share: float = 0.05
-    """Share of the training recordings that may be left out, from 0 to 1; with more the run
-    stops."""
-    held_out_share: float = 0.1
-    """Share of the recordings held out for each missing split, to 0.4; of whole speakers where
-    there are enough."""
-
-    def __post_init__(self) -> None:
-        if not self.train:
-            raise ValueError("train must name training recordings, got ''; use 'spoken'.")
-        if not self.max_seconds > 0:
-            raise ValueError(f"max_seconds must be above 0, got {self.max_seconds}.")
-        check_shares(max_bad_share=self.max_bad_share, held_out_share=self.held_out_share)
 
 
 @dataclass(frozen=True)

@@ -18,12 +18,12 @@ from seqapps.audio.augment import perturb
 from seqapps.audio.mel import frames_of, log_mel
 from seqapps.audio.settings import Augmentation, Features
 from seqapps.data.batching import evaluation_batches, padding_share, token_batches
-from seqapps.data.digits import DigitStrings
 from seqapps.data.files import read_lines, repaired
 from seqapps.data.lint import lint
 from seqapps.data.pipeline import Batches
 from seqapps.data.recordings import Recordings
-from seqapps.data.speech import SpeechData, SpeechSplits, load_speech
+from seqapps.data.speech import SpeechSplits, load_speech
+from seqapps.data.speech_settings import DigitStrings, SpeechData
 from seqapps.errors import UserError
 from seqapps.models import speech_language
 from seqapps.models.ngram import NGram

@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from seqapps.audio.mel import frames_of, log_mel
@@ -24,6 +25,7 @@ from seqapps.decoding.ctc_beam import (
     prefix_beam_search,
     useful_steps,
 )
+from seqapps.decoding.settings import Transcription
 from seqapps.models import speech_language
 from seqapps.models.speech_examples import SpeechExamples
 from seqapps.models.word_errors import error_rates
@@ -42,6 +44,11 @@ class Transcribe:
         assets: Alphabet and language model, as `SpeechExamples.assets` gives them.
         features: How recordings become features.
         stride: Frames of one output.
+
+    Attributes:
+        features: As given.
+        step_s: Seconds from one output to the next.
+        symbols: What each output writes, but for the blank.
     """
 
     def __init__(
@@ -52,10 +59,11 @@ class Transcribe:
         features: Features,
         stride: int,
     ) -> None:
-        self._network, self._features = network, features
-        self._step_s = stride * features.hop / features.sample_rate_hz
+        self._network, self.features = network, features
+        self.step_s = stride * features.hop / features.sample_rate_hz
         self._alphabet = alphabet_in(assets)
-        self._symbols_V = constant(self._alphabet.symbols, tf.string)
+        self.symbols = self._alphabet.symbols
+        self._symbols_V = constant(self.symbols, tf.string)
         self._statuses = constant(STATUSES, tf.string)
         model, self._weights = speech_language.from_assets(assets)
         self._language = None if model is None else speech_language.in_graph(model, self._alphabet)
@@ -68,9 +76,9 @@ class Transcribe:
             options: Strategy values, (B,) or (1,) each; `hot_words` (B, W) or (1, W).
 
         Returns:
-            See `_answer`.
+            See `answer`.
         """
-        return self._answer(read_wav(inputs["audio"], self._features.sample_rate_hz), options)
+        return self.answer(read_wav(inputs["audio"], self.features.sample_rate_hz), options)
 
     def pcm(self, inputs: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
         """Transcribes samples.
@@ -81,15 +89,15 @@ class Transcribe:
             options: As in a call.
 
         Returns:
-            See `_answer`.
+            See `answer`.
         """
         samples = read_pcm(
             inputs["samples"],
             inputs["samples_lengths"],
             inputs["rate_hz"],
-            self._features.sample_rate_hz,
+            self.features.sample_rate_hz,
         )
-        return self._answer(samples, options)
+        return self.answer(samples, options)
 
     def log_probs(self, samples: Samples) -> tuple[Any, Any]:
         """What the network hears.
@@ -99,8 +107,8 @@ class Transcribe:
         """
         outputs = self._network(
             {
-                "features": log_mel(samples.values, self._features),
-                "features_lengths": frames_of(samples.lengths, self._features),
+                "features": log_mel(samples.values, self.features),
+                "features_lengths": frames_of(samples.lengths, self.features),
             },
             training=False,
         )
@@ -108,7 +116,7 @@ class Transcribe:
         steps_B = tf.where(samples.status >= NOT_WAV, 0, outputs["logits_lengths"])
         return tf.nn.log_softmax(outputs["logits"]), steps_B
 
-    def _answer(self, samples: Samples, options: dict[str, Any]) -> dict[str, Any]:
+    def answer(self, samples: Samples, options: dict[str, Any]) -> dict[str, Any]:
         """Finds text and times.
 
         Returns:
@@ -133,7 +141,7 @@ class Transcribe:
         return {
             **self._words(path),
             "status": tf.gather(self._statuses, samples.status),
-            "seconds": tf.cast(samples.lengths, tf.float32) / self._features.sample_rate_hz,
+            "seconds": tf.cast(samples.lengths, tf.float32) / self.features.sample_rate_hz,
             "alternatives": tf.where(there_BK, self._texts(found.labels, found.lengths), ""),
             "alternatives_lengths": kept_B,
             "alternative_scores": tf.where(there_BK, found.scores, 0.0),
@@ -167,9 +175,7 @@ class Transcribe:
         return Found(
             *tf.cond(
                 tf.reduce_any(words_BW != ""),
-                lambda: tuple(
-                    search(hot_words(words_BW, self._alphabet.symbols, each("hot_word_weight")))
-                ),
+                lambda: tuple(search(hot_words(words_BW, self.symbols, each("hot_word_weight")))),
                 lambda: tuple(search(None)),
             )
         )
@@ -183,7 +189,7 @@ class Transcribe:
         return tf.strings.strip(tf.strings.regex_replace(joined_BK, " +", " "))
 
     def _words(self, path: Path) -> dict[str, Any]:
-        """Puts labels together to words: what `_answer` returns of them."""
+        """Puts labels together to words: what `answer` returns of them."""
         real_BL = tf.sequence_mask(path.lengths, tf.shape(path.labels)[1])
         symbols_BL = tf.where(real_BL, tf.gather(self._symbols_V, path.labels), "")
         joined_B = tf.strings.reduce_join(symbols_BL, 1)
@@ -218,9 +224,9 @@ class Transcribe:
             "confidence": confidence_B,
             "words": words_BW,
             "words_lengths": counts_B,
-            "starts": tf.where(real_BW, tf.cast(start_BW, tf.float32) * self._step_s, 0.0),
+            "starts": tf.where(real_BW, tf.cast(start_BW, tf.float32) * self.step_s, 0.0),
             "starts_lengths": counts_B,
-            "ends": tf.where(real_BW, tf.cast(end_BW, tf.float32) * self._step_s, 0.0),
+            "ends": tf.where(real_BW, tf.cast(end_BW, tf.float32) * self.step_s, 0.0),
             "ends_lengths": counts_B,
             "word_confidences": tf.math.divide_no_nan(total_BW, letters_BW),
             "word_confidences_lengths": counts_B,
@@ -386,3 +392,43 @@ def mistakes(
     """Transcripts that differ from what was said; if there are too few, others after them."""
     order = sorted(range(len(references)), key=lambda i: hypotheses[i] == references[i])
     return [{"said": references[i], "understood": hypotheses[i]} for i in order[:count]]
+
+
+def heard(served: Transcribe, samples_N: npt.NDArray[np.int16]) -> dict[str, Any]:
+    """What `report.plot_hearing` draws of one recording: features, probabilities and words.
+
+    Args:
+        served: The served functions.
+        samples_N: int16, (N,), at the rate of the features.
+    """
+    settings = served.features
+    values_1N = tf.constant(samples_N[np.newaxis] / 32768.0, tf.float32)
+    read = Samples(values_1N, tf.constant([len(samples_N)]), tf.constant([0]))
+    log_probs_1SV, _ = served.log_probs(read)
+    defaults = vars(Transcription())
+    options: dict[str, Any] = {
+        name: tf.constant([value]) for name, value in defaults.items() if name != "hot_words"
+    }
+    options["hot_words"] = tf.zeros([1, 0], tf.string)
+    (answer,) = _rows(served.answer(read, options))
+    return {
+        "features_TM": log_mel(values_1N, settings)[0].numpy(),
+        "hop_s": settings.hop / settings.sample_rate_hz,
+        "probabilities_SV": np.exp(log_probs_1SV[0].numpy()),
+        "step_s": served.step_s,
+        "symbols": served.symbols,
+        "words": list(zip(answer["words"], answer["starts"], answer["ends"], strict=True)),
+    }
+
+
+def _rows(outputs: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The words of each row of an answer and their times."""
+    counts = outputs["words_lengths"].numpy()
+    return [
+        {
+            "words": [word.decode() for word in outputs["words"].numpy()[row][:count]],
+            "starts": outputs["starts"].numpy()[row][:count].tolist(),
+            "ends": outputs["ends"].numpy()[row][:count].tolist(),
+        }
+        for row, count in enumerate(counts)
+    ]

@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from seqapps.audio.settings import Augmentation, Features
 from seqapps.bundle.application import Application
-from seqapps.data.digits import DigitStrings
-from seqapps.data.speech import SpeechData
+from seqapps.data.speech_settings import DigitStrings, SpeechData
 from seqapps.decoding.settings import Transcription
 from seqapps.fields import Answer, Answers, Assets, Interface
 from seqapps.lazy import lazy_imports
@@ -24,7 +23,7 @@ from seqapps.listening import ListenOptions, listen
 from seqapps.models.recogniser_interface import recogniser_interface
 from seqapps.models.settings import RECOGNISER_SPACE, Recogniser
 from seqapps.recipe import Evaluation, Predict, Recipe, run, strategy_options
-from seqapps.report import Reporter
+from seqapps.report import Reporter, plot_hearing
 from seqapps.text.settings import Transcripts
 from seqapps.training.settings import Training
 
@@ -176,6 +175,10 @@ def predict(config: Config, application: Application, options: ListenOptions) ->
 
 def plots(config: Config, network: "keras.Model", examples: "SpeechExamples", folder: Path) -> None:
     """Spectrograms with what was heard when."""
+    served = _served(config, network, examples.assets)
+    for number, samples in enumerate(examples.splits.validation.samples[:3], 1):
+        found = transcription.heard(served, samples)
+        plot_hearing(**found, path=folder / f"hearing_{number}.png")
 
 
 RECIPE = Recipe(
