@@ -187,8 +187,8 @@ def find_cuts(samples_N: "Samples", rate_hz: int) -> list[float]:
         low = round((start + LONGEST_S / 3) * 50)
         high = round((start + LONGEST_S) * 50)
         window = loudest[low:high]
-        # The middle of the quietest stretch, the last one of equals: long parts have more context.
-        quietest = np.flatnonzero(window <= window.min() * 1.0001)
+        # Of the quiet moments (within 3 dB) the last one: long parts have more context.
+        quietest = np.flatnonzero(window <= window.min() * 2.0)
         start = (low + int(quietest[-1])) / 50.0
         cuts.append(start)
     return cuts

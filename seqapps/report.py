@@ -355,7 +355,7 @@ def plot_hearing(
     lower.set_xlim(0.0, end_s)
     lower.set_ylabel("probability")
     lower.set_xlabel("seconds")
-    lower.legend(frameon=False, loc="upper right")
+    lower.legend(frameon=False, loc="center right")
     save_figure(figure, path)
 
 

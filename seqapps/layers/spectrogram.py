@@ -212,7 +212,8 @@ class ConvolutionalFrontEnd(keras.layers.Layer):
         """Creates the weights of every convolution."""
         bands, channels = features_BTM_shape[-1], 1
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
-            convolution.build((None, None, bands, channels))
+            padded = bands + self.kernel - 2 + bands % 2
+            convolution.build((None, None, padded, channels))
             bands, channels = -(-bands // 2), self.channels
             norm.build((None, None, bands, channels))
 

@@ -1,7 +1,7 @@
 """How good transcripts are: word and character errors, by speaker and by length."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,8 @@ import numpy.typing as npt
 
 _RESAMPLES = 1000
 _MOST_CONFUSED = 12
+_FEW_SPEAKERS = 20
+"""Speakers that are listed one by one, at most."""
 
 
 def recognition_scores(
@@ -29,8 +31,9 @@ def recognition_scores(
     Returns:
         What `json` can write, rates in per cent: `wer` and `cer` with `wer_interval` and
         `cer_interval` (percentile bootstrap over recordings, 95 %); `insertions`, `deletions`,
-        `substitutions` of words; `sentence_error_rate`; `wer_by_speaker` and `wer_by_words` (number
-        of words said); `confused`: [said, understood, times] of the most frequent; `recordings`.
+        `substitutions` of words; `sentence_error_rate`; `wer_by_speaker` (the worst ten of more
+        than twenty, with `speakers` and `wer_of_median_speaker`) and `wer_by_words` (number of
+        words said); `confused`: [said, understood, times] of the most frequent; `recordings`.
 
     Raises:
         ValueError: The lists differ in length or are empty, or a reference has no words.
@@ -61,14 +64,26 @@ def recognition_scores(
         "insertions": words.insertions,
         "deletions": words.deletions,
         "substitutions": words.substitutions,
-        "wer_by_speaker": {
-            who or "unknown": _rate(errors_N[rows], said_N[rows]) for who, rows in groups.items()
-        },
+        **_by_speaker(
+            {who or "unknown": _rate(errors_N[rows], said_N[rows]) for who, rows in groups.items()}
+        ),
         "wer_by_words": {
             name: _rate(errors_N[rows], said_N[rows]) for name, rows in lengths.items()
         },
         "confused": confusions(words),
         "recordings": len(references),
+    }
+
+
+def _by_speaker(rates: Mapping[str, float]) -> dict[str, Any]:
+    """The rates of all speakers, or of the worst of many."""
+    if len(rates) <= _FEW_SPEAKERS:
+        return {"wer_by_speaker": dict(rates)}
+    worst = sorted(rates.items(), key=lambda item: (-item[1], item[0]))
+    return {
+        "speakers": len(rates),
+        "wer_of_median_speaker": round(float(np.median(list(rates.values()))), 3),
+        "wer_by_speaker": dict(worst[: _FEW_SPEAKERS // 2]),
     }
 
 

@@ -49,8 +49,8 @@ class Config:
     model: Recogniser = field(default_factory=Recogniser)
     training: Training = field(
         default_factory=lambda: Training(
-            epochs=6,
-            batch_tokens=8000,
+            epochs=4,
+            batch_tokens=5000,
             learning_rate=3e-3,
             warmup_steps=100,
             weight_decay=0.01,

@@ -8,7 +8,7 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqapps.decoding.ctc import greedy_path
+from seqapps.decoding.ctc import align, greedy_path
 from seqapps.decoding.ctc_beam import (
     NEVER,
     Language,
@@ -19,6 +19,14 @@ from seqapps.decoding.ctc_beam import (
 
 SYMBOLS = ("a", "b", " ")
 V = len(SYMBOLS) + 1
+ALIGN = tf.function(
+    align,
+    input_signature=[
+        tf.TensorSpec([None, None, V], tf.float32), tf.TensorSpec([None], tf.int32),
+        tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None], tf.int32),
+    ],
+    autograph=False,
+)  # fmt: skip
 
 
 def collapse(path):
@@ -195,3 +203,43 @@ def test_greedy_labels_and_their_steps():
     assert path.ends.numpy()[0].tolist() == [3, 5, 7]
     assert path.ends.numpy()[1, 0] == 1
     np.testing.assert_allclose(path.log_probs[0], np.log(0.7), rtol=1e-6)
+
+
+@given(st.integers(0, 10**6), st.lists(st.integers(0, 2), max_size=3))
+def test_the_likeliest_way_to_say_labels_is_found(seed, labels):
+    steps = 5
+    log_probs = random_log_probs(seed, 1, steps)
+    ways = {
+        way: sum(log_probs[0, t, k] for t, k in enumerate(way))
+        for way in itertools.product(range(V), repeat=steps)
+        if collapse(way) == tuple(labels)
+    }
+    if not ways:
+        return
+    best = max(ways, key=ways.get)
+    path = ALIGN(log_probs, [steps], np.array([labels], np.int32).reshape(1, -1), [len(labels)])
+    places = [
+        [t for t, _ in group]
+        for k, group in itertools.groupby(enumerate(best), key=lambda item: item[1])
+        if k != V - 1
+    ]
+    assert path.starts.numpy()[0].tolist() == [group[0] for group in places]
+    assert path.ends.numpy()[0].tolist() == [group[-1] + 1 for group in places]
+    for value, group, label in zip(path.log_probs.numpy()[0], places, labels, strict=True):
+        assert value == pytest.approx(max(log_probs[0, t, label] for t in group))
+
+
+def test_rows_are_aligned_as_if_alone():
+    log_probs = random_log_probs(3, 3, 12)
+    labels = np.array([[0, 1, 0], [2, 0, 0], [0, 0, 0]], np.int32)
+    lengths, counts = np.array([12, 4, 0], np.int32), np.array([3, 1, 0], np.int32)
+    together = ALIGN(log_probs, lengths, labels, counts)
+    for row in range(2):
+        alone = ALIGN(
+            log_probs[row : row + 1, : lengths[row]], lengths[row : row + 1],
+            labels[row : row + 1, : counts[row]], counts[row : row + 1],
+        )  # fmt: skip
+        np.testing.assert_array_equal(together.starts[row, : counts[row]], alone.starts[0])
+        np.testing.assert_array_equal(together.ends[row, : counts[row]], alone.ends[0])
+    assert together.lengths.numpy().tolist() == [3, 1, 0]
+    assert not together.starts.numpy()[2].any()
