@@ -18,7 +18,7 @@ from seqapps.layers.spectrogram import (
     FeatureAugmentation,
     FeatureNormalisation,
 )
-from seqapps.models.settings import Recogniser
+from seqapps.models.settings import Recogniser, recogniser_settings
 
 NORMALISATION, FRONT_END, STACK = "normalisation", "front_end", "stack"
 LOOKAHEAD, PROJECTION, OUTPUT = "lookahead", "projection", "output"
@@ -56,11 +56,7 @@ def build_recogniser(
     augmentation = augmentation or Augmentation(
         speed=0, gain_db=0, noise_db=0, shift_ms=0, warp=0, time_masks=0, band_masks=0
     )
-    if not settings.bidirectional and features.normalise == "utterance":
-        raise ValueError(
-            "a model that reads forward only (bidirectional=False) must normalise by the training "
-            "data, for it does not know the recording's end: set features.normalise to 'global'."
-        )
+    recogniser_settings(settings, features)
     streaming = not settings.bidirectional
     inputs: dict[str, Any] = {
         "features": keras.Input((None, features.mels), dtype="float32", name="features"),

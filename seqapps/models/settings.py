@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from seqapps.audio.settings import Features
 from seqapps.tuning_space import Float, OneOf, Space, Whole
 
 
@@ -224,6 +225,20 @@ class Recogniser:
     def stride(self) -> int:
         """Frames that become one output."""
         return math.prod(self.time_strides)
+
+
+def recogniser_settings(model: Recogniser, features: Features) -> None:
+    """Checks that a network and its features go together.
+
+    Raises:
+        ValueError: If a model that reads forward only is to normalise over the whole recording.
+    """
+    if not model.bidirectional and features.normalise == "utterance":
+        raise ValueError(
+            "a model that reads forward only (model.bidirectional false) must normalise by the "
+            "training data, for it does not know the recording's end: set features.normalise to "
+            "'global'."
+        )
 
 
 RECOGNISER_SPACE: Space = {

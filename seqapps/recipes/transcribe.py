@@ -21,7 +21,7 @@ from seqapps.fields import Answer, Answers, Assets, Interface
 from seqapps.lazy import lazy_imports
 from seqapps.listening import ListenOptions, listen
 from seqapps.models.recogniser_interface import recogniser_interface
-from seqapps.models.settings import RECOGNISER_SPACE, Recogniser
+from seqapps.models.settings import RECOGNISER_SPACE, Recogniser, recogniser_settings
 from seqapps.recipe import Evaluation, Predict, Recipe, run, strategy_options
 from seqapps.report import Reporter, plot_hearing
 from seqapps.text.settings import Transcripts
@@ -61,6 +61,9 @@ class Config:
     decoding: Transcription = field(default_factory=Transcription)
     seed: int = 0
     """Of everything random in training, and of what is held out."""
+
+    def __post_init__(self) -> None:
+        recogniser_settings(self.model, self.features)
 
 
 def interface(config: Config) -> Interface:
