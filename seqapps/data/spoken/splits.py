@@ -148,7 +148,8 @@ def _write(path: Path, splits: SpokenSplits) -> None:
 def _read(path: Path) -> SpokenSplits | None:
     """What an earlier call kept, None if there is nothing or it is damaged."""
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        # Opened here: NumPy leaves a damaged file open.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             splits = []
             for split in SpokenSplits._fields:
                 ends = np.cumsum(stored[f"{split}_lengths"])

@@ -72,9 +72,9 @@ def test_manifests_name_bad_rows(tmp_path, table):
     table.write_text(rows + "only one column\nx\ta/none.wav\ta\n")
     splits, log = load("train.tsv", tmp_path, max_bad_share=0.2)
     assert len(splits.train) + len(splits.validation) + len(splits.test) == 20
-    assert sorted(str(problem) for problem in splits.train.problems)[0].startswith(f"{table}:22:")
+    assert [problem.line for problem in splits.train.problems] == [22, 23]
     assert any("Held out by text" in line for line in log)
-    with pytest.raises(UserError, match=r"2 of 22 training recordings .* max_bad_share"):
+    with pytest.raises(UserError, match=r"2 of 22 training recordings .*max_bad_share"):
         load("train.tsv", tmp_path)
     # A row of another split is never left out in silence.
     with pytest.raises(UserError, match="never shortened in silence"):
@@ -218,7 +218,7 @@ def test_digit_strings(tmp_path):
 
 
 def test_noise_has_the_level_that_is_stated():
-    tone = np.round(8_000 * np.sin(np.arange(RATE) * 0.3)).astype(np.int16)
+    tone = np.round(1_000 * np.sin(np.arange(RATE) * 0.3)).astype(np.int16)
     for snr in (0.0, 20.0):
         noisy, clean = (
             join([tone], snr_db=snr_db, rate_hz=RATE, rng=np.random.default_rng(5)) / 32768.0
