@@ -196,7 +196,7 @@ class Application:
         }
 
 
-def _groups(sizes: Sequence[int], budget: int) -> Iterator[list[int]]:
+def _groups(sizes: Sequence[int], budget: int = _BUDGET) -> Iterator[list[int]]:
     """Numbers of rows that are asked together, the longest first."""
     order = sorted(range(len(sizes)), key=lambda i: -sizes[i])
     start = 0
