@@ -298,13 +298,19 @@ def tune_language(
 ) -> tuple[speech_language.Weights, float]:
     """Finds how much the language model is to count, on the validation split.
 
+    Args:
+        network: From `build_recogniser`, trained.
+        examples: The recordings, with a language model.
+
     Returns:
-        The weights with the fewest word errors, the smallest of equals, and their rate.
+        The weights with the fewest word errors, the smallest of equals, and their rate in per cent.
+
+    Raises:
+        ValueError: If there is no language model.
     """
-    model = examples.language
-    if model is None:
-        return speech_language.Weights(), float("nan")
-    language = speech_language.in_graph(model, examples.alphabet)
+    if examples.language is None:
+        raise ValueError("there is no language model to weigh; set text.language_order above 0.")
+    language = speech_language.in_graph(examples.language, examples.alphabet)
     heard = tf.function(
         lambda batch: network({name: batch[name] for name in network.input}, training=False),
         reduce_retracing=True,

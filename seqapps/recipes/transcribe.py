@@ -128,7 +128,9 @@ def goal(config: Config, network: "keras.Model", examples: "SpeechExamples") -> 
 def finish(
     config: Config, network: "keras.Model", examples: "SpeechExamples", reporter: Reporter
 ) -> None:
-    """Chooses on the validation split how much the language model counts."""
+    """Chooses on the validation split how much the language model counts, if there is one."""
+    if examples.language is None:
+        return
     examples.weights, wer = transcription.tune_language(network, examples)
     chosen = examples.weights
     reporter.log(
