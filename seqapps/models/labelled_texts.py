@@ -20,6 +20,7 @@ from seqapps.data.labelled import (
 )
 from seqapps.data.pipeline import Batches, batches
 from seqapps.fields import asset, damaged_asset
+from seqapps.layers.ngrams import HashedNGrams
 from seqapps.text.cut import Cut
 from seqapps.text.tokenizer import BOS, EOS, Tokenizer, tokenizer_in
 
@@ -135,6 +136,10 @@ class LabelledExamples:
     def encoded_validation(self) -> list[Ids]:
         """The validation texts as token numbers."""
         return self._framed(self.tokenizer.encode(self.splits.validation.texts))
+
+    def count_pairs(self, layer: HashedNGrams) -> None:
+        """Lets a layer count what is in the training texts of each class."""
+        layer.adapt(self._framed(self._training), self.labels_of(self.splits.train).tolist())
 
     def unlabelled(self, *, batch_tokens: int) -> "UnlabelledExamples":
         """The same texts without labels and uncut, to learn the language from."""

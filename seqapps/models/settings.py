@@ -96,6 +96,9 @@ class Classifier:
     """Normalise the pooled vector, over the batch or over its elements."""
     hidden: int = 64
     """Units of the layer between pooling and the logits; 0 for none."""
+    pairs: int = 0
+    """Buckets of a linear model of tokens and pairs of neighbours, which is added to the logits; 0
+    for none. Good for long texts with many words that speak for themselves."""
     dropout: float = 0.05
     """Share of elements dropped between layers, in training; real texts bear more."""
     channel_dropout: float = 0.0
@@ -108,8 +111,11 @@ class Classifier:
         for name in ("embedding", "units", "depth"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
-        if self.hidden < 0:
-            raise ValueError(f"hidden must be at least 0, got {self.hidden}; 0 leaves it out.")
+        for name in ("hidden", "pairs"):
+            if getattr(self, name) < 0:
+                raise ValueError(
+                    f"{name} must be at least 0, got {getattr(self, name)}; 0 leaves it out."
+                )
         if not self.pools:
             raise ValueError("pools must name at least one way of pooling, got none.")
         for name in ("dropout", "channel_dropout", "word_dropout"):

@@ -124,12 +124,11 @@ def build_model(
 
 def build(config: Config, examples: "LabelledExamples") -> "keras.Model":
     """The network for this vocabulary and these classes."""
-    return build_model(
-        config.model,
-        vocabulary=examples.tokenizer.size,
-        classes=len(examples.classes),
-        seed=config.seed,
-    )
+    size, classes = examples.tokenizer.size, len(examples.classes)
+    network = build_model(config.model, vocabulary=size, classes=classes, seed=config.seed)
+    if config.model.pairs:
+        examples.count_pairs(network.get_layer(classifier.PAIRS))
+    return network
 
 
 def pretrain(
