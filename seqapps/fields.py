@@ -21,6 +21,8 @@ Answers = Mapping[str, Answer]
 
 MAIN = "serving_default"
 """The signature that every servable has."""
+OPTIONS = "options"
+"""The signature that takes strategy values and gives details besides."""
 
 
 def asset(assets: Assets, name: str) -> bytes:
@@ -58,7 +60,10 @@ class Field:
     zeros, and an int32 companion `<name>_lengths`, (batch,), says how many steps are real.
     """
     width: tuple[int, ...] = ()
-    """Sizes of the axes after the first, for rank 2 and more."""
+    """Sizes of the axes after the first, for rank 2 and more; of a fixed field those of all."""
+    fixed: bool = False
+    """Whether no axis varies: `width` then has the sizes of all axes, and there is no companion of
+    lengths. Such is the state that a streaming signature takes and gives back."""
     unit: str = ""
     """Unit of the numbers: Hz, ms, log-probability (nats) ..."""
     media: Media = "text"
@@ -71,40 +76,71 @@ class Field:
             raise ValueError(
                 f"a field's name must be an identifier, got {self.name!r}; use a-z, 0-9 and _."
             )
-        if self.rank < 0 or len(self.width) != max(0, self.rank - 1):
+        wanted = self.rank if self.fixed else max(0, self.rank - 1)
+        if self.rank < 0 or len(self.width) != wanted:
+            axes = "one for each axis" if self.fixed else "one for each axis after the first"
             raise ValueError(
-                f"field {self.name!r} of rank {self.rank} must give {max(0, self.rank - 1)} widths "
-                f"(one for each axis after the first), got {self.width}."
+                f"field {self.name!r} of rank {self.rank} must give {wanted} widths "
+                f"({axes}), got {self.width}."
             )
 
     @property
+    def varies(self) -> bool:
+        """Whether its first axis varies in length, so that it has a companion of lengths."""
+        return self.rank > 0 and not self.fixed
+
+    @property
     def lengths(self) -> str:
-        """Name of the int32 companion that gives real lengths, for fields of rank 1 and more."""
+        """Name of the int32 companion that gives real lengths, where the first axis varies."""
         return f"{self.name}_lengths"
 
     @property
     def batch_shape(self) -> tuple[int | None, ...]:
         """Shape of a batch of this field, None where it varies."""
-        return (None,) if self.rank == 0 else (None, None, *self.width)
+        return (None, None, *self.width) if self.varies else (None, *self.width)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Option:
-    """One strategy value of a servable, a number for each row: beam width, temperature ..."""
+    """One strategy value of a servable for each row: beam width, temperature, stop strings ...
+
+    Raises:
+        ValueError: If the rank is neither 0 nor 1.
+    """
 
     name: str
     """Name of the tensor in the signature `options`, and of the keyword in Python."""
-    dtype: Literal["int32", "int64", "float32"]
+    dtype: Literal["int32", "int64", "float32", "string"]
     """Its type."""
-    default: float
-    """What `serving_default` uses."""
+    default: float | str | tuple[str, ...]
+    """What `serving_default` uses; of rank 1 a tuple."""
+    rank: int = 0
+    """0 for one value a row, 1 for a list of strings a row: rows of a batch are padded with the
+    empty string, which stands for nothing."""
     description: str
     """One line for help, model card and API page."""
+
+    def __post_init__(self) -> None:
+        if self.rank not in (0, 1) or (self.rank == 1 and self.dtype != "string"):
+            raise ValueError(
+                f"option {self.name!r} must be one value (rank 0) or a list of strings (rank 1), "
+                f"got rank {self.rank} of {self.dtype}."
+            )
+
+    @property
+    def batch_shape(self) -> tuple[None, ...]:
+        """Shape of a batch of values."""
+        return (None,) * (1 + self.rank)
+
+    @property
+    def default_shape(self) -> tuple[int, ...]:
+        """Shape of the default, as the only row of a batch."""
+        return (1, len(self.default)) if isinstance(self.default, tuple) else (1,)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Signature:
-    """A further way to ask a bundle: the same inputs, other outputs.
+    """A further way to ask a bundle: other outputs, and other inputs if it says so.
 
     Raises:
         ValueError: If the name is not an identifier, or one that every servable has.
@@ -114,11 +150,15 @@ class Signature:
     """Name of the signature in the servable."""
     outputs: tuple[Field, ...]
     """What it gives."""
+    inputs: tuple[Field, ...] | None = None
+    """What it takes; None for what the interface takes."""
+    options: tuple[str, ...] = ()
+    """Names of those of the interface's strategy values that it takes."""
     description: str = ""
     """One line for help, model card and API page."""
 
     def __post_init__(self) -> None:
-        if not self.name.isidentifier() or self.name in (MAIN, "options"):
+        if not self.name.isidentifier() or self.name in (MAIN, OPTIONS):
             raise ValueError(
                 f"a further signature's name must be an identifier other than {MAIN} and options, "
                 f"got {self.name!r}."
@@ -140,6 +180,49 @@ class Interface:
     further: tuple[Signature, ...] = ()
     """Signatures beside `serving_default` and `options`."""
 
+    def __post_init__(self) -> None:
+        known = {option.name for option in self.options}
+        for signature in self.further:
+            if unknown := set(signature.options) - known:
+                raise ValueError(
+                    f"signature {signature.name!r} must take options of its interface "
+                    f"({', '.join(sorted(known)) or 'none'}), got {sorted(unknown)}."
+                )
+
+    @property
+    def has_options(self) -> bool:
+        """Whether there is a signature `options`: only if it has something to take or to add."""
+        return bool(self.options or self.details)
+
+    @property
+    def signatures(self) -> tuple[str, ...]:
+        """Names of all signatures."""
+        return (
+            MAIN, *([OPTIONS] if self.has_options else []), *(s.name for s in self.further)
+        )  # fmt: skip
+
+    def inputs_of(self, signature: str) -> tuple[Field, ...]:
+        """What a signature takes."""
+        further = self._further(signature)
+        return self.inputs if further is None or further.inputs is None else further.inputs
+
+    def outputs_of(self, signature: str) -> tuple[Field, ...]:
+        """What a signature gives."""
+        if further := self._further(signature):
+            return further.outputs
+        return (*self.outputs, *(self.details if signature == OPTIONS else ()))
+
+    def options_of(self, signature: str) -> tuple[Option, ...]:
+        """The strategy values that a signature takes; others have their defaults in it."""
+        further = self._further(signature)
+        if further is None:
+            return self.options if signature == OPTIONS else ()
+        known = {option.name: option for option in self.options}
+        return tuple(known[name] for name in further.options)
+
+    def _further(self, name: str) -> Signature | None:
+        return next((signature for signature in self.further if signature.name == name), None)
+
     def to_json(self) -> dict[str, Any]:
         """A plain dict, for config.json."""
         return asdict(self)
@@ -155,14 +238,28 @@ class Interface:
         def fields(rows: Sequence[Mapping[str, Any]]) -> tuple[Field, ...]:
             return tuple(Field(**{**row, "width": tuple(row["width"])}) for row in rows)
 
+        def option(row: Mapping[str, Any]) -> Option:
+            default = row["default"]
+            return Option(
+                **{**row, "default": tuple(default) if isinstance(default, list) else default}
+            )
+
+        def signature(row: Mapping[str, Any]) -> Signature:
+            # Bundles of earlier versions have neither inputs nor options of a signature.
+            inputs = row.get("inputs")
+            return Signature(
+                name=row["name"],
+                outputs=fields(row["outputs"]),
+                inputs=None if inputs is None else fields(inputs),
+                options=tuple(row.get("options", ())),
+                description=row["description"],
+            )
+
         return cls(
             inputs=fields(table["inputs"]),
             outputs=fields(table["outputs"]),
             details=fields(table["details"]),
-            options=tuple(Option(**row) for row in table["options"]),
+            options=tuple(option(row) for row in table["options"]),
             # Absent from bundles of recipes that had none yet.
-            further=tuple(
-                Signature(**{**row, "outputs": fields(row["outputs"])})
-                for row in table.get("further", ())
-            ),
+            further=tuple(signature(row) for row in table.get("further", ())),
         )

@@ -35,7 +35,8 @@ from seqapps.training.checkpoint import Progress
 from seqapps.training.loop import Goal, Pass, fit
 
 if TYPE_CHECKING:
-    from seqapps.recipe import Examples, Recipe, TrainOptions
+    from seqapps.recipe import Examples, Recipe
+    from seqapps.recipe_commands import TrainOptions
 
 _LEARNS = 0.5
 """What is left of the first loss, at most, when one batch was learned by heart."""

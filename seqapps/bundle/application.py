@@ -8,17 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from seqapps.bundle.folder import read_config, read_metrics
-from seqapps.bundle.values import answers_of, batch_of, row_of, size
+from seqapps.bundle.values import answers_of, batch_of, option_batch, row_of, size
 from seqapps.errors import UserError
-from seqapps.fields import MAIN, Field
+from seqapps.fields import MAIN, OPTIONS
 from seqapps.lazy import lazy_imports, start_tensorflow
 
 with lazy_imports():
     import keras
-    import numpy as np
     import tensorflow as tf
-
-    from seqapps.bundle import servable
 
 _ROWS = 64
 """Inputs that one call of the servable takes at once, at most."""
@@ -47,15 +44,15 @@ class Application:
         self.interface = stored.interface
         self.config = stored.settings
         start_tensorflow()
-        further = {signature.name for signature in self.interface.further}
-        main = "options" if servable.has_options(self.interface) else MAIN
+        self._main = OPTIONS if self.interface.has_options else MAIN
         try:
             # Signatures die with the object they come from, so it is kept.
             self._loaded = tf.saved_model.load(str(path / "servable" / "1"))
-            self._calls = {name: self._loaded.signatures[name] for name in {main, *further}}
+            self._calls = {
+                name: self._loaded.signatures[name] for name in self.interface.signatures
+            }
         except (*_DAMAGE, tf.errors.OpError) as error:
             raise _damaged(path / "servable" / "1", error) from error
-        self._call = self._calls[main]
 
     @cached_property
     def model(self) -> Any:
@@ -99,9 +96,7 @@ class Application:
 
         Args and errors are those of a call.
         """
-        values = self._option_values(options, len(inputs))
-        fields = (*self.interface.outputs, *self.interface.details)
-        return self._ask(self._call, fields, inputs, values, advance)
+        return self._ask(self._main, inputs, options, advance)
 
     def ask(
         self,
@@ -109,80 +104,92 @@ class Application:
         inputs: Sequence[Any],
         *,
         advance: Callable[[int], None] = lambda _: None,
+        **options: Any,
     ) -> list[dict[str, Any]]:
         """Answers each input through a further signature, by field name.
 
         Args:
             signature: Its name, such as `explain`.
-            inputs: As in a call.
+            inputs: As in a call, of the fields that the signature takes.
             advance: As in a call.
+            **options: Strategy values that the signature takes, as in a call.
 
         Raises:
-            UserError: If the bundle has no such signature, or an input does not fit its field.
+            UserError: If the bundle has no such signature, an option is unknown, or an input does
+                not fit its field.
         """
-        fields = {further.name: further.outputs for further in self.interface.further}
-        if signature not in fields:
+        further = [each.name for each in self.interface.further]
+        if signature not in further:
             raise UserError(
                 f"{self.recipe} has no signature {signature!r}; "
-                f"it has {', '.join(fields) or 'none besides ' + MAIN}."
+                f"it has {', '.join(further) or 'none besides ' + MAIN}."
             )
-        return self._ask(self._calls[signature], fields[signature], inputs, {}, advance)
+        return self._ask(signature, inputs, options, advance)
+
+    def call(self, signature: str, **tensors: Any) -> dict[str, Any]:
+        """Calls a signature with whole batches: what a stream does for every step.
+
+        Args:
+            signature: Any of the servable's.
+            **tensors: Its inputs and all strategy values that it takes, by name, arrays or tensors
+                of a batch.
+
+        Returns:
+            Its tensors by name; those that are lists have their `<name>_lengths` beside them.
+        """
+        found: dict[str, Any] = self._calls[signature](
+            **{name: tf.convert_to_tensor(value) for name, value in tensors.items()}
+        )
+        return found
 
     def _ask(
         self,
-        call: Any,
-        fields: Sequence[Field],
+        signature: str,
         inputs: Sequence[Any],
-        values: Mapping[str, Any],
+        options: Mapping[str, Any],
         advance: Callable[[int], None],
     ) -> list[dict[str, Any]]:
         if isinstance(inputs, str | bytes):
             raise UserError(f"inputs must be a list, got one string; write [{inputs!r}].")
-        rows = [row_of(self.interface, value) for value in inputs]
+        taken, given = self.interface.inputs_of(signature), self.interface.outputs_of(signature)
+        values = self.option_values(signature, options, len(inputs))
+        rows = [row_of(taken, value) for value in inputs]
         # Rows of similar size go together; each answer goes back to its place.
         answers: list[dict[str, Any]] = [{}] * len(rows)
         for chosen in _groups([size(row) for row in rows]):
-            batch = batch_of(self.interface, [rows[i] for i in chosen])
+            batch = batch_of(taken, [rows[i] for i in chosen])
             batch |= {name: value[chosen] for name, value in values.items()}
-            outputs = call(**{name: tf.constant(value) for name, value in batch.items()})
+            outputs = self.call(signature, **batch)
             arrays = {name: value.numpy() for name, value in outputs.items()}
-            for i, answer in zip(chosen, answers_of(fields, arrays), strict=True):
+            for i, answer in zip(chosen, answers_of(given, arrays), strict=True):
                 answers[i] = answer
             advance(len(chosen))
         return answers
 
-    def _option_values(self, given: Mapping[str, Any], count: int) -> dict[str, Any]:
-        """One value of each option for each input."""
-        known = {option.name: option for option in self.interface.options}
+    def option_values(self, signature: str, given: Mapping[str, Any], count: int) -> dict[str, Any]:
+        """Checks strategy values, and gives one of each for each input.
+
+        Args:
+            signature: The one that takes them.
+            given: One value for all inputs or one for each, by name; defaults fill the rest.
+            count: How many inputs there are.
+
+        Returns:
+            An array (count,) for each option that the signature takes, of a list (count, K).
+
+        Raises:
+            UserError: If an option is unknown, or a value does not fit it.
+        """
+        known = {option.name: option for option in self.interface.options_of(signature)}
         for name in given:
             if name not in known:
                 raise UserError(
                     f"{self.recipe} has no option {name!r}; it has {', '.join(known) or 'none'}."
                 )
-        values = {}
-        for name, option in known.items():
-            value = np.asarray(given.get(name, option.default))
-            whole = option.dtype != "float32"
-            # NumPy has no type for a number like 2**70.
-            huge = whole and value.dtype == object and all(isinstance(v, int) for v in value.flat)
-            if not huge and value.dtype.kind not in ("iu" if whole else "iuf"):
-                noun = "whole numbers" if whole else "numbers"
-                raise UserError(f"option {name} takes {noun}, got {given[name]!r}.")
-            if whole and value.size:
-                # A number that does not fit would become another one.
-                least, most = np.iinfo(option.dtype).min, np.iinfo(option.dtype).max
-                if value.min() < least or value.max() > most:
-                    raise UserError(
-                        f"option {name} takes whole numbers from {least} to {most}, "
-                        f"got {given[name]!r}."
-                    )
-            if value.shape not in ((), (1,), (count,)):
-                raise UserError(
-                    f"option {name} needs one value, or one for each of {count} inputs, "
-                    f"got {value.size}."
-                )
-            values[name] = np.broadcast_to(value.astype(option.dtype), (count,))
-        return values
+        return {
+            name: option_batch(option, given.get(name, option.default), count)
+            for name, option in known.items()
+        }
 
 
 def _groups(sizes: Sequence[int]) -> Iterator[list[int]]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from seqapps.fields import MAIN, Answers, Field, Interface
+from seqapps.fields import MAIN, OPTIONS, Answers, Field, Interface, Option
 
 
 def write_servable(
@@ -17,7 +17,8 @@ def write_servable(
 
     `serving_default` takes the inputs alone and gives the outputs. `options` takes strategy values
     besides, one for each row or one for all, and gives the details too. Their defaults are in the
-    signature: TensorFlow Serving fills them in, callers in Python pass all.
+    signature: TensorFlow Serving fills them in, callers in Python pass all. A further signature
+    takes the inputs and the strategy values that its declaration names.
 
     Args:
         folder: The version's folder (`servable/1`).
@@ -27,59 +28,51 @@ def write_servable(
     """
     module = tf.Module()
     module.variables_used = [getattr(v, "value", v) for v in variables]
-    inputs = input_specs(interface)
-    count = len(inputs)
-    names = [spec.name for spec in inputs]
-    defaults = default_options(interface)
+    every = default_options(interface.options)
 
-    def plain(name: str, fields: Sequence[Field]) -> Any:
+    def function(name: str) -> Any:
+        fields, taken = interface.outputs_of(name), interface.options_of(name)
         shown = {field.name for field in fields}
-        shown |= {field.lengths for field in fields if field.rank}
+        shown |= {field.lengths for field in fields if field.varies}
+        inputs = input_specs(interface.inputs_of(name))
+        options = option_specs(taken)
+        answer = answers[MAIN if name == OPTIONS else name]
 
-        def function(*values: Any) -> dict[str, Any]:
-            outputs = answers[name](dict(zip(names, values, strict=True)), dict(defaults))
+        def call(*values: Any) -> dict[str, Any]:
+            given = dict(zip((spec.name for spec in [*inputs, *options]), values, strict=True))
+            asked = every | {option.name: given.pop(option.name) for option in taken}
+            outputs = answer(given, asked)
             return {name: value for name, value in outputs.items() if name in shown}
 
-        # AutoGraph reads the source files again, which may be others after a long training.
-        return tf.function(function, input_signature=inputs, autograph=False)
-
-    def options(*values: Any) -> dict[str, Any]:
-        return answers[MAIN](
-            dict(zip(names, values[:count], strict=True)),
-            dict(zip(defaults, values[count:], strict=True)),
-        )
-
-    signatures = {MAIN: plain(MAIN, interface.outputs)}
-    for further in interface.further:
-        signatures[further.name] = plain(further.name, further.outputs)
-    if has_options(interface):
-        specs = [tf.TensorSpec([None], o.dtype, name=o.name) for o in interface.options]
         # TensorFlow reads the defaults of a signature from the Python function's.
-        options.__signature__ = _python_signature(names, defaults)  # type: ignore[attr-defined]
-        signatures["options"] = tf.function(
-            options, input_signature=[*inputs, *specs], autograph=False
+        call.__signature__ = _python_signature(  # type: ignore[attr-defined]
+            [spec.name for spec in inputs], default_options(taken)
         )
+        # AutoGraph reads the source files again, which may be others after a long training.
+        return tf.function(call, input_signature=[*inputs, *options], autograph=False)
+
+    signatures = {name: function(name) for name in interface.signatures}
     tf.saved_model.save(module, str(folder), signatures=signatures)
 
 
-def has_options(interface: Interface) -> bool:
-    """Whether there is a signature `options`: only if it has something to take or to add."""
-    return bool(interface.options or interface.details)
+def default_options(options: Sequence[Option]) -> dict[str, Any]:
+    """Strategy values as `serving_default` has them: one tensor (1,) or (1, K) for each option."""
+    return {o.name: tf.constant([o.default], o.dtype, o.default_shape) for o in options}
 
 
-def default_options(interface: Interface) -> dict[str, Any]:
-    """The strategy values of `serving_default`: one tensor (1,) for each option."""
-    return {o.name: tf.constant([o.default], o.dtype) for o in interface.options}
-
-
-def input_specs(interface: Interface) -> list[Any]:
-    """One tensor specification for each input, and for the lengths of those that have steps."""
+def input_specs(fields: Sequence[Field]) -> list[Any]:
+    """One tensor specification for each input, and for the lengths of those that vary."""
     specs = []
-    for field in interface.inputs:
+    for field in fields:
         specs.append(tf.TensorSpec(field.batch_shape, field.dtype, name=field.name))
-        if field.rank:
+        if field.varies:
             specs.append(tf.TensorSpec([None], "int32", name=field.lengths))
     return specs
+
+
+def option_specs(options: Sequence[Option]) -> list[Any]:
+    """One tensor specification for each strategy value."""
+    return [tf.TensorSpec(o.batch_shape, o.dtype, name=o.name) for o in options]
 
 
 def _python_signature(names: Sequence[str], defaults: Mapping[str, Any]) -> inspect.Signature:

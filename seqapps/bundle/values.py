@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from seqapps.errors import UserError
-from seqapps.fields import Field, Interface
+from seqapps.fields import Field, Option
 from seqapps.lazy import lazy_imports
 
 with lazy_imports():
@@ -24,16 +24,19 @@ def describe(field: Field) -> str:
     noun = "number" if field.dtype == "float32" else "whole number"
     if field.rank == 0:
         return f"a {noun}{unit}"
-    width = f" × {' × '.join(map(str, field.width))}" if field.width else ""
+    sizes = " × ".join(map(str, field.width))
+    if field.fixed:
+        return f"an array of {sizes} {noun}s{unit}"
+    width = f" × {sizes}" if sizes else ""
     return f"a list of {noun}s{width}{unit}"
 
 
-def row_of(interface: Interface, value: Any) -> dict[str, Any]:
+def row_of(fields: Sequence[Field], value: Any) -> dict[str, Any]:
     """Checks one input and gives its fields their types.
 
     Args:
-        interface: What the recipe takes.
-        value: The value of its only field, or a dict by field name where it takes several.
+        fields: What is taken.
+        value: The value of the only field, or a dict by field name where there are several.
 
     Returns:
         bytes or an array by field name.
@@ -41,7 +44,6 @@ def row_of(interface: Interface, value: Any) -> dict[str, Any]:
     Raises:
         UserError: If the value does not fit. The message states what is wanted.
     """
-    fields = interface.inputs
     if len(fields) == 1:
         value = {fields[0].name: value}
     elif not isinstance(value, Mapping) or value.keys() != {field.name for field in fields}:
@@ -79,8 +81,9 @@ def _convert(field: Field, value: Any) -> Any:
     if field.dtype == "int32" and array.size and np.abs(array).max() >= 2**31:
         raise OverflowError
     # An empty list of pairs has lost its width.
-    shape = (len(value), *field.width) if field.rank and not array.size else array.shape
-    if len(shape) != field.rank or (field.rank and shape[1:] != field.width):
+    shape = (len(value), *field.width) if field.varies and not array.size else array.shape
+    sizes = shape[1:] if field.varies else shape
+    if len(shape) != field.rank or sizes != field.width:
         raise ValueError
     return array.astype(field.dtype).reshape(shape)
 
@@ -101,23 +104,23 @@ def size(row: Row) -> int:
     )
 
 
-def batch_of(interface: Interface, rows: Sequence[Row]) -> dict[str, Any]:
+def batch_of(fields: Sequence[Field], rows: Sequence[Row]) -> dict[str, Any]:
     """Puts rows into one batch of arrays by tensor name.
 
     Args:
-        interface: What the recipe takes.
+        fields: What is taken.
         rows: From `row_of`; at least one.
 
     Returns:
-        (B,) for a field of rank 0; else (B, T, ...), padded on the right with 0 or the empty
-        string, T at least 1, and `<name>_lengths`, int32 (B,).
+        (B,) for a field of rank 0, (B, ...) for a fixed one; else (B, T, ...), padded on the right
+        with 0 or the empty string, T at least 1, and `<name>_lengths`, int32 (B,).
     """
     batch: dict[str, Any] = {}
-    for field in interface.inputs:
+    for field in fields:
         dtype: Any = object if field.dtype == "string" else field.dtype
         values = [row[field.name] for row in rows]
-        if field.rank == 0:
-            batch[field.name] = np.array(values, dtype)
+        if not field.varies:
+            batch[field.name] = np.array(values, dtype).reshape(len(values), *field.width)
             continue
         lengths = np.array([len(value) for value in values], np.int32)
         shape = (len(values), max(1, lengths.max()), *field.width)
@@ -126,6 +129,74 @@ def batch_of(interface: Interface, rows: Sequence[Row]) -> dict[str, Any]:
             padded[: len(value)] = value
         batch[field.lengths] = lengths
     return batch
+
+
+def option_batch(option: Option, value: Any, count: int) -> Any:
+    """Gives one strategy value to each input.
+
+    Args:
+        option: What it is.
+        value: One for all inputs, or one for each.
+        count: How many inputs there are.
+
+    Returns:
+        An array (count,) of the option's type; of a list of strings (count, K), padded with the
+        empty string.
+
+    Raises:
+        UserError: If the value does not fit.
+    """
+    if option.dtype == "string":
+        return _texts(option, value, count)
+    array = np.asarray(value)
+    whole = option.dtype != "float32"
+    # NumPy has no type for a number like 2**70.
+    huge = whole and array.dtype == object and all(isinstance(v, int) for v in array.flat)
+    if not huge and array.dtype.kind not in ("iu" if whole else "iuf"):
+        noun = "whole numbers" if whole else "numbers"
+        raise UserError(f"option {option.name} takes {noun}, got {value!r}.")
+    if whole and array.size:
+        # A number that does not fit would become another one.
+        least, most = np.iinfo(option.dtype).min, np.iinfo(option.dtype).max
+        if array.min() < least or array.max() > most:
+            raise UserError(
+                f"option {option.name} takes whole numbers from {least} to {most}, got {value!r}."
+            )
+    if array.shape not in ((), (1,), (count,)):
+        raise _wrong_count(option, array.size, count)
+    return np.broadcast_to(array.astype(option.dtype), (count,))
+
+
+def _texts(option: Option, value: Any, count: int) -> Any:
+    """Strings for each input: (count,), or (count, K) for an option of rank 1."""
+    one = isinstance(value, str | bytes)
+    if option.rank and not one:
+        one = all(isinstance(text, str | bytes) for text in value)
+    rows = [value] * count if one else list(value)
+    if len(rows) == 1 and count != 1:
+        rows *= count
+    if len(rows) != count:
+        raise _wrong_count(option, len(rows), count)
+    try:
+        if not option.rank:
+            return np.array([_bytes(text) for text in rows], object)
+        lists = [
+            [_bytes(text) for text in ([row] if isinstance(row, str | bytes) else row)]
+            for row in rows
+        ]
+    except TypeError:
+        noun = "lists of strings" if option.rank else "strings"
+        raise UserError(f"option {option.name} takes {noun}, got {_short(value)}.") from None
+    found = np.full((count, max(map(len, lists), default=0)), b"", object)
+    for place, row in zip(found, lists, strict=True):
+        place[: len(row)] = row
+    return found
+
+
+def _wrong_count(option: Option, found: int, count: int) -> UserError:
+    return UserError(
+        f"option {option.name} needs one value, or one for each of {count} inputs, got {found}."
+    )
 
 
 def answers_of(fields: Iterable[Field], outputs: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -144,7 +215,7 @@ def answers_of(fields: Iterable[Field], outputs: Mapping[str, Any]) -> list[dict
         {
             field.name: _plain(
                 outputs[field.name][row][: outputs[field.lengths][row]]
-                if field.rank
+                if field.varies
                 else outputs[field.name][row]
             )
             for field in found

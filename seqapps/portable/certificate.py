@@ -21,10 +21,10 @@ import numpy as np
 import tensorflow as tf
 
 from seqapps.bundle.application import load_network
-from seqapps.bundle.servable import default_options, has_options, input_specs
+from seqapps.bundle.servable import default_options, input_specs, option_specs
 from seqapps.bundle.values import answers_of, batch_of, row_of, size
 from seqapps.errors import UserError
-from seqapps.fields import MAIN, Answer, Answers, Field, Interface
+from seqapps.fields import MAIN, OPTIONS, Answer, Answers, Field, Interface, Option
 from seqapps.layers.cudnn import reset_cudnn
 
 TOLERANCE = 1e-5
@@ -83,36 +83,45 @@ def certify(
     Raises:
         UserError: If a form answers differently, or the graph is not portable.
     """
-    rows = probes(interface, samples)
-    together, alone = [rows], [[row] for row in rows]
     copy = load_network(folder)
     reset_cudnn(copy, False)
-    # Operation by operation, which takes long: the short ones.
-    short = sorted(range(len(rows)), key=lambda i: size(rows[i]))[:_EAGER]
+    every = default_options(interface.options)
     expected: dict[str, Rows] = {}
     forms: list[tuple[str, Sequence[Field], Rows, Rows]] = []
     trained, again = answers_of_network(network), answers_of_network(copy)
+    asked: dict[str, list[Rows]] = {}
     for name in (MAIN, *(signature.name for signature in interface.further)):
-        every = _everything(interface, name)
-        in_memory = _traced(trained[name], interface)
+        taken = interface.inputs_of(name)
+        rows = probes(taken, samples if _alike(taken, interface.inputs) else ())
+        together, alone = [rows], [[row] for row in rows]
+        asked[name] = [*together, *alone]
+        # Operation by operation, which takes long: the short ones.
+        short = sorted(range(len(rows)), key=lambda i: size(rows[i]))[:_EAGER]
+        # The main function's details are shown by `options`.
+        given = interface.outputs_of(OPTIONS if name == MAIN else name)
+        in_memory = _traced(trained[name], taken, interface.options)
         # A GPU rounds otherwise: all forms are compared where all of them run.
         with tf.device("/CPU:0"):
-            want = expected[name] = _ask(in_memory, interface, every, together)
-            single = _ask(in_memory, interface, every, alone)
-            eager = _ask(trained[name], interface, every, [[rows[i] for i in short]])
-            reloaded = _ask(_traced(again[name], interface), interface, every, together)
+            want = expected[name] = _ask(in_memory, taken, every, given, together)
+            single = _ask(in_memory, taken, every, given, alone)
+            eager = _ask(trained[name], taken, every, given, [[rows[i] for i in short]])
+            reloaded = _ask(
+                _traced(again[name], taken, interface.options), taken, every, given, together
+            )
         suffix = "" if name == MAIN else f", {name}"
         forms += [
-            (f"each input alone{suffix}", every, want, single),
-            (f"eager{suffix}", every, [want[i] for i in short], eager),
-            (f"model.keras, reloaded{suffix}", every, want, reloaded),
+            (f"each input alone{suffix}", given, want, single),
+            (f"eager{suffix}", given, [want[i] for i in short], eager),
+            (f"model.keras, reloaded{suffix}", given, want, reloaded),
         ]
+    if interface.has_options:
+        asked[OPTIONS] = asked[MAIN]
     servable = folder / "servable" / "1"
-    for name, found in _ask_fresh(servable, interface, [*together, *alone]).items():
-        fields, form = _fields(interface, name), f"SavedModel in a fresh CPU process, {name}"
+    for name, found in _ask_fresh(servable, interface, asked).items():
+        fields, form = interface.outputs_of(name), f"SavedModel in a fresh CPU process, {name}"
         want = expected.get(name, expected[MAIN])
-        forms.append((form, fields, want, found[: len(rows)]))
-        forms.append((f"{form}, each input alone", fields, want, found[len(rows) :]))
+        forms.append((form, fields, want, found[: len(want)]))
+        forms.append((f"{form}, each input alone", fields, want, found[len(want) :]))
     compared = [
         {"form": form, "inputs": len(want), **compare(fields, want, found)}
         for form, fields, want, found in forms
@@ -167,20 +176,26 @@ def check_files(folder: Path) -> None:
         )
 
 
-def probes(interface: Interface, samples: Sequence[Any]) -> list[dict[str, Any]]:
+def _alike(fields: Sequence[Field], others: Sequence[Field]) -> bool:
+    """Whether real inputs of the one are real inputs of the other, their names aside."""
+    kinds = [[(f.dtype, f.rank, f.width, f.media) for f in each] for each in (fields, others)]
+    return kinds[0] == kinds[1] and (len(fields) == 1 or fields == others)
+
+
+def probes(fields: Sequence[Field], samples: Sequence[Any]) -> list[dict[str, Any]]:
     """Inputs that are easy to get wrong, and real ones from shortest to longest.
 
     Args:
-        interface: What the bundle takes.
+        fields: What is taken.
         samples: Real inputs: values, or dicts by field name where there are several fields.
     """
-    edges = {field.name: _edges(field) for field in interface.inputs}
+    edges = {field.name: _edges(field) for field in fields}
     count = max(map(len, edges.values()))
     made = [{name: found[i % len(found)] for name, found in edges.items()} for i in range(count)]
-    several = len(interface.inputs) > 1
-    first = interface.inputs[0].name
-    rows = [row_of(interface, row if several else row[first]) for row in made]
-    real = sorted((row_of(interface, sample) for sample in samples), key=size)
+    several = len(fields) > 1
+    first = fields[0].name
+    rows = [row_of(fields, row if several else row[first]) for row in made]
+    real = sorted((row_of(fields, sample) for sample in samples), key=size)
     middle, last = len(real) // 2, len(real) - 1
     chosen = {0, 1, middle - 1, middle, middle + 1, last - 1, last} & set(range(len(real)))
     return [*rows, *(real[i] for i in sorted(chosen))]
@@ -192,46 +207,48 @@ def _edges(field: Field) -> list[Any]:
         texts = ["", " ", "a", "☃ \u4f60\u597d \x07", b"\xff\xfe broken", "long " * 40]
         return texts if field.rank == 0 else [[], texts]
     numbers = np.array([0, 1, -1], field.dtype)
-    if field.rank == 0:
-        return list(numbers)
+    if not field.varies:
+        return [np.full(field.width, number) for number in numbers]
     ones = np.ones((50, *field.width), field.dtype)
     return [ones[:0], 0 * ones[:1], ones]
 
 
-def _traced(answer: Answer, interface: Interface) -> Answer:
+def _traced(answer: Answer, fields: Sequence[Field], options: Sequence[Option]) -> Answer:
     """The served function as a graph of this process."""
-    inputs = {spec.name: spec for spec in input_specs(interface)}
-    options = {o.name: tf.TensorSpec([None], o.dtype) for o in interface.options}
-    traced: Answer = tf.function(answer, input_signature=[inputs, options], autograph=False)
+    specs = [
+        {spec.name: spec for spec in each} for each in (input_specs(fields), option_specs(options))
+    ]
+    traced: Answer = tf.function(answer, input_signature=specs, autograph=False)
     return traced
 
 
 def _ask(
     answer: Answer,
-    interface: Interface,
-    fields: Sequence[Field],
+    taken: Sequence[Field],
+    options: dict[str, Any],
+    given: Sequence[Field],
     batches: Iterable[list[dict[str, Any]]],
 ) -> Rows:
     """Calls a served function outside of any SavedModel, one batch after another."""
     rows: Rows = []
     for batch in batches:
-        inputs = {n: tf.constant(value) for n, value in batch_of(interface, batch).items()}
-        outputs = answer(inputs, default_options(interface))
+        inputs = {n: tf.constant(value) for n, value in batch_of(taken, batch).items()}
+        outputs = answer(inputs, dict(options))
         arrays = {name: value.numpy() for name, value in outputs.items()}
-        rows += answers_of(fields, arrays)
+        rows += answers_of(given, arrays)
     return rows
 
 
 def _ask_fresh(
-    servable: Path, interface: Interface, batches: Iterable[list[dict[str, Any]]]
+    servable: Path, interface: Interface, asked: dict[str, list[Rows]]
 ) -> dict[str, Rows]:
     """Calls every signature of the SavedModel in a new interpreter without GPU and seqapps."""
     calls: list[tuple[str, dict[str, Any]]] = []
-    for inputs in (batch_of(interface, batch) for batch in batches):
-        calls += [(s, inputs) for s in (MAIN, *(further.name for further in interface.further))]
-        if has_options(interface):
-            defaults = {n: value.numpy() for n, value in default_options(interface).items()}
-            calls.append(("options", inputs | defaults))
+    for name, batches in asked.items():
+        defaults = default_options(interface.options_of(name))
+        options = {n: value.numpy() for n, value in defaults.items()}
+        taken = interface.inputs_of(name)
+        calls += [(name, batch_of(taken, batch) | options) for batch in batches]
     request = {
         "servable": str(servable.resolve()),
         "calls": [[name, {n: _pack(v) for n, v in tensors.items()}] for name, tensors in calls],
@@ -252,22 +269,10 @@ def _ask_fresh(
     answers: dict[str, Rows] = {}
     for (signature, _), outputs in zip(calls, json.loads(done.stdout), strict=True):
         arrays = {name: _unpack(*packed) for name, packed in outputs.items()}
-        answers.setdefault(signature, []).extend(answers_of(_fields(interface, signature), arrays))
+        answers.setdefault(signature, []).extend(
+            answers_of(interface.outputs_of(signature), arrays)
+        )
     return answers
-
-
-def _fields(interface: Interface, signature: str) -> tuple[Field, ...]:
-    """What a signature of the SavedModel must give."""
-    for further in interface.further:
-        if further.name == signature:
-            return further.outputs
-    details = interface.details if signature == "options" else ()
-    return (*interface.outputs, *details)
-
-
-def _everything(interface: Interface, signature: str) -> tuple[Field, ...]:
-    """What a served function gives; the main one's details are shown by `options`."""
-    return _fields(interface, "options" if signature == MAIN else signature)
 
 
 def _pack(array: Any) -> tuple[str, tuple[int, ...], list[Any]]:

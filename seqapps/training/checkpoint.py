@@ -45,7 +45,7 @@ class _Stored(tf.train.experimental.PythonState):
 
 
 class Checkpoints:
-    """Writes and restores weights, optimizer, random states, averages, best weights, progress.
+    """Writes and restores weights, optimizer, random and carried states, averages, best, progress.
 
     `tf.train.CheckpointManager` writes each checkpoint under a new name and only then points to
     it, so a kill at any moment leaves a complete one. Stock `ModelCheckpoint` and
@@ -69,6 +69,7 @@ class Checkpoints:
             # An optimizer's include the loss scale of mixed float16.
             optimizer=[v.value for v in trainee.optimizer.variables],
             averages=list(trainee.averages),
+            carried=list(trainee.carried),
             best=self.best,
             steps=trainee.step_count,
             running=[v.value for v in running],

@@ -76,7 +76,8 @@ def fit(
     """Trains a network and leaves its best weights in it.
 
     Args:
-        network: A built Keras model that takes a batch (a dict of tensors).
+        network: A built Keras model that takes a batch (a dict of tensors); one with an input and
+            an output `state` carries state from batch to batch, see `training.step.Trainee`.
         examples: Training passes and validation batches.
         loss: `loss(outputs, batch, training) -> (sum, count)`.
         goal: The task's metric on the validation split.

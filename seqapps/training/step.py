@@ -14,6 +14,11 @@ Loss = Callable[[Any, Batch, bool], tuple[tf.Tensor, tf.Tensor]]
 NOT_FINITE = re.compile(r"\[gradient norm\] \[(.*?)\] \[loss\] \[(.*?)\]")
 """Finds norm and loss in the message of the error that `Trainee.train_step` stops with."""
 
+STATE = "state"
+"""Name of the input and of the output of a network that carries state from batch to batch."""
+BEGINS = "begins"
+"""Column of a batch, (B,) or (B, 1): other than 0 where a row starts with zeros as its state."""
+
 _EQUAL = tf.VariableAggregation.ONLY_FIRST_REPLICA
 """Of variables to which every replica assigns the same value."""
 
@@ -24,6 +29,11 @@ class Trainee(keras.Model):
     The stock step of `keras.Model.fit` averages a padded loss and applies whatever gradient
     comes out. This one divides the sum of the loss by the number of real tokens of the whole
     batch, over all replicas, and stops before a gradient that is not finite reaches a weight.
+
+    A network with an input and an output named `state`, float32 (B, S), reads a continuous stream:
+    row b of a batch goes on where row b of the batch before it ended, but for rows that the batch's
+    `begins` marks. No gradient flows from batch to batch (truncated back-propagation through time).
+    Training and validation have a state each.
 
     Args:
         network: What is trained: a functional model whose inputs are a dict of tensors.
@@ -37,6 +47,8 @@ class Trainee(keras.Model):
         validation_loss: Mean loss per token of what was evaluated since it was last reset.
         step_count: int64, (). Updates so far.
         averages: Exponential averages of the trainable variables, in their order.
+        carried: The state of training after the last batch, float32 (B, S), in a list that is empty
+            if the network carries none.
     """
 
     def __init__(
@@ -61,6 +73,14 @@ class Trainee(keras.Model):
             if average_decay
             else []
         )
+        carries = isinstance(network.input, dict) and STATE in network.input
+        if carries and tf.distribute.get_strategy().num_replicas_in_sync > 1:
+            raise ValueError(
+                "a network that carries state must be trained on one device: rows of a batch would "
+                "move between replicas; use distribute='none'."
+            )
+        self.carried = [_carried(network)] if carries else []
+        self._carried_validation = [_carried(network)] if carries else []
 
     def call(self, inputs: Batch, training: bool | None = None) -> Any:
         """The network's answer to a batch, of which it takes the columns that it knows."""
@@ -77,6 +97,7 @@ class Trainee(keras.Model):
         """
         replica = tf.distribute.get_replica_context()
         total = tf.distribute.ReduceOp.SUM
+        batch = _continued(batch, self.carried)
         with tf.GradientTape() as tape:
             outputs = self(batch, training=True)
             loss_sum, count = self._sum_and_count(outputs, batch, True)
@@ -101,6 +122,8 @@ class Trainee(keras.Model):
             self.optimizer.apply(gradients, variables)
             self._update_averages()
             self.step_count.assign_add(1)
+            for state in self.carried:
+                state.assign(tf.cast(outputs[STATE], tf.float32))
             _add_to_mean(self.training_loss, loss_sum, count)
             finite = tf.math.is_finite(norm)
             _add_to_mean(self.gradient_norm, tf.where(finite, norm, 0.0), finite)
@@ -108,7 +131,11 @@ class Trainee(keras.Model):
 
     def test_step(self, batch: Batch) -> dict[str, tf.Tensor]:
         """Adds one batch to the mean loss per token; changes no state of training."""
-        loss_sum, count = self._sum_and_count(self(batch, training=False), batch, False)
+        batch = _continued(batch, self._carried_validation)
+        outputs = self(batch, training=False)
+        loss_sum, count = self._sum_and_count(outputs, batch, False)
+        for state in self._carried_validation:
+            state.assign(tf.cast(outputs[STATE], tf.float32))
         _add_to_mean(self.validation_loss, loss_sum, count)
         return {"loss": self.validation_loss.result()}
 
@@ -134,6 +161,23 @@ class Trainee(keras.Model):
         decay = tf.minimum(self.average_decay, (1.0 + done) / (10.0 + done))
         for variable, average in zip(self.network.trainable_variables, self.averages, strict=False):
             average.assign_sub((1.0 - decay) * (average - variable.value))
+
+
+def _carried(network: keras.Model) -> tf.Variable:
+    """No rows of state yet: how many there are, the first batch says."""
+    width = network.input[STATE].shape[1]
+    return tf.Variable(tf.zeros((0, width)), trainable=False, shape=tf.TensorShape([None, width]))
+
+
+def _continued(batch: Batch, carried: list[tf.Variable]) -> Batch:
+    """Adds to a batch the state that its rows begin with."""
+    if not carried:
+        return batch
+    begins_B1 = tf.reshape(batch[BEGINS], [-1, 1]) != 0
+    rows, (state,) = tf.shape(begins_B1)[0], carried
+    zeros = tf.zeros([rows, state.shape[1]])
+    before = tf.cond(tf.reduce_all(begins_B1), lambda: zeros, state.read_value)
+    return {**batch, STATE: tf.where(begins_B1, zeros, before)}
 
 
 def _assert_finite(loss: tf.Tensor, norm: tf.Tensor, scale: tf.Tensor) -> tf.Operation:

@@ -124,6 +124,18 @@ def interface(config: Config) -> Interface:
                     Field(name="falling", dtype="float32", rank=1, unit="kg", media="series"),
                 ),
             ),
+            Signature(
+                name="continued",
+                inputs=(
+                    Field(name="sums", dtype="float32", rank=1, width=(2,), fixed=True),
+                    Field(name="more", dtype="float32", rank=1, unit="kg", media="series"),
+                ),
+                options=("scale",),
+                outputs=(
+                    Field(name="sums", dtype="float32", rank=1, width=(2,), fixed=True),
+                    Field(name="scaled", dtype="float32"),
+                ),
+            ),
         ),
     )
 
@@ -198,7 +210,13 @@ def further(config: Config, network: "keras.Model", assets: Assets) -> Answers:
             "falling_lengths": lengths_B,
         }
 
-    return {"extremes": extremes}
+    def continued(inputs: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+        """State in, state out: the sum and the number of everything so far."""
+        lengths_B = tf.cast(inputs["more_lengths"], tf.float32)
+        sums_B2 = inputs["sums"] + tf.stack([tf.reduce_sum(inputs["more"], 1), lengths_B], 1)
+        return {"sums": sums_B2, "scaled": sums_B2[:, 0] * options["scale"]}
+
+    return {"extremes": extremes, "continued": continued}
 
 
 def evaluate(

@@ -17,7 +17,7 @@ import tensorflow as tf
 from numeric_recipe import RECIPE
 
 import seqapps
-from seqapps import recipe, recipe_training
+from seqapps import recipe_commands, recipe_training
 from seqapps.bundle.folder import write_config
 from seqapps.bundle.unfinished import Unfinished
 from seqapps.config import to_json
@@ -124,7 +124,7 @@ def test_ctrl_c_before_anything_is_learned_leaves_nothing(command, tmp_path, mon
     def interrupt():
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(recipe, "start_tensorflow", interrupt)
+    monkeypatch.setattr(recipe_commands, "start_tensorflow", interrupt)
     code, out, err = command(RECIPE, "--output", tmp_path / "b")
     assert (code, out, err) == (130, "", "\nStopped; nothing was learned yet.\n")
     assert list(tmp_path.iterdir()) == []
@@ -148,7 +148,7 @@ def test_a_bundle_written_where_a_gpu_is_holds_no_cudnn(tmp_path):
         RECIPE, config, network, examples, tmp_path, Reporter(io.StringIO())
     )
     loaded = tf.saved_model.load(str(tmp_path / "servable" / "1"))
-    assert set(loaded.signatures) == {"serving_default", "options", "extremes"}
+    assert set(loaded.signatures) == {"serving_default", "options", "extremes", "continued"}
     for function in loaded.signatures.values():
         assert cudnn_operations(function) == []
     # Nor by another name, or anywhere else.
@@ -221,10 +221,32 @@ def test_a_further_signature_of_numbers_is_certified_and_asked(bundle):
         assert row["count"] == len(answer["running"])
         np.testing.assert_allclose(row["falling"], sorted(answer["running"])[::-1], rtol=1e-6)
         assert row["largest"] == (row["falling"][0] if row["falling"] else 0.0)
-    with pytest.raises(UserError, match="numeric has no signature 'extrems'; it has extremes"):
+    with pytest.raises(UserError, match="numeric has no signature 'extrems'; it has extremes, con"):
         mean.ask("extrems", series)
     with pytest.raises(UserError, match="inputs must be a list"):
         mean.ask("extremes", "[1]")
+
+
+def test_a_signature_with_inputs_of_its_own_takes_its_state_back(bundle):
+    certificate = json.loads((bundle / "certificate.json").read_text())
+    forms = {row["form"]: row["equal"] for row in certificate["rows"]}
+    assert forms["SavedModel in a fresh CPU process, continued, each input alone"] is True
+    mean = seqapps.load(bundle)
+    assert mean.interface.inputs_of("continued")[0].batch_shape == (None, 2)
+    asked = [{"sums": [0, 0], "more": [1, 2]}, {"sums": [5, 3], "more": []}]
+    first = mean.ask("continued", asked, scale=[1.0, 10.0])
+    assert first == [{"sums": [3.0, 2.0], "scaled": 3.0}, {"sums": [5.0, 3.0], "scaled": 50.0}]
+    again = mean.ask("continued", [{"sums": first[0]["sums"], "more": [4]}])
+    assert again == [{"sums": [7.0, 3.0], "scaled": 7.0}]
+    # The same through whole batches; the defaults are in the signature.
+    found = mean.call("continued", sums=[[3.0, 2.0]], more=[[4.0]], more_lengths=[1], scale=[2.0])
+    assert found["scaled"].numpy().tolist() == [14.0]
+    taken = mean._loaded.signatures["continued"].structured_input_signature[1]
+    assert set(taken) == {"sums", "more", "more_lengths", "scale"}
+    with pytest.raises(UserError, match=r"sums must be an array of 2 numbers, got \[1\]"):
+        mean.ask("continued", [{"sums": [1], "more": []}])
+    with pytest.raises(UserError, match="numeric has no option 'scale'; it has none"):
+        mean.ask("extremes", [[1.0]], scale=1.0)
 
 
 def test_views_of_numbers_are_printed(command, bundle):

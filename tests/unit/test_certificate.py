@@ -305,17 +305,17 @@ def test_a_keras_file_that_cannot_be_loaded_is_a_clear_error(bundle, tmp_path, d
 
 def test_probes_hold_what_is_easy_to_get_wrong():
     texts = Interface(inputs=(Field(name="t"),), outputs=(Field(name="o"),))
-    found = [row["t"] for row in probes(texts, ["bbb", "a b", "c" * 500, "d", ""])]
+    found = [row["t"] for row in probes(texts.inputs, ["bbb", "a b", "c" * 500, "d", ""])]
     assert found[0] == b""
     assert {b" ", "☃ \u4f60\u597d \x07".encode(), b"\xff\xfe broken"} <= set(found)
     # The shortest and the longest of the real ones.
     assert {b"d", b"c" * 500} <= set(found)
-    assert probes(texts, []) == probes(texts, [])
+    assert probes(texts.inputs, []) == probes(texts.inputs, [])
     numbers = Interface(
         inputs=(Field(name="x", dtype="float32", rank=1), Field(name="n", dtype="int32")),
         outputs=(Field(name="o"),),
     )
-    rows = probes(numbers, [{"x": [1, 2], "n": 3}])
+    rows = probes(numbers.inputs, [{"x": [1, 2], "n": 3}])
     assert {len(row["x"]) for row in rows} == {0, 1, 2, 50}
     assert {int(row["n"]) for row in rows} >= {0, 1, -1, 3}
 

@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from seqapps.recipe import _portions
+from seqapps.predicting import _portions
 
 
 class Pipe(io.BytesIO):

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from seqapps.bundle.values import answers_of, batch_of, describe, row_of, size
+from seqapps.bundle.values import answers_of, batch_of, describe, option_batch, row_of, size
 from seqapps.errors import UserError
-from seqapps.fields import Field, Interface
+from seqapps.fields import Field, Interface, Option
 
 FIELDS = {
     "text": Field(name="f"),
@@ -42,14 +42,16 @@ def only(kind):
 )
 def test_a_value_that_does_not_fit_its_field_is_refused(kind, value, wanted):
     with pytest.raises(UserError, match=f"^f must be {wanted}"):
-        row_of(only(kind), value)
+        row_of(only(kind).inputs, value)
 
 
 def batch(kind, *values):
     interface = only(kind)
     return {
         name: array.tolist()
-        for name, array in batch_of(interface, [row_of(interface, v) for v in values]).items()
+        for name, array in batch_of(
+            interface.inputs, [row_of(interface.inputs, v) for v in values]
+        ).items()
     }
 
 
@@ -73,12 +75,12 @@ def test_several_inputs_come_as_a_dict():
         inputs=(Field(name="a"), Field(name="b", dtype="float32", rank=1)),
         outputs=(Field(name="c"),),
     )
-    row = row_of(interface, {"a": "x", "b": [1, 2, 3]})
+    row = row_of(interface.inputs, {"a": "x", "b": [1, 2, 3]})
     assert size(row) == 4
-    assert batch_of(interface, [row])["b_lengths"].tolist() == [3]
+    assert batch_of(interface.inputs, [row])["b_lengths"].tolist() == [3]
     for wrong in ("x", {"a": "x"}, {"a": "x", "b": [], "c": 1}):
         with pytest.raises(UserError, match="a dict with a: a string, b: a list of numbers; got"):
-            row_of(interface, wrong)
+            row_of(interface.inputs, wrong)
 
 
 def test_answers_are_cut_to_their_lengths_and_made_plain():
@@ -100,3 +102,20 @@ def test_fields_say_what_they_are():
         "a list of numbers (kg)",
         "a list of numbers × 2",
     ]
+
+
+def test_an_option_of_strings_has_a_list_for_each_input():
+    stop = Option(name="stop", dtype="string", rank=1, default=(), description="")
+    assert option_batch(stop, (), 2).shape == (2, 0)
+    assert option_batch(stop, ("a", "b"), 2).tolist() == [[b"a", b"b"]] * 2
+    assert option_batch(stop, "a", 2).tolist() == [[b"a"]] * 2
+    assert option_batch(stop, [["a", "b"], []], 2).tolist() == [[b"a", b"b"], [b"", b""]]
+    one = Option(name="begin", dtype="string", default="", description="")
+    assert option_batch(one, "ä", 2).tolist() == ["ä".encode()] * 2
+    assert option_batch(one, ["a", "b"], 2).tolist() == [b"a", b"b"]
+    with pytest.raises(UserError, match="option begin takes strings, got 3|option begin takes"):
+        option_batch(one, [3, 4], 2)
+    with pytest.raises(UserError, match="option begin needs one value, or one for each of 2"):
+        option_batch(one, ["a", "b", "c"], 2)
+    with pytest.raises(UserError, match="option stop needs one value, or one for each of 2"):
+        option_batch(stop, [["a"], ["b"], ["c"]], 2)

@@ -101,6 +101,7 @@ def train(
     reporter: Reporter | None = None,
     watch: Callable[[Mapping[str, float]], None] | None = None,
     minutes: float = 0.0,
+    loss: Any = None,
     **settings: Any,
 ) -> Progress:
     """`fit` with what most tests share."""
@@ -108,7 +109,7 @@ def train(
     return fit(
         model,
         examples or ToyExamples(),
-        loss=token_cross_entropy(label_smoothing=label_smoothing),
+        loss=loss or token_cross_entropy(label_smoothing=label_smoothing),
         goal=Goal(name="score", score=score, highest=highest),
         settings=Training(**settings),
         folder=folder,
