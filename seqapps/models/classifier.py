@@ -11,7 +11,7 @@ Source: Yang et al. 2016 (attention pooling); Howard and Ruder 2018 (several poo
 
 import keras
 
-from seqapps.layers.ngrams import HashedNGrams
+from seqapps.layers.ngrams import HashedPairs
 from seqapps.layers.pooling import SequencePooling
 from seqapps.layers.recurrent import RecurrentStack
 from seqapps.layers.temperature import Temperature
@@ -70,11 +70,9 @@ def build_classifier(
         pooled = drop(pooled, settings.dropout)
     logits_BK = keras.layers.Dense(classes, name="logits")(pooled)
     if settings.pairs:
-        wide = HashedNGrams(
-            classes, buckets=settings.pairs, dropout=settings.dropout, seed=next(seeds), name=PAIRS
-        )
+        pairs = HashedPairs(classes, buckets=settings.pairs, name=PAIRS)
         logits_BK = keras.layers.Add(name="sum", dtype="float32")(
-            [logits_BK, wide(inputs["tokens"], lengths_B)]
+            [logits_BK, pairs(inputs["tokens"], lengths_B)]
         )
     return keras.Model(inputs, Temperature(name=TEMPERATURE)(logits_BK), name="classifier")
 

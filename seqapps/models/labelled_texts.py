@@ -20,7 +20,6 @@ from seqapps.data.labelled import (
 )
 from seqapps.data.pipeline import Batches, batches
 from seqapps.fields import asset, damaged_asset
-from seqapps.layers.ngrams import HashedNGrams
 from seqapps.text.cut import Cut
 from seqapps.text.tokenizer import BOS, EOS, Tokenizer, tokenizer_in
 
@@ -135,11 +134,16 @@ class LabelledExamples:
     @cached_property
     def encoded_validation(self) -> list[Ids]:
         """The validation texts as token numbers."""
-        return self._framed(self.tokenizer.encode(self.splits.validation.texts))
+        return self.encoded(self.splits.validation.texts)
 
-    def count_pairs(self, layer: HashedNGrams) -> None:
-        """Lets a layer count what is in the training texts of each class."""
-        layer.adapt(self._framed(self._training), self.labels_of(self.splits.train).tolist())
+    @property
+    def encoded_training(self) -> list[Ids]:
+        """The training texts as token numbers, each word cut the likeliest way."""
+        return self._framed(self._training)
+
+    def encoded(self, texts: Sequence[str]) -> list[Ids]:
+        """Any texts as token numbers."""
+        return self._framed(self.tokenizer.encode(texts))
 
     def unlabelled(self, *, batch_tokens: int) -> "UnlabelledExamples":
         """The same texts without labels and uncut, to learn the language from."""

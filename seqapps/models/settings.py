@@ -97,8 +97,9 @@ class Classifier:
     hidden: int = 64
     """Units of the layer between pooling and the logits; 0 for none."""
     pairs: int = 0
-    """Buckets of a linear model of tokens and pairs of neighbours, which is added to the logits; 0
-    for none. Good for long texts with many words that speak for themselves."""
+    """Buckets of a linear model of tokens and pairs of neighbours, fitted beside the recurrence and
+    added to its logits; 0 for none. Good for long texts, in which many words speak for
+    themselves."""
     dropout: float = 0.05
     """Share of elements dropped between layers, in training; real texts bear more."""
     channel_dropout: float = 0.0

@@ -26,7 +26,13 @@ from seqapps.text.settings import LongText
 from seqapps.training.settings import Training
 
 with lazy_imports():
-    from seqapps.models import classification, classifier, labelled_texts, text_classifier
+    from seqapps.models import (
+        calibration,
+        classification,
+        classifier,
+        labelled_texts,
+        text_classifier,
+    )
     from seqapps.training import loop, losses, pretraining
 
 if TYPE_CHECKING:
@@ -125,10 +131,7 @@ def build_model(
 def build(config: Config, examples: "LabelledExamples") -> "keras.Model":
     """The network for this vocabulary and these classes."""
     size, classes = examples.tokenizer.size, len(examples.classes)
-    network = build_model(config.model, vocabulary=size, classes=classes, seed=config.seed)
-    if config.model.pairs:
-        examples.count_pairs(network.get_layer(classifier.PAIRS))
-    return network
+    return build_model(config.model, vocabulary=size, classes=classes, seed=config.seed)
 
 
 def pretrain(
@@ -167,7 +170,7 @@ def goal(config: Config, network: "keras.Model", examples: "LabelledExamples") -
     """Accuracy on the validation split."""
 
     def score() -> dict[str, float]:
-        logits_NK, labels_N = text_classifier.validation_logits(network, examples)
+        logits_NK, labels_N = calibration.validation_logits(network, examples)
         return {"accuracy": float((logits_NK.argmax(1) == labels_N).mean())}
 
     return loop.Goal(name="accuracy", score=score)
@@ -177,7 +180,7 @@ def finish(
     config: Config, network: "keras.Model", examples: "LabelledExamples", reporter: Reporter
 ) -> None:
     """Calibrates the probabilities on the validation split."""
-    temperature = text_classifier.calibrate(network, examples)
+    temperature = calibration.calibrate(network, examples, reporter.log)
     reporter.log(f"Temperature {temperature:.3f}, fitted on the validation split")
 
 
@@ -201,7 +204,8 @@ def evaluate(
     found = classification.measure(
         answers,
         examples,
-        temperature=text_classifier.temperature_of(application.model),
+        temperature=calibration.temperature_of(application.model),
+        pairs_NK=calibration.pairs_say(application.model, examples, texts),
         seed=config.seed,
         log=reporter.log,
     )

@@ -8,7 +8,7 @@ import tensorflow as tf
 import seqapps.layers  # noqa: F401  (registers the layers: what a user imports before loading)
 from seqapps.layers.attention import AdditiveAttention, MultiplicativeAttention
 from seqapps.layers.mingru import MinGRU
-from seqapps.layers.ngrams import HashedNGrams
+from seqapps.layers.ngrams import HashedPairs
 from seqapps.layers.pooling import SequencePooling
 from seqapps.layers.recurrent import RecurrentStack
 from seqapps.layers.temperature import Temperature
@@ -54,10 +54,8 @@ LAYERS = {
     "MinGRU": _min_gru,
     "AdditiveAttention": _attention(AdditiveAttention(3)),
     "MultiplicativeAttention": _attention(MultiplicativeAttention()),
-    "HashedNGrams": lambda inputs, lengths: [
-        HashedNGrams(2, buckets=9, dropout=0.1, seed=3)(
-            keras.ops.cast(inputs[:, :, 0], "int32"), lengths
-        )
+    "HashedPairs": lambda inputs, lengths: [
+        HashedPairs(2, buckets=9)(keras.ops.cast(inputs[:, :, 0], "int32"), lengths)
     ],
     "SequencePooling": _pooling(),
     "SequencePooling-all": _pooling(
@@ -80,7 +78,7 @@ def test_no_registered_layer_is_forgotten():
     }
     assert registered == {
         "seqapps>AdditiveAttention",
-        "seqapps>HashedNGrams",
+        "seqapps>HashedPairs",
         "seqapps>MinGRU",
         "seqapps>MultiplicativeAttention",
         "seqapps>NegativeSamples",

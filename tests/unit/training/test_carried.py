@@ -121,7 +121,9 @@ def test_a_row_that_begins_forgets_and_the_others_do_not():
     second = {**second, "begins": tf.constant([0, 1, 0])}
     state = before.copy()
     state[1] = 0.0
-    wanted = network({**{n: second[n] for n in ("tokens", "tokens_lengths")}, "state": tf.constant(state)})
+    wanted = network(
+        {**{n: second[n] for n in ("tokens", "tokens_lengths")}, "state": tf.constant(state)}
+    )
     trainee.train_step(second)
     np.testing.assert_allclose(trainee.carried[0].numpy(), wanted["state"], atol=1e-6)
 
