@@ -3,7 +3,8 @@
 Many-to-one. Words are cut into SentencePiece pieces (Kudo 2018); a bidirectional GRU reads them;
 attention pools what it read into one vector (Yang et al. 2016), from which a small head makes
 class probabilities. They are calibrated by one temperature (Guo et al. 2017). On request the
-reader first learns the language of the training texts (Dai and Le 2015; Howard and Ruder 2018).
+reader first learns the language of the training texts (Dai and Le 2015; Howard and Ruder 2018), and
+a linear model of single words and pairs stands beside it (Wang and Manning 2012).
 
     python -m seqapps.recipes.sentiment
 """
