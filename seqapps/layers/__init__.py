@@ -1,5 +1,5 @@
 """Layers that Keras lacks. Importing this package registers them for loading."""
 
-from seqapps.layers import attention, mingru, pooling, recurrent, temperature
+from seqapps.layers import attention, mingru, pooling, recurrent, temperature, token_dropout
 
-__all__ = ["attention", "mingru", "pooling", "recurrent", "temperature"]
+__all__ = ["attention", "mingru", "pooling", "recurrent", "temperature", "token_dropout"]
