@@ -233,9 +233,12 @@ def write(
     shapes = (
         pen.state.shape, row, row, pen.counts.shape, row, row, row, row, row,
     )  # fmt: skip
+    # Something is written before the loop, as what was never written could not be read after it.
+    room = tf.maximum(steps, 1)
+    kept: dict[str, Any] = {"element_shape": [None], "clear_after_read": False}
     arrays = (
-        tf.TensorArray(tf.int32, steps, element_shape=[None], clear_after_read=False),
-        tf.TensorArray(tf.float32, steps, element_shape=[None], clear_after_read=False),
+        tf.TensorArray(tf.int32, room, **kept).write(0, tf.fill(tf.shape(pen.token), end)),
+        tf.TensorArray(tf.float32, room, **kept).write(0, tf.zeros(tf.shape(pen.token))),
     )
     taken, now, arrays = tf.while_loop(
         lambda t, now, arrays: tf.reduce_any(now[-1]),
@@ -246,8 +249,8 @@ def write(
         ),
     )  # fmt: skip
     state, token, position, counts, _, _, cut_B, done, _ = now
-    span = tf.range(taken)
-    tokens_BT = tf.transpose(arrays[0].gather(span))
+    span = tf.range(tf.maximum(taken, 1))
+    tokens_BT = tf.transpose(arrays[0].gather(span)[:taken])
     lengths_B = position - pen.position
     with tf.device("/CPU:0"):
         new_B = tf.strings.reduce_join(tf.gather(surfaces, tokens_BT), -1)
@@ -260,7 +263,7 @@ def write(
         text=text_B,
         tokens=tokens_BT,
         lengths=lengths_B,
-        log_probs=tf.transpose(arrays[1].gather(span)),
+        log_probs=tf.transpose(arrays[1].gather(span)[:taken]),
     )
 
 
