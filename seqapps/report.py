@@ -403,8 +403,9 @@ def card(
         settings: Every setting, as JSON.
         plots: Names of the pictures in `plots/`.
     """
-    on = "1 core" if cores == 1 else f"{cores} cores"
-    lines = [f"# {title}", "", f"Made by seqapps {__version__} with seed {seed} on {on}:", ""]
+    with_cores = "1 core" if cores == 1 else f"{cores} cores"
+    made = f"Made by seqapps {__version__} with seed {seed} on {with_cores}:"
+    lines = [f"# {title}", "", made, ""]
     lines += ["```sh", f"{command} {typed}".rstrip(), "```", ""]
     lines += ["It answers", "", "```sh", f"{command} predict {shlex.quote(str(bundle))}", "```", ""]
     lines += ["```python", "import seqapps", ""]

@@ -27,7 +27,7 @@ _TAIL = 0.1
 _WRITTEN = 8
 """Texts that are written to be looked at and compared with the training text."""
 _COPIED = (16, 32, 64)
-_PASSAGE = 960
+_PASSAGE = 640
 """Characters of the passage whose surprise is drawn."""
 
 
