@@ -101,6 +101,19 @@ class Vocabulary:
         return cls("pieces", surfaces, proto)
 
     @property
+    def pieces(self) -> tuple[dict[int, str], npt.NDArray[np.float32]]:
+        """What each SentencePiece piece writes by its number, and the score of every token.
+
+        The bytes that stand for what no piece covers are not among them.
+        """
+        model = self._model
+        if model is None:
+            raise ValueError(f"a vocabulary of {self.kind} has no pieces.")
+        numbers = [i for i in range(UNKNOWN + 1, self.size) if not model.is_byte(i)]
+        scores = np.array([model.get_score(i) for i in range(self.size)], np.float32)
+        return {i: self.surfaces[i].decode() for i in numbers}, scores
+
+    @property
     def size(self) -> int:
         """Tokens, the mark included."""
         return len(self.surfaces)
