@@ -55,7 +55,7 @@ class RunningExamples:
         known = None if assets is None else Vocabulary.from_assets(assets)
         kind = known.kind if known else text.kind
         splits = load_text(data, log=log, utf8=kind != "bytes")
-        vocabulary = known or Vocabulary.fit(kind, splits.train.texts, size=text.size)
+        vocabulary = known or Vocabulary.fit(kind, splits.train.texts, size=text.vocabulary)
         streams = max(1, batch_tokens // text.window)
         found = cls(splits, vocabulary, text, streams, seed)
         log(

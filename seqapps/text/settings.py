@@ -65,7 +65,7 @@ class RunningText:
     kind: Literal["characters", "bytes", "pieces"] = "characters"
     """What a token is: a character that occurs in the training text, a byte (of any file), or a
     SentencePiece piece, with bytes for what the pieces do not cover."""
-    size: int = 2000
+    vocabulary: int = 2000
     """Pieces of the vocabulary, where tokens are pieces."""
     window: int = 64
     """Tokens of each row in a batch: how far gradients reach back. States reach further: they are
@@ -74,6 +74,6 @@ class RunningText:
     """Draw the length of each window around `window`, so that no token always stands at an edge."""
 
     def __post_init__(self) -> None:
-        for name, least in (("size", 300), ("window", 1)):
+        for name, least in (("vocabulary", 8), ("window", 1)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}.")

@@ -190,6 +190,6 @@ def _train_pieces(documents: Sequence[bytes], size: int) -> bytes:
     except RuntimeError as error:
         raise UserError(
             f"a vocabulary of {size} pieces cannot be made of this text; choose another "
-            f"--text.size, or --text.kind bytes. SentencePiece says: {error}"
+            f"--text.vocabulary, or --text.kind bytes. SentencePiece says: {error}"
         ) from error
     return model.getvalue()
