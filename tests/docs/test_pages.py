@@ -2,7 +2,8 @@
 
 A page's blocks share a folder that stands for the reader's: in it are `recipes/`; the reader's own
 `pairs.en`, `pairs.de`, `reviews.csv`, `story.txt` and `shakespeare/`; a Multi30k clone's
-`data/task1/raw`; and the folder `aclImdb` of the Large Movie Review Dataset (stand-ins of 400 pairs or reviews).
+`data/task1/raw`; and the folder `aclImdb` of the Large Movie Review Dataset (stand-ins of 400 pairs
+or reviews).
 
 `make test` shortens trainings to three updates and leaves out blocks under `<!-- long -->`; where
 a demo is such a block, `saved_models/RECIPE/demo` is there already. `make test-long` runs

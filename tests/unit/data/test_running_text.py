@@ -57,7 +57,11 @@ def test_a_table_gives_a_document_a_row(tmp_path):
     (tmp_path / "t.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     splits, _ = load(tmp_path, train="t.jsonl", text_column="body")
     assert splits.train.texts[0] == b"text 0\nof two lines"
-    assert len(splits.train.texts) == 18
+    assert (
+        joined(splits.train) + joined(splits.validation)
+        == "".join(row["body"] for row in rows).encode()
+    )
+    assert splits.train.texts[1] == b"text 1\nof two lines"
     with pytest.raises(UserError, match="must have exactly one column 'text'"):
         load(tmp_path, train="t.jsonl")
 
