@@ -116,13 +116,22 @@ def token_losses(
     return np.concatenate([np.zeros(0), *found]).astype(np.float64)
 
 
-def random_window_loss(network: keras.Model, ids: Ids, *, seed: int) -> float:
+def random_window_loss(
+    network: keras.Model, ids: Ids, *, seed: int, length: int = _RANDOM_LENGTH
+) -> float:
     """Mean loss per token of windows from anywhere, each read from an empty state.
 
-    That is how nanoGPT validates: 256 tokens from random places, the first of them without context.
+    That is how nanoGPT validates: as many tokens as it can read, 256 in its larger configuration, from
+    random places, the first of them without context.
+
+    Args:
+        network: From `build_recurrent_lm`.
+        ids: int32, (tokens,).
+        seed: Of the places.
+        length: Tokens of a window.
     """
     rng = np.random.default_rng(seed)
-    length = min(_RANDOM_LENGTH, len(ids) - 1)
+    length = min(length, len(ids) - 1)
     starts = rng.integers(0, len(ids) - length, _RANDOM_WINDOWS)
     windows = ids[starts[:, np.newaxis] + np.arange(length + 1)]
     read, losses = _reader(network), []
