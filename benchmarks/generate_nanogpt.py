@@ -1,8 +1,8 @@
 """Text generation against nanoGPT on a CPU: loss at equal minutes, and characters a second.
 
 nanoGPT (<https://github.com/karpathy/nanoGPT>) trains with the settings that its README names for a
-CPU. Then `seqapps.recipes.generate` trains on the same text for the seconds that took, and both write:
-one text and 64 at once, by turns, seqapps from its SavedModel, nanoGPT with its own sampler.
+CPU. Then `seqapps.recipes.generate` trains on the same text for the seconds that took, and both
+write: one text and 64 at once, by turns, seqapps from its SavedModel, nanoGPT with its own sampler.
 
     python benchmarks/generate_nanogpt.py input.txt [--nanogpt FOLDER] [--torch-python PYTHON] \
         > result.json

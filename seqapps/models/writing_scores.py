@@ -121,8 +121,8 @@ def random_window_loss(
 ) -> float:
     """Mean loss per token of windows from anywhere, each read from an empty state.
 
-    That is how nanoGPT validates: as many tokens as it can read, 256 in its larger configuration, from
-    random places, the first of them without context.
+    That is how nanoGPT validates: as many tokens as it can read, 256 in its larger configuration,
+    from random places, the first of them without context.
 
     Args:
         network: From `build_recurrent_lm`.
