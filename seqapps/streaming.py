@@ -36,14 +36,9 @@ def stream(
     pen = application.call("init", **{name: prompts})
     taken_fields = application.interface.inputs_of("step")
     names = {field.name for field in taken_fields} | {f.lengths for f in taken_fields if f.varies}
-    most = int(taken["max_length"][0])
-    while int(pen["position"][0]) < most and not int(pen["done"][0]):
+    while not int(pen["done"][0]):
         asked = {name: pen[name] for name in names & pen.keys()}
-        left = most - int(pen["position"][0])
-        # The last portion ends the text, and so hands out what might have begun a stop string.
-        pen = application.call(
-            "step", **asked, length=np.array([min(portion, left)], np.int32), **taken
-        )
+        pen = application.call("step", **asked, length=np.array([portion], np.int32), **taken)
         if piece := pen["text"].numpy()[0]:
             yield piece
 

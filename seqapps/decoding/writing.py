@@ -92,11 +92,11 @@ def write(
     strategy: Strategy,
     *,
     most: Any,
+    limit: Any,
     surfaces: Any,
     longest: int,
     end: int,
     never: Sequence[int] = (),
-    flush: bool = False,
 ) -> Written:
     """Writes up to `most` tokens in each row.
 
@@ -107,12 +107,15 @@ def write(
         step: The network's step.
         pen: Where the text stands.
         strategy: How tokens are chosen.
-        most: int32, (B,). Tokens to write at most.
+        most: int32, (B,). Tokens to write at most now.
+        limit: int32, (B,). Tokens of the whole text at most: with them it is done.
         surfaces: string, (V,). What each token writes.
         longest: Bytes of the longest of them.
         end: The token that ends a text.
         never: Tokens that are never chosen.
-        flush: Whether everything is handed out at the end, as nothing will be written after it.
+
+    Returns:
+        What was written. Once a row is done nothing of it is held back.
 
     Sources: Fan et al. 2018 (top-k); Holtzman et al. 2020 (top-p); Nguyen et al. 2024 (min-p).
     """
@@ -224,6 +227,7 @@ def write(
         arrays = (arrays[0].write(t, written_B), arrays[1].write(t, gain_B))
         return t + 1, now, arrays
 
+    most = tf.minimum(most, limit - pen.position)
     row = tf.TensorShape([None])
     steps = tf.maximum(tf.reduce_max(most), 0)
     start = (
@@ -252,11 +256,10 @@ def write(
     span = tf.range(tf.maximum(taken, 1))
     tokens_BT = tf.transpose(arrays[0].gather(span)[:taken])
     lengths_B = position - pen.position
+    done |= position >= limit
     with tf.device("/CPU:0"):
         new_B = tf.strings.reduce_join(tf.gather(surfaces, tokens_BT), -1)
-        text_B, held_B = _hand_out(
-            pen, new_B, cut_B, tf.ones_like(done) if flush else done, strategy.stop
-        )
+        text_B, held_B = _hand_out(pen, new_B, cut_B, done, strategy.stop)
         tail = _last_bytes(tf.strings.join([pen.tail, new_B]))
     return Written(
         pen=Pen(state, token, position, counts, tail, held_B, done),
@@ -302,7 +305,7 @@ def _stopped(tail_B: Any, stop_BK: Any, width_B: Any, longest: int, there_B: Any
     return tf.maximum(tf.reduce_max(tf.where(hit, within, 0), 1), 0)
 
 
-def _hand_out(pen: Pen, new_B: Any, cut_B: Any, flush_B: Any, stop_BK: Any) -> tuple[Any, Any]:
+def _hand_out(pen: Pen, new_B: Any, cut_B: Any, done_B: Any, stop_BK: Any) -> tuple[Any, Any]:
     """What of the text can be handed out, and how many bytes stay behind.
 
     Behind stays what may be the beginning of a stop string or of a character, unless nothing
@@ -314,7 +317,7 @@ def _hand_out(pen: Pen, new_B: Any, cut_B: Any, flush_B: Any, stop_BK: Any) -> t
     total_B = tf.strings.length(text_B)
     padded_B = tf.strings.join([tf.constant("\0" * TAIL), text_B])
     waiting_B = tf.maximum(_unfinished_character(padded_B), _begun_stop(padded_B, total_B, stop_BK))
-    behind_B = tf.where(flush_B, 0, tf.minimum(waiting_B, total_B))
+    behind_B = tf.where(done_B, 0, tf.minimum(waiting_B, total_B))
     kept_B = tf.where(cut_B >= 0, tf.minimum(cut_B, total_B), total_B - behind_B)
     return tf.strings.substr(text_B, tf.zeros_like(kept_B), kept_B), behind_B
 

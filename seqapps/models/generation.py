@@ -112,12 +112,11 @@ class GenerateText:
         )
         batch = tf.shape(pen.token)[0]
         options = {name: _for_rows(value, batch) for name, value in options.items()}
-        limits_B = tf.clip_by_value(options["max_length"], 0, _MOST_TOKENS) - pen.position
-        most_B = tf.maximum(tf.minimum(inputs["length"], limits_B), 0)
-        found = self._write(pen, options, options["seed"], most_B)
-        full_B = found.pen.position >= options["max_length"]
+        limits_B = tf.clip_by_value(options["max_length"], 0, _MOST_TOKENS)
+        most_B = tf.clip_by_value(inputs["length"], 0, _MOST_TOKENS)
+        found = self._write(pen, options, options["seed"], most=most_B, limit=limits_B)
         return {
-            **_fields(found.pen._replace(done=found.pen.done | full_B)),
+            **_fields(found.pen),
             "text": found.text,
             "token_log_probabilities": found.log_probs,
             "token_log_probabilities_lengths": found.lengths,
@@ -200,10 +199,10 @@ class GenerateText:
         limits_R = tf.where(number_R < options["samples"], tf.repeat(limits_B, most), 0)
         limits_R = tf.where(number_R == 0, tf.repeat(limits_B, most), limits_R)
         seeds_R = options["seed"] + tf.cast(number_R, tf.int64)
-        return self._write(pen, options, seeds_R, limits_R, flush=True)
+        return self._write(pen, options, seeds_R, most=limits_R, limit=limits_R)
 
     def _write(
-        self, pen: Pen, options: dict[str, Any], seeds: Any, most: Any, *, flush: bool = False
+        self, pen: Pen, options: dict[str, Any], seeds: Any, *, most: Any, limit: Any
     ) -> Written:
         forced, forced_lengths = self._vocabulary.encode(options["begin"])
         return write(
@@ -223,11 +222,11 @@ class GenerateText:
                 forced_lengths=forced_lengths,
             ),
             most=most,
+            limit=limit,
             surfaces=self._vocabulary.surfaces_V,
             longest=self._vocabulary.longest,
             end=MARK,
             never=self._vocabulary.never,
-            flush=flush,
         )
 
     def _search(

@@ -44,20 +44,16 @@ STRATEGY = Strategy(
 
 
 @cache
-def traced(never, flush):
+def traced(never):
     """One graph for all calls."""
 
-    def call(pen, strategy, most):
+    def call(pen, strategy, most, limit):
         return write(
-            step, pen, strategy, most=most, surfaces=tf.constant(BYTES), longest=3, end=END,
-            never=(1,) if never else (), flush=flush,
+            step, pen, strategy, most=most, limit=limit, surfaces=tf.constant(BYTES), longest=3,
+            end=END, never=(1,) if never else (),
         )  # fmt: skip
 
-    return tf.function(call, input_signature=[PEN, STRATEGY, spec(tf.int32)])
-
-
-def run(pen, strategy, most, never, flush):
-    return traced(never, flush)(pen, strategy, most)
+    return tf.function(call, input_signature=[PEN, STRATEGY, spec(tf.int32), spec(tf.int32)])
 
 
 def fresh(rows, token=2):
@@ -91,10 +87,11 @@ def plan(seeds, *, stop=(), banned=(), forced=(), **options):
     )
 
 
-def written(seeds, most, *, pen=None, never=False, flush=True, **options):
-    strategy = plan(seeds, **options)
-    limit = tf.constant(np.broadcast_to(most, [len(seeds)]), tf.int32)
-    return run(pen or fresh(len(seeds)), strategy, limit, never, flush)
+def written(seeds, most, *, limit=None, pen=None, never=False, **options):
+    """Writes up to `most` tokens of texts that may have `limit`, as many if nothing else is said."""
+    most = tf.constant(np.broadcast_to(most, [len(seeds)]), tf.int32)
+    limit = most if limit is None else tf.fill([len(seeds)], limit)
+    return traced(never)(pen or fresh(len(seeds)), plan(seeds, **options), most, limit)
 
 
 def reference(logits, counts, *, temperature, top_k, top_p, min_p, repetition_penalty, banned=()):
@@ -190,7 +187,11 @@ def test_lengths_ends_bans_and_forced_tokens():
     assert lengths.min() < 10
     ended = short.tokens.numpy()[np.arange(200), lengths - 1] == END
     assert ended[lengths < 40].all()
-    np.testing.assert_array_equal(short.pen.done.numpy(), ended)
+    assert short.pen.done.numpy().all()
+    # With room for more, those are done that ended.
+    roomy = written(seeds, 40, limit=99)
+    np.testing.assert_array_equal(roomy.pen.done.numpy(), ended)
+    assert (written(seeds, 40, limit=7).lengths.numpy() <= 7).all()
     long = written(seeds, 40, min_length=15)
     assert long.lengths.numpy().min() >= 15
     assert END not in written(seeds, 40, banned=(END,)).tokens.numpy()
@@ -228,11 +229,12 @@ def test_stop_strings_end_the_text_wherever_tokens_begin(stops):
     seeds = np.arange(60)
     free = written(seeds, 25, banned=(END,))
     found = written(seeds, 25, banned=(END,), stop=stops)
+    roomy = written(seeds, 25, limit=26, banned=(END,), stop=stops)
     ended = 0
     for row in range(len(seeds)):
         text, stopped = simulate(free.tokens.numpy()[row], stops)
         assert found.text.numpy()[row].decode() == text
-        assert bool(found.pen.done[row]) == stopped
+        assert bool(roomy.pen.done[row]) == stopped
         ended += stopped
     assert ended > 3 or stops == ("nothing",)
 
@@ -250,9 +252,8 @@ def test_any_portions_give_the_text_of_one_call(portions, stops, seed):
     }  # fmt: skip
     whole = written([seed], sum(portions), **options)
     pen, text, tokens, log_probs = fresh(1), b"", [], []
-    for number, portion in enumerate(portions, 1):
-        last = number == len(portions)
-        found = written([seed], portion, pen=pen, flush=last, **options)
+    for portion in portions:
+        found = written([seed], portion, limit=sum(portions), pen=pen, **options)
         piece = found.text.numpy()[0]
         piece.decode()  # never a part of a character
         text += piece
@@ -279,8 +280,8 @@ def test_bytes_are_held_back_until_a_character_is_whole():
     pieces = []
     for _ in text:
         found = write(
-            walk, pen, strategy, most=tf.constant([1]), surfaces=tf.constant(table), longest=1,
-            end=0,
+            walk, pen, strategy, most=tf.constant([1]), limit=tf.constant([99]),
+            surfaces=tf.constant(table), longest=1, end=0,
         )  # fmt: skip
         pen = found.pen
         pieces.append(found.text.numpy()[0].decode())
