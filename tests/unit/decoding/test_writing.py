@@ -88,7 +88,7 @@ def plan(seeds, *, stop=(), banned=(), forced=(), **options):
 
 
 def written(seeds, most, *, limit=None, pen=None, never=False, **options):
-    """Writes up to `most` tokens of texts that may have `limit`, as many if nothing else is said."""
+    """Writes up to `most` tokens of texts of at most `limit`, which is `most` if it is not given."""
     most = tf.constant(np.broadcast_to(most, [len(seeds)]), tf.int32)
     limit = most if limit is None else tf.fill([len(seeds)], limit)
     return traced(never)(pen or fresh(len(seeds)), plan(seeds, **options), most, limit)
