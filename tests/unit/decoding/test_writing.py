@@ -88,7 +88,7 @@ def plan(seeds, *, stop=(), banned=(), forced=(), **options):
 
 
 def written(seeds, most, *, limit=None, pen=None, never=False, **options):
-    """Writes up to `most` tokens of texts of at most `limit`, which is `most` if it is not given."""
+    """Writes up to `most` tokens now, of texts of at most `limit` (else `most`)."""
     most = tf.constant(np.broadcast_to(most, [len(seeds)]), tf.int32)
     limit = most if limit is None else tf.fill([len(seeds)], limit)
     return traced(never)(pen or fresh(len(seeds)), plan(seeds, **options), most, limit)
