@@ -67,7 +67,7 @@ class Sampling:
         ValueError: If a value is outside its range.
     """
 
-    max_length: int = 500
+    max_length: int = 200
     """Tokens of a text at most, from 0 to 100,000."""
     min_length: int = 0
     """Neither the end nor a stop string counts before this many tokens."""
