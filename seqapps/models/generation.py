@@ -148,7 +148,7 @@ class GenerateText:
         return {
             "log_probability": total_B,
             "perplexity": tf.exp(-total_B / tokens_B),
-            "bits_per_character": -total_B / (_LN_2 * tf.cast(characters_B, tf.float32)),
+            "bits_per_character": tf.abs(total_B) / (_LN_2 * tf.cast(characters_B, tf.float32)),
             "token_log_probabilities": gains_BT,
             "token_log_probabilities_lengths": lengths_B,
         }
