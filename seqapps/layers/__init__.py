@@ -1,5 +1,21 @@
 """Layers that Keras lacks. Importing this package registers them for loading."""
 
-from seqapps.layers import attention, mingru, ngrams, pooling, recurrent, temperature
+from seqapps.layers import (
+    attention,
+    mingru,
+    ngrams,
+    pooling,
+    recurrent,
+    temperature,
+    token_dropout,
+)
 
-__all__ = ["attention", "mingru", "ngrams", "pooling", "recurrent", "temperature"]
+__all__ = [
+    "attention",
+    "mingru",
+    "ngrams",
+    "pooling",
+    "recurrent",
+    "temperature",
+    "token_dropout",
+]

@@ -12,6 +12,7 @@ from seqapps.layers.ngrams import HashedPairs
 from seqapps.layers.pooling import SequencePooling
 from seqapps.layers.recurrent import RecurrentStack
 from seqapps.layers.temperature import Temperature
+from seqapps.layers.token_dropout import TokenDropout
 from seqapps.models.language_model import NegativeSamples
 
 # Keras 3.15 reads a TensorFlow variable in the way that NumPy 2 deprecates.
@@ -51,6 +52,8 @@ LAYERS = {
     },
     "defaults": _recurrent(),
     "independent": _recurrent(bidirectional=True, independent=True, **STACK),
+    "weight-drop": _recurrent(weight_drop=0.4, **STACK),
+    "TokenDropout": lambda inputs, lengths: [TokenDropout(5, 0.3, seed=2)(inputs, lengths)],
     "MinGRU": _min_gru,
     "AdditiveAttention": _attention(AdditiveAttention(3)),
     "MultiplicativeAttention": _attention(MultiplicativeAttention()),
@@ -85,6 +88,7 @@ def test_no_registered_layer_is_forgotten():
         "seqapps>RecurrentStack",
         "seqapps>SequencePooling",
         "seqapps>Temperature",
+        "seqapps>TokenDropout",
     }
 
 
