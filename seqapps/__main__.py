@@ -28,6 +28,10 @@ PACKAGES = (
     "tensorboard",
     "matplotlib",
     "optuna",
+    "jiwer",
+    "soundfile",
+    "soxr",
+    "espeakng-loader",
 )
 """What doctor reports; the distributions that seqapps works with."""
 

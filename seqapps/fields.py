@@ -11,7 +11,8 @@ from typing import Any, Literal
 from seqapps.errors import UserError
 
 DType = Literal["string", "float32", "int32"]
-Media = Literal["text", "wav", "series", "events", "image", "number"]
+Media = Literal["text", "wav", "sound", "series", "events", "image", "number"]
+"""`wav` is a recording as the bytes of a file, `sound` as samples."""
 Assets = Mapping[str, bytes]
 """Files that a network needs to be used, by name: tokenizers, alphabets ..."""
 Answer = Callable[[dict[str, Any], dict[str, Any]], dict[str, Any]]

@@ -14,6 +14,7 @@ from seqapps.lazy import start_tensorflow
 start_tensorflow()
 
 import tensorflow as tf  # noqa: E402
+from speech_data import write_recordings  # noqa: E402
 
 # The machine is shared, so no single example has a deadline; CI tries the same examples each time.
 settings.register_profile("local", deadline=None)
@@ -29,6 +30,17 @@ SHORT_TRAINING = (
     "--model.units", "32", "--model.embedding", "16", "--text.vocabulary", "150",
     "--training.max_steps", "3", "--training.epochs", "1",
 )  # fmt: skip
+
+TINY_RECOGNISER = (
+    "--features.sample_rate_hz", "8000", "--features.mels", "24", "--model.channels", "8",
+    "--model.time_strides", "[2,2]", "--model.projection", "32", "--model.units", "32",
+    "--model.depth", "1", "--model.dropout", "0", "--training.epochs", "22",
+    "--training.batch_tokens", "800", "--training.learning_rate", "0.02",
+    "--training.warmup_steps", "20", "--training.patience", "0", "--training.tensorboard", "false",
+    "--training.average_decay", "0", "--training.monitor", "loss", "--augmentation.time_masks", "0",
+    "--augmentation.band_masks", "0",
+)  # fmt: skip
+"""Settings of a recogniser that learns three words within seconds."""
 
 
 @pytest.fixture(scope="session")
@@ -67,6 +79,29 @@ def few_pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
             text = "".join(f"{sentence}\n" for sentence in sentences)
             (folder / f"{split}.{language}").write_text(text, encoding="utf-8")
     return folder
+
+
+@pytest.fixture(scope="session")
+def few_recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A manifest of 60 recordings of "yes", "no" and "stop" by twelve voices."""
+    return write_recordings(tmp_path_factory.mktemp("few_recordings") / "speech", count=60)
+
+
+@pytest.fixture(scope="session")
+def tiny_recogniser(few_recordings: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle that `transcribe train` wrote once it knew three words; its log is beside it."""
+    folder = tmp_path_factory.mktemp("tiny_recogniser")
+    command = [sys.executable, "-m", "seqapps.recipes.transcribe", "train", *TINY_RECOGNISER]
+    run = subprocess.run(
+        [*command, "--data.train", str(few_recordings), "--output", "bundle"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert run.returncode == 0, run.stderr
+    (folder / "log.txt").write_text(run.stderr, encoding="utf-8")
+    return folder / "bundle"
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,8 @@ _ROWS = 64
 """Inputs that one call of the servable takes at once, at most."""
 _BUDGET = 1 << 16
 """Rows × size of the longest in one call, at most: short rows are not padded to a very long one."""
+_SOUND_BUDGET = 1 << 23
+"""The same where rows are recordings, whose bytes or samples count: some four minutes of sound."""
 _DAMAGE = (
     OSError, ValueError, IndexError, KeyError, RuntimeError, zipfile.BadZipFile,
 )  # fmt: skip
@@ -156,7 +158,9 @@ class Application:
         rows = [row_of(taken, value) for value in inputs]
         # Rows of similar size go together; each answer goes back to its place.
         answers: list[dict[str, Any]] = [{}] * len(rows)
-        for chosen in _groups([size(row) for row in rows]):
+        sound = any(field.media in ("wav", "sound") for field in taken)
+        budget = _SOUND_BUDGET if sound else _BUDGET
+        for chosen in _groups([size(row) for row in rows], budget):
             batch = batch_of(taken, [rows[i] for i in chosen])
             batch |= {name: value[chosen] for name, value in values.items()}
             outputs = self.call(signature, **batch)
@@ -192,12 +196,12 @@ class Application:
         }
 
 
-def _groups(sizes: Sequence[int]) -> Iterator[list[int]]:
+def _groups(sizes: Sequence[int], budget: int = _BUDGET) -> Iterator[list[int]]:
     """Numbers of rows that are asked together, the longest first."""
     order = sorted(range(len(sizes)), key=lambda i: -sizes[i])
     start = 0
     while start < len(order):
-        count = min(_ROWS, max(1, _BUDGET // max(1, sizes[order[start]])))
+        count = min(_ROWS, max(1, budget // max(1, sizes[order[start]])))
         yield order[start : start + count]
         start += count
 

@@ -119,3 +119,35 @@ class Sampling:
         for text in self.stop:
             if len(text.encode("utf-8", "surrogatepass")) > 256:
                 raise ValueError(f"stop strings must have at most 256 bytes, got {text[:40]!r}...")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transcription:
+    """How a recogniser's answer is found.
+
+    Raises:
+        ValueError: If a value is outside its range.
+    """
+
+    beam_width: int = 8
+    """Hypotheses that the search keeps, at most 1000."""
+    n_best: int = 1
+    """Answers for each recording, at most the beam width."""
+    language: float = 1.0
+    """How much the language model of the transcripts counts, relative to what was best on the
+    validation split; 0 leaves it out."""
+    hot_words: tuple[str, ...] = ()
+    """Words that are expected; the search prefers them where they fit."""
+    hot_word_weight: float = 1.5
+    """What each character of such a word adds to the score, in nats."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.beam_width <= _WIDEST:
+            raise ValueError(f"beam_width must be from 1 to {_WIDEST}, got {self.beam_width}.")
+        if not 1 <= self.n_best <= self.beam_width:
+            raise ValueError(
+                f"n_best must be from 1 to beam_width ({self.beam_width}), got {self.n_best}."
+            )
+        for name in ("language", "hot_word_weight"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}.")

@@ -77,3 +77,27 @@ class RunningText:
         for name, least in (("vocabulary", 8), ("window", 1)):
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transcripts:
+    """What a recogniser writes.
+
+    Raises:
+        ValueError: If a value is outside its range.
+    """
+
+    pieces: int = 0
+    """SentencePiece pieces that it writes; 0: single characters."""
+    lower: bool = True
+    """Put transcripts in lower case."""
+    language_order: int = 6
+    """Symbols of the n-grams of the language model that the search uses; 0 for none."""
+    language_text: str = ""
+    """Text file, one sentence a line, from which it learns besides the training transcripts."""
+
+    def __post_init__(self) -> None:
+        if self.pieces and self.pieces < 16:
+            raise ValueError(f"pieces must be 0 or at least 16, got {self.pieces}.")
+        if not 0 <= self.language_order <= 20:
+            raise ValueError(f"language_order must be from 0 to 20, got {self.language_order}.")

@@ -1,9 +1,9 @@
 """Runs every shell and Python block of README.md and docs/, in order, page by page.
 
 A page's blocks share a folder that stands for the reader's: in it are `recipes/`; the reader's own
-`pairs.en`, `pairs.de`, `reviews.csv`, `story.txt` and `shakespeare/`; a Multi30k clone's
-`data/task1/raw`; and the folder `aclImdb` of the Large Movie Review Dataset (stand-ins of 400 pairs
-or reviews).
+`pairs.en`, `pairs.de`, `reviews.csv`, `story.txt`, `shakespeare/` and `recordings/`; a Multi30k
+clone's `data/task1/raw`; and the folder `aclImdb` of the Large Movie Review Dataset (stand-ins of
+400 pairs or reviews).
 
 `make test` shortens trainings to three updates and leaves out blocks under `<!-- long -->`; where
 a demo is such a block, `saved_models/RECIPE/demo` is there already. `make test-long` runs
@@ -32,8 +32,11 @@ FENCE = re.compile(
 )
 TRAINING = re.compile(r"python -m seqapps\.recipes\.(\w+)\b(?! predict| evaluate| export)")
 DEMOS = {
-    "translate": "tiny_bundle", "sentiment": "tiny_classifier", "generate": "tiny_writer",
-}  # fmt: skip
+    "translate": "tiny_bundle",
+    "sentiment": "tiny_classifier",
+    "generate": "tiny_writer",
+    "transcribe": "tiny_recogniser",
+}
 """Fixtures of bundles that stand for a recipe's demo."""
 SHORTER = {
     # A network that has learned nothing ends no sentence, so a wide beam would take long.
@@ -139,7 +142,9 @@ def write_acl_imdb(folder: Path, found: list[Review]) -> None:
 
 
 @pytest.fixture
-def reader(tmp_path: Path, few_pairs: Path, few_reviews: list[Review]) -> Path:
+def reader(
+    tmp_path: Path, few_pairs: Path, few_reviews: list[Review], few_recordings: Path
+) -> Path:
     """The folder in which a page's blocks run."""
     shutil.copytree(ROOT / "recipes", tmp_path / "recipes")
     multi30k = tmp_path / "multi30k-dataset" / "data" / "task1" / "raw"
@@ -153,6 +158,7 @@ def reader(tmp_path: Path, few_pairs: Path, few_reviews: list[Review]) -> Path:
         ):
             text = (few_pairs / f"{split}.{language}").read_bytes()
             (multi30k / f"{name}.{language}.gz").write_bytes(gzip.compress(text))
+    shutil.copytree(few_recordings.parent, tmp_path / "recordings")
     write_csv(tmp_path / "reviews.csv", few_reviews)
     story = (few_pairs / "train.en").read_bytes()
     (tmp_path / "story.txt").write_bytes(story)

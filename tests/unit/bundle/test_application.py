@@ -1,6 +1,6 @@
 """Which rows are asked together."""
 
-from seqapps.bundle.application import _groups
+from seqapps.bundle.application import _SOUND_BUDGET, _groups
 
 
 def test_short_rows_are_not_padded_to_a_very_long_one():
@@ -18,3 +18,9 @@ def test_every_row_is_asked_once_the_longest_first():
     assert list(_groups(sizes)) == [[3, 1, 4, 0, 2]]
     assert list(_groups([0] * 130)) == [list(range(64)), list(range(64, 128)), [128, 129]]
     assert list(_groups([])) == []
+
+
+def test_recordings_may_be_large():
+    # Five of 300 kB, some ten seconds each, go together.
+    assert list(_groups([300_000] * 5, _SOUND_BUDGET)) == [[0, 1, 2, 3, 4]]
+    assert len(list(_groups([300_000] * 5))) == 5

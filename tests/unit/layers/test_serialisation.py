@@ -7,10 +7,16 @@ import tensorflow as tf
 
 import seqapps.layers  # noqa: F401  (registers the layers: what a user imports before loading)
 from seqapps.layers.attention import AdditiveAttention, MultiplicativeAttention
+from seqapps.layers.lookahead import Lookahead
 from seqapps.layers.mingru import MinGRU
 from seqapps.layers.ngrams import HashedPairs
 from seqapps.layers.pooling import SequencePooling
 from seqapps.layers.recurrent import RecurrentStack
+from seqapps.layers.spectrogram import (
+    ConvolutionalFrontEnd,
+    FeatureAugmentation,
+    FeatureNormalisation,
+)
 from seqapps.layers.temperature import Temperature
 from seqapps.layers.token_dropout import TokenDropout
 from seqapps.models.language_model import NegativeSamples
@@ -65,6 +71,17 @@ LAYERS = {
         pools=("last", "attention", "mean", "max"), units=3, bidirectional=False
     ),
     "SequencePooling-without-weights": _pooling(pools=["max", "last"]),
+    "Lookahead": lambda inputs, lengths: [Lookahead(2)(inputs, lengths)],
+    "FeatureNormalisation": lambda inputs, lengths: [FeatureNormalisation()(inputs, lengths)],
+    "FeatureNormalisation-global": lambda inputs, lengths: [
+        FeatureNormalisation("global")(inputs, lengths)
+    ],
+    "FeatureAugmentation": lambda inputs, lengths: [
+        FeatureAugmentation(warp=0.1, time_masks=1, time_share=0.2, seed=3)(inputs, lengths)
+    ],
+    "ConvolutionalFrontEnd": lambda inputs, lengths: list(
+        ConvolutionalFrontEnd(4, time_strides=(2, 1), kernel=5, causal=True)(inputs, lengths)
+    ),
     "Temperature": lambda inputs, lengths: [Temperature()(inputs)],
     "NegativeSamples": lambda inputs, lengths: [
         NegativeSamples([0.2, 0.5, 1.3], 7, seed=3)(inputs)
@@ -82,6 +99,10 @@ def test_no_registered_layer_is_forgotten():
     assert registered == {
         "seqapps>AdditiveAttention",
         "seqapps>HashedPairs",
+        "seqapps>ConvolutionalFrontEnd",
+        "seqapps>FeatureAugmentation",
+        "seqapps>FeatureNormalisation",
+        "seqapps>Lookahead",
         "seqapps>MinGRU",
         "seqapps>MultiplicativeAttention",
         "seqapps>NegativeSamples",

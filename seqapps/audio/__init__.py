@@ -1,0 +1,1 @@
+"""Recordings in the graph: WAV parsing, resampling, log-mel features and augmentation."""

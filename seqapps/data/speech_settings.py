@@ -1,0 +1,88 @@
+"""Settings of where recordings come from."""
+
+from dataclasses import dataclass
+
+from seqapps.data.splits import check_shares
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeechData:
+    """Where recordings come from.
+
+    A location is `spoken` (embedded, synthetic); `digits:FOLDER` (single digits named
+    DIGIT_SPEAKER_INDEX.wav); `tfds:NAME` or `tfds:NAME/CONFIG`; a manifest (.tsv or .jsonl, with
+    the columns path, text and, if there are, speaker, start and end in seconds); or a folder as
+    LibriSpeech (`*.trans.txt` beside the recordings) or Common Voice (`train.tsv` and `clips/`)
+    have it.
+    """
+
+    train: str = "spoken"
+    """Location of the training recordings."""
+    validation: str = ""
+    """Location of the validation recordings. Empty: the own split of `train`, or a part held
+    out."""
+    test: str = ""
+    """Location of the test recordings. Empty: the own split of `train`, or a part held out."""
+    folder: str = "."
+    """Folder in which relative paths of the locations begin."""
+    tfds_folder: str = ""
+    """Folder of prepared TensorFlow data sets. Empty: $TFDS_DATA_DIR or ~/tensorflow_datasets."""
+    max_seconds: float = 30.0
+    """Longest training recording; longer ones are left out."""
+    max_bad_share: float = 0.05
+    """Share of the training recordings that may be left out, from 0 to 1; with more the run
+    stops."""
+    held_out_share: float = 0.1
+    """Share of the recordings held out for each missing split, to 0.4; of whole speakers where
+    there are enough."""
+
+    def __post_init__(self) -> None:
+        if not self.train:
+            raise ValueError("train must name training recordings, got ''; use 'spoken'.")
+        if not self.max_seconds > 0:
+            raise ValueError(f"max_seconds must be above 0, got {self.max_seconds}.")
+        check_shares(max_bad_share=self.max_bad_share, held_out_share=self.held_out_share)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DigitStrings:
+    """How digit strings are put together, for the location `digits:FOLDER`.
+
+    Raises:
+        ValueError: If a value is outside its range.
+    """
+
+    held_out: str = ""
+    """Speaker who is heard in the test alone; empty: all speakers are known, and the test has
+    recordings of theirs that are not in training."""
+    validation_speaker: str = ""
+    """Speaker who is heard in validation alone; empty: validation has recordings of the training
+    speakers that are not in training."""
+    strings: int = 2000
+    """Strings of a training pass, which are put together anew for each."""
+    validation_strings: int = 300
+    """Strings of the validation split."""
+    longest: int = 7
+    """Digits of the longest string."""
+    snr_low_db: float = 10.0
+    """Lowest signal-to-noise ratio of a string."""
+    snr_high_db: float = 30.0
+    """Highest; between the two every ratio is as likely."""
+    synthetic_share: float = 0.0
+    """Share of the training strings that synthetic voices of eSpeak NG speak, so that more
+    speakers are heard than there are; validation and test have none."""
+    mixed_share: float = 0.0
+    """Share of the training strings whose digits are spoken by different speakers."""
+
+    def __post_init__(self) -> None:
+        for name in ("strings", "validation_strings", "longest"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
+        for name in ("synthetic_share", "mixed_share"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise ValueError(f"{name} must be from 0 to 1, got {getattr(self, name)}.")
+        if not self.snr_low_db <= self.snr_high_db:
+            raise ValueError(
+                f"snr_low_db must be at most snr_high_db, got {self.snr_low_db} and "
+                f"{self.snr_high_db}."
+            )

@@ -1,0 +1,411 @@
+"""Prefix beam search over a CTC network's answers, in the graph, with a language model.
+
+A hypothesis is a row of labels; the probability of all ways to say it with blanks between is kept
+in two parts, those that end in a blank and those that do not. The blank is the last output.
+
+Source: Hannun et al. 2014, "First-Pass Large Vocabulary Continuous Speech Recognition using
+Bi-Directional Recurrent DNNs", algorithm 1; Graves and Jaitly 2014.
+"""
+
+# B batch, S steps, V outputs, C labels (V - 1), K hypotheses, L labels of the longest hypothesis,
+# N contexts of the language model, P prefixes of a row's hot words
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+NEVER = -1e30
+"""Log-probability of what cannot be: finite, so that no difference of two is undefined."""
+_SURE = 1e-4
+"""A step whose blank is surer than 1 less this, after another such step, changes nothing."""
+_MULTIPLIER = 6364136223846793005
+_INCREMENT = 1442695040888963407
+
+
+class Language(NamedTuple):
+    """A language model as an automaton: for each context, each label's score and what follows."""
+
+    scores: Any
+    """float32, (N, C): log-probability, in nats."""
+    following: Any
+    """int32, (N, C): the context after the label."""
+    start: Any
+    """int32, (): the context before anything was said."""
+    ending: Any
+    """float32, (N,): log-probability that the text ends here."""
+
+
+class HotWords(NamedTuple):
+    """Words that are expected: see `hot_words`."""
+
+    prefixes: Any
+    """int64, (B, P): hashes of all beginnings of the words; 0 is none."""
+    whole: Any
+    """bool, (B, P): whether it is a whole word."""
+    letters: Any
+    """float32, (B, P): characters of each."""
+    weight: Any
+    """float32, (B,): what each character of a hot word adds to the score, nats."""
+    powers: Any
+    """int64, (C,): by what a word's hash is multiplied when the label is added."""
+    hashes: Any
+    """int64, (C,): what is then added."""
+    begins: Any
+    """bool, (C,): whether the label begins with a space, that is ends the word before it."""
+
+
+class Found(NamedTuple):
+    """Hypotheses, best first."""
+
+    labels: Any
+    """int32, (B, K, L), padded with 0."""
+    lengths: Any
+    """int32, (B, K)."""
+    scores: Any
+    """float32, (B, K): log-probability of the network, plus what language model, label bonus and
+    hot words add; `NEVER` where a row has fewer hypotheses."""
+    log_probs: Any
+    """float32, (B, K): log-probability of the network alone, over the ways that were searched."""
+
+
+def useful_steps(log_probs_BSV: Any, lengths_B: Any) -> tuple[Any, Any, Any]:
+    """Leaves out steps in the middle of a silence, of which nothing can be learned.
+
+    Returns:
+        float32 (B, U, V), the other steps; int32 (B,), how many there are; int32 (B, U), where each
+        stood.
+    """
+    steps = tf.shape(log_probs_BSV)[1]
+    sure_BS = log_probs_BSV[:, :, -1] > tf.math.log1p(-_SURE)
+    again_BS = sure_BS & tf.pad(sure_BS[:, :-1], [[0, 0], [1, 0]])
+    kept_BS = ~again_BS & tf.sequence_mask(lengths_B, steps)
+    counts_B = tf.reduce_sum(tf.cast(kept_BS, tf.int32), 1)
+    most = tf.reduce_max(tf.concat([counts_B, [1]], 0))
+    order_BS = tf.argsort(tf.cast(~kept_BS, tf.int32), axis=1, stable=True)[:, :most]
+    order_BS = tf.pad(order_BS, [[0, 0], [0, most - tf.shape(order_BS)[1]]])
+    return tf.gather(log_probs_BSV, order_BS, batch_dims=1), counts_B, order_BS
+
+
+class _Beam(NamedTuple):
+    """The hypotheses of one moment, (B, K) each."""
+
+    blank: Any
+    """Log-probability of the ways that end in a blank."""
+    label: Any
+    """Of those that end in the last label."""
+    last: Any
+    """The last label; C, which is none, for the empty hypothesis."""
+    name: Any
+    """A hash of all labels."""
+    parent: Any
+    """A hash of all but the last."""
+    context: Any
+    """Of the language model."""
+    extra: Any
+    """What language model and bonus have added."""
+    word: Any
+    """A hash of the word that is being said."""
+    boost: Any
+    """What hot words have added that is settled."""
+    pending: Any
+    """What the word being said adds as long as it goes on as a hot word does."""
+    complete: Any
+    """Whether that word is a whole hot word."""
+
+
+def prefix_beam_search(
+    log_probs_BSV: Any,
+    lengths_B: Any,
+    *,
+    beam_width: Any,
+    language: Language | None = None,
+    language_weight: Any = 0.0,
+    label_bonus: Any = 0.0,
+    hot: HotWords | None = None,
+) -> Found:
+    """Finds the rows of labels with the highest scores.
+
+    Score: log-probability of the network + language_weight × log-probability of the language model
+    + label_bonus × labels + what hot words add. The search is exact where the beam holds every
+    hypothesis.
+
+    Args:
+        log_probs_BSV: float32, (B, S, V).
+        lengths_B: int32, (B,). Real steps of each row.
+        beam_width: int32, (B,), at least 1. Hypotheses that are kept.
+        language: None for no language model.
+        language_weight: float32, (B,) or ().
+        label_bonus: float32, (B,) or (). Makes up for what the language model takes.
+        hot: None for no hot words.
+    """
+    batch, steps = tf.shape(log_probs_BSV)[0], tf.shape(log_probs_BSV)[1]
+    outputs = log_probs_BSV.shape[-1]
+    labels = outputs - 1
+    width = tf.maximum(1, tf.reduce_max(tf.concat([beam_width, [1]], 0)))
+    allowed_BK = tf.range(width) < beam_width[:, tf.newaxis]
+    weight_B11 = tf.reshape(tf.broadcast_to(language_weight, [batch]), [-1, 1, 1])
+    bonus_B11 = tf.reshape(tf.broadcast_to(label_bonus, [batch]), [-1, 1, 1])
+    first_BK = tf.broadcast_to(tf.range(width) == 0, [batch, width])
+
+    def full(value: Any, dtype: Any) -> Any:
+        return tf.fill([batch, width], tf.constant(value, dtype))
+
+    beam = _Beam(
+        blank=tf.where(first_BK, 0.0, NEVER),
+        label=full(NEVER, tf.float32),
+        last=full(labels, tf.int32),
+        name=full(1, tf.int64),
+        parent=full(0, tf.int64),
+        context=full(0, tf.int32)
+        if language is None
+        else tf.broadcast_to(language.start, [batch, width]),
+        extra=full(0.0, tf.float32),
+        word=full(0, tf.int64),
+        boost=full(0.0, tf.float32),
+        pending=full(0.0, tf.float32),
+        complete=full(False, tf.bool),
+    )
+    parents = tf.TensorArray(tf.int32, steps, element_shape=[None, None])
+    added = tf.TensorArray(tf.int32, steps, element_shape=[None, None])
+
+    def step(t: Any, parents: Any, added: Any, *state: Any) -> tuple[Any, ...]:
+        beam = _Beam(*state)
+        log_probs_BV = log_probs_BSV[:, t]
+        p_label_BC, p_blank_B1 = log_probs_BV[:, :-1], log_probs_BV[:, -1:]
+        total_BK = _log_add(beam.blank, beam.label)
+        stay_blank_BK = total_BK + p_blank_B1
+        # The empty hypothesis has no last label to repeat.
+        p_last_BK = tf.gather(
+            tf.pad(p_label_BC, [[0, 0], [0, 1]], constant_values=NEVER), beam.last, batch_dims=1
+        )
+        stay_label_BK = tf.maximum(beam.label + p_last_BK, NEVER)
+        repeats_BKC = beam.last[:, :, tf.newaxis] == tf.range(labels)
+        before_BKC = tf.where(repeats_BKC, beam.blank[:, :, tf.newaxis], total_BK[:, :, tf.newaxis])
+        extended_BKC = tf.maximum(before_BKC + p_label_BC[:, tf.newaxis], NEVER)
+        # An extension may be a hypothesis that is there already: it counts there.
+        same_BQK = beam.name[:, tf.newaxis, :] == beam.parent[:, :, tf.newaxis]
+        there_BK = total_BK > NEVER / 2
+        same_BQK &= there_BK[:, tf.newaxis, :] & there_BK[:, :, tf.newaxis]
+        padded_BKC = tf.pad(extended_BKC, [[0, 0], [0, 0], [0, 1]], constant_values=NEVER)
+        joining_BQK = tf.gather(
+            tf.transpose(padded_BKC, [0, 2, 1]), beam.last, batch_dims=1
+        )  # for each hypothesis q, each k extended by q's last label
+        joining_BQ = tf.reduce_max(tf.where(same_BQK, joining_BQK, NEVER), 2)
+        stay_label_BK = _log_add(stay_label_BK, joining_BQ)
+        taken_BKC = tf.einsum(
+            "bqk,bqc->bkc",
+            tf.cast(same_BQK, tf.float32),
+            tf.one_hot(beam.last, labels),
+        )
+        extended_BKC = tf.where(taken_BKC > 0.5, NEVER, extended_BKC)
+        # Scores.
+        gained_BKC = tf.zeros_like(extended_BKC) + bonus_B11
+        if language is not None:
+            gained_BKC += weight_B11 * tf.gather(language.scores, beam.context)
+        stay_BK = _log_add(stay_blank_BK, stay_label_BK) + beam.extra + beam.boost + beam.pending
+        grow_BKC = extended_BKC + beam.extra[:, :, tf.newaxis] + gained_BKC
+        if hot is not None:
+            grown = _grow(hot, beam)
+            grow_BKC += grown.boost + grown.pending
+        flat_BX = tf.concat([stay_BK, tf.reshape(grow_BKC, [batch, width * labels])], 1)
+        values_BK, chosen_BK = tf.math.top_k(flat_BX, width)
+        alive_BK = allowed_BK & (values_BK > NEVER / 2)
+        grows_BK = chosen_BK >= width
+        place_BK = tf.maximum(chosen_BK - width, 0)
+        origin_BK = tf.where(grows_BK, place_BK // labels, chosen_BK)
+        label_BK = tf.where(grows_BK, place_BK % labels, -1)
+
+        def old(values: Any) -> Any:
+            return tf.gather(values, origin_BK, batch_dims=1)
+
+        def new(values_BKC: Any) -> Any:
+            flat = tf.reshape(values_BKC, [batch, width * labels])
+            return tf.gather(flat, place_BK, batch_dims=1)
+
+        context_BK = old(beam.context)
+        if language is not None:
+            context_BK = tf.where(
+                grows_BK,
+                tf.gather_nd(
+                    language.following, tf.stack([context_BK, tf.maximum(label_BK, 0)], 2)
+                ),
+                context_BK,
+            )
+        after = _Beam(
+            blank=tf.where(alive_BK & ~grows_BK, old(stay_blank_BK), NEVER),
+            label=tf.where(
+                alive_BK, tf.where(grows_BK, new(extended_BKC), old(stay_label_BK)), NEVER
+            ),
+            last=tf.where(grows_BK, label_BK, old(beam.last)),
+            name=tf.where(
+                grows_BK,
+                old(beam.name) * _MULTIPLIER + (tf.cast(label_BK, tf.int64) + 1) * _INCREMENT,
+                old(beam.name),
+            ),
+            parent=tf.where(grows_BK, old(beam.name), old(beam.parent)),
+            context=context_BK,
+            extra=old(beam.extra) + tf.where(grows_BK, new(gained_BKC), 0.0),
+            word=old(beam.word),
+            boost=old(beam.boost),
+            pending=old(beam.pending),
+            complete=old(beam.complete),
+        )
+        if hot is not None:
+            after = after._replace(
+                word=tf.where(grows_BK, new(grown.word), after.word),
+                boost=tf.where(grows_BK, new(grown.boost), after.boost),
+                pending=tf.where(grows_BK, new(grown.pending), after.pending),
+                complete=tf.where(grows_BK, new(grown.complete), after.complete),
+            )
+        # A row that has ended stays as it is.
+        going_B1 = (t < lengths_B)[:, tf.newaxis]
+        after = _Beam(*(tf.where(going_B1, a, b) for a, b in zip(after, beam, strict=True)))
+        parents = parents.write(t, tf.where(going_B1, origin_BK, tf.range(width)))
+        added = added.write(t, tf.where(going_B1, label_BK, -1))
+        return t + 1, parents, added, *after
+
+    limit = tf.minimum(steps, tf.reduce_max(tf.concat([lengths_B, [0]], 0)))
+    _, parents, added, *state = tf.while_loop(
+        lambda t, *_: t < limit, step, (0, parents, added, *beam), parallel_iterations=1
+    )
+    beam = _Beam(*state)
+    log_probs_BK = _log_add(beam.blank, beam.label)
+    extra_BK = beam.extra + beam.boost + tf.where(beam.complete, beam.pending, 0.0)
+    if language is not None:
+        extra_BK += weight_B11[:, :, 0] * tf.gather(language.ending, beam.context)
+    scores_BK = tf.where(log_probs_BK > NEVER / 2, log_probs_BK + extra_BK, NEVER)
+    order_BK = tf.argsort(scores_BK, axis=1, direction="DESCENDING", stable=True)
+    tokens_BKL, counts_BK = _trace(parents, added, order_BK, limit)
+    return Found(
+        labels=tokens_BKL,
+        lengths=counts_BK,
+        scores=tf.gather(scores_BK, order_BK, batch_dims=1),
+        log_probs=tf.gather(log_probs_BK, order_BK, batch_dims=1),
+    )
+
+
+def hot_words(words_BW: Any, symbols: Sequence[str], weight_B: Any) -> HotWords:
+    """Prepares words that are expected.
+
+    Args:
+        words_BW: string, (B, W), cleaned as transcripts are; empty ones and spaces are allowed.
+        symbols: What each label writes.
+        weight_B: float32, (B,). What each character of such a word adds to the score, nats.
+    """
+    joined_B = tf.strings.reduce_join(words_BW, 1, separator=" ")
+    # (B, W, letters); a row without words has one empty word.
+    letters_BWL = tf.strings.unicode_decode(tf.strings.split(joined_B), "UTF-8").to_tensor(0)
+    letters_BWL = tf.cast(letters_BWL, tf.int64)
+    shape = tf.shape(letters_BWL)
+    hashes = tf.TensorArray(tf.int64, shape[2], element_shape=[None, None])
+
+    def step(i: Any, hash_BW: Any, hashes: Any) -> tuple[Any, ...]:
+        letter_BW = letters_BWL[:, :, i]
+        hash_BW = hash_BW * _MULTIPLIER + letter_BW
+        return (
+            i + 1,
+            hash_BW,
+            hashes.write(i, tf.where(letter_BW > 0, hash_BW, tf.zeros_like(hash_BW))),
+        )
+
+    _, _, hashes = tf.while_loop(
+        lambda i, *_: i < shape[2],
+        step,
+        (0, tf.zeros(shape[:2], tf.int64), hashes),
+        parallel_iterations=1,
+    )
+    stacked_LBW = tf.cond(
+        shape[2] > 0, hashes.stack, lambda: tf.zeros([0, shape[0], shape[1]], tf.int64)
+    )
+    prefix_BWL = tf.transpose(stacked_LBW, [1, 2, 0])
+    next_BWL = tf.pad(letters_BWL[:, :, 1:], [[0, 0], [0, 0], [0, tf.minimum(shape[2], 1)]])
+    count_L = tf.range(1, shape[2] + 1)
+    flat = [shape[0], shape[1] * shape[2]]
+    numbers = [_word_hash(symbol) for symbol in symbols]
+    letters_flat = tf.reshape(
+        tf.broadcast_to(tf.cast(count_L, tf.float32), tf.shape(letters_BWL)), flat
+    )
+    # At least one column: nothing has no largest number.
+    one_more = [[0, 0], [0, 1]]
+    return HotWords(
+        prefixes=tf.pad(tf.reshape(prefix_BWL, flat), one_more),
+        whole=tf.pad(tf.reshape((next_BWL == 0) & (letters_BWL > 0), flat), one_more),
+        letters=tf.pad(letters_flat, one_more),
+        weight=weight_B,
+        powers=tf.constant([_signed(_MULTIPLIER ** len(s.strip())) for s in symbols], tf.int64),
+        hashes=tf.constant(numbers, tf.int64),
+        begins=tf.constant([s.startswith(" ") for s in symbols]),
+    )
+
+
+def _word_hash(symbol: str) -> int:
+    value = 0
+    for letter in symbol.strip():
+        value = value * _MULTIPLIER + ord(letter)
+    return _signed(value)
+
+
+def _signed(value: int) -> int:
+    """A whole number as 64 bits have it."""
+    value %= 2**64
+    return value - 2**64 if value >= 2**63 else value
+
+
+class _Grown(NamedTuple):
+    """What hot words make of each extension, (B, K, C) each."""
+
+    word: Any
+    boost: Any
+    pending: Any
+    complete: Any
+
+
+def _grow(hot: HotWords, beam: _Beam) -> _Grown:
+    """Follows the word that is being said through the hot words."""
+    begins_C = hot.begins[tf.newaxis, tf.newaxis, :]
+    settled_BK1 = (beam.boost + tf.where(beam.complete, beam.pending, 0.0))[:, :, tf.newaxis]
+    before_BK1 = beam.word[:, :, tf.newaxis]
+    carried_BKC = tf.where(begins_C, tf.zeros([], tf.int64), before_BK1)
+    word_BKC = carried_BKC * hot.powers + hot.hashes
+    # (B, K, C, P): few prefixes, few hypotheses.
+    hits = word_BKC[:, :, :, tf.newaxis] == hot.prefixes[:, tf.newaxis, tf.newaxis, :]
+    hits &= (word_BKC != 0)[:, :, :, tf.newaxis]
+    letters_BKC = tf.reduce_max(tf.where(hits, hot.letters[:, tf.newaxis, tf.newaxis, :], 0.0), 3)
+    whole_BKC = tf.reduce_any(hits & hot.whole[:, tf.newaxis, tf.newaxis, :], 3)
+    return _Grown(
+        word=word_BKC,
+        boost=tf.where(begins_C, settled_BK1, beam.boost[:, :, tf.newaxis]),
+        pending=letters_BKC * hot.weight[:, tf.newaxis, tf.newaxis],
+        complete=whole_BKC,
+    )
+
+
+def _log_add(a: Any, b: Any) -> Any:
+    """Log of the sum of two probabilities, at least `NEVER`."""
+    high = tf.maximum(a, b)
+    return tf.maximum(high + tf.math.log1p(tf.exp(-tf.abs(a - b))), NEVER)
+
+
+def _trace(parents: Any, added: Any, order_BK: Any, steps: Any) -> tuple[Any, Any]:
+    """Walks back from the last hypotheses: their labels, int32 (B, K, L), and lengths (B, K)."""
+    written = tf.TensorArray(tf.int32, steps, element_shape=[None, None])
+
+    def step(t: Any, place_BK: Any, written: Any) -> tuple[Any, ...]:
+        written = written.write(t, tf.gather(added.read(t), place_BK, batch_dims=1))
+        return t - 1, tf.gather(parents.read(t), place_BK, batch_dims=1), written
+
+    _, _, written = tf.while_loop(
+        lambda t, *_: t >= 0, step, (steps - 1, order_BK, written), parallel_iterations=1
+    )
+    shape = tf.shape(order_BK)
+    labels_SBK = tf.cond(steps > 0, written.stack, lambda: tf.fill([0, shape[0], shape[1]], -1))
+    labels_BKS = tf.transpose(labels_SBK, [1, 2, 0])
+    real_BKS = labels_BKS >= 0
+    counts_BK = tf.reduce_sum(tf.cast(real_BKS, tf.int32), 2)
+    most = tf.reduce_max(tf.concat([tf.reshape(counts_BK, [-1]), [0]], 0))
+    found = tf.where(real_BKS)
+    place = tf.gather_nd(tf.cumsum(tf.cast(real_BKS, tf.int64), axis=2) - 1, found)
+    target = tf.concat([found[:, :2], place[:, tf.newaxis]], 1)
+    size = tf.cast(tf.stack([shape[0], shape[1], most]), tf.int64)
+    return tf.scatter_nd(target, tf.gather_nd(labels_BKS, found), size), counts_BK

@@ -1,0 +1,213 @@
+"""Speech to text: a recording in, what is said in it out, with the times of the words.
+
+Many-to-many without attention. Convolutions shorten a series of log-mel features; bidirectional
+GRUs read it; connectionist temporal classification learns where the characters are without being
+told (Graves et al. 2006; Amodei et al. 2016, "Deep Speech 2").
+
+    python -m seqapps.recipes.transcribe
+"""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from seqapps.audio.settings import Augmentation, Features
+from seqapps.bundle.application import Application
+from seqapps.data.speech_settings import DigitStrings, SpeechData
+from seqapps.decoding.settings import Transcription
+from seqapps.fields import Answer, Answers, Assets, Interface
+from seqapps.lazy import lazy_imports
+from seqapps.listening import ListenOptions, listen
+from seqapps.models.recogniser_interface import recogniser_interface
+from seqapps.models.settings import RECOGNISER_SPACE, Recogniser, recogniser_settings
+from seqapps.recipe import Evaluation, Predict, Recipe, run, strategy_options
+from seqapps.report import Reporter, plot_hearing
+from seqapps.text.settings import Transcripts
+from seqapps.training.settings import Training
+
+with lazy_imports():
+    from seqapps.models import recogniser, speech_examples, transcription, word_errors
+    from seqapps.training import loop, losses
+
+if TYPE_CHECKING:
+    import keras
+
+    from seqapps.models.speech_examples import SpeechExamples
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """All settings of a speech recogniser."""
+
+    data: SpeechData = field(default_factory=SpeechData)
+    digits: DigitStrings = field(default_factory=DigitStrings)
+    text: Transcripts = field(default_factory=Transcripts)
+    features: Features = field(default_factory=Features)
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    model: Recogniser = field(default_factory=Recogniser)
+    training: Training = field(
+        default_factory=lambda: Training(
+            epochs=4,
+            batch_tokens=5000,
+            learning_rate=3e-3,
+            warmup_steps=100,
+            weight_decay=0.01,
+            average_decay=0.98,
+            label_smoothing=0.0,
+        )
+    )
+    decoding: Transcription = field(default_factory=Transcription)
+    seed: int = 0
+    """Of everything random in training, and of what is held out."""
+
+    def __post_init__(self) -> None:
+        recogniser_settings(self.model, self.features)
+
+
+def interface(config: Config) -> Interface:
+    """A WAV file in, text and confidence out; samples in, words with their times out."""
+    return recogniser_interface(strategy_options(config.decoding))
+
+
+def load(config: Config, assets: Assets | None, reporter: Reporter) -> "SpeechExamples":
+    """Reads the recordings and looks them over; the alphabet is that of training."""
+    return speech_examples.SpeechExamples.load(
+        config.data,
+        config.digits,
+        assets,
+        features=config.features,
+        augmentation=config.augmentation,
+        model=config.model,
+        text=config.text,
+        batch_frames=config.training.batch_tokens,
+        seed=config.seed,
+        log=reporter.log,
+    )
+
+
+def build_model(
+    model: Recogniser,
+    *,
+    outputs: int,
+    features: Features | None = None,
+    augmentation: Augmentation | None = None,
+    seed: int = 0,
+) -> "keras.Model":
+    """Builds the network; see `seqapps.models.recogniser.build_recogniser`."""
+    return recogniser.build_recogniser(
+        model, outputs=outputs, features=features, augmentation=augmentation, seed=seed
+    )
+
+
+def build(config: Config, examples: "SpeechExamples") -> "keras.Model":
+    """The network for this alphabet."""
+    network = build_model(
+        config.model,
+        outputs=len(examples.alphabet.symbols),
+        features=config.features,
+        augmentation=config.augmentation,
+        seed=config.seed,
+    )
+    transcription.adapt(network, examples)
+    return network
+
+
+def loss(config: Config) -> Callable[[Any, Any, bool], tuple[Any, Any]]:
+    """CTC, a mean per label."""
+    return losses.ctc()
+
+
+def goal(config: Config, network: "keras.Model", examples: "SpeechExamples") -> "loop.Goal":
+    """Word error rate of greedy transcripts of the validation split."""
+    greedy = transcription.GreedyRecogniser(network, examples)
+    return loop.Goal(name="wer", score=greedy.scores, highest=False)
+
+
+def finish(
+    config: Config, network: "keras.Model", examples: "SpeechExamples", reporter: Reporter
+) -> None:
+    """Chooses on the validation split how much the language model counts, if there is one."""
+    if examples.language is None:
+        return
+    examples.weights, wer = transcription.tune_language(network, examples)
+    chosen = examples.weights
+    reporter.log(
+        f"Language model counts {chosen.language:g} times, {chosen.bonus:g} nats for each symbol: "
+        f"validation WER {wer:.2f} %"
+    )
+
+
+def answer(config: Config, network: "keras.Model", assets: Assets) -> Answer:
+    """What is served: WAV bytes to features, network, text, in the graph."""
+    return _served(config, network, assets)
+
+
+def further(config: Config, network: "keras.Model", assets: Assets) -> Answers:
+    """What is served besides: the same of samples."""
+    return {"pcm": _served(config, network, assets).pcm}
+
+
+def _served(config: Config, network: "keras.Model", assets: Assets) -> Any:
+    return transcription.Transcribe(
+        network, assets, features=config.features, stride=config.model.stride
+    )
+
+
+def evaluate(
+    config: Config, application: Application, examples: "SpeechExamples", reporter: Reporter
+) -> Evaluation:
+    """Word and character errors on the test split, and how long an answer takes."""
+    test = examples.splits.test
+    recordings = [examples.wav(samples) for samples in test.samples]
+    with reporter.bar("Listening", total=len(test), unit="recordings") as bar:
+        hypotheses = application(recordings, advance=bar.advance, **vars(config.decoding))
+    references = [examples.alphabet.clean(text) for text in test.texts]
+    metrics = word_errors.recognition_scores(
+        hypotheses, references, speakers=test.speakers, seed=config.seed
+    )
+    metrics |= transcription.real_time_factor(application, recordings)
+    return Evaluation(
+        metrics=metrics, samples=transcription.mistakes(hypotheses, references, count=5)
+    )
+
+
+def predict(config: Config, application: Application, options: ListenOptions) -> None:
+    """Transcribes recordings of any kind and length; writes text, JSON or subtitles."""
+    listen(application, options, strategy=vars(config.decoding))
+
+
+def plots(config: Config, network: "keras.Model", examples: "SpeechExamples", folder: Path) -> None:
+    """Spectrograms with what was heard when."""
+    served = _served(config, network, examples.assets)
+    for number, samples in enumerate(examples.splits.validation.samples[:3], 1):
+        found = transcription.heard(served, samples)
+        plot_hearing(**found, path=folder / f"hearing_{number}.png")
+
+
+RECIPE = Recipe(
+    name="transcribe",
+    summary="Speech to text: a recording in, what is said in it out.",
+    config=Config,
+    interface=interface,
+    load=load,
+    build=build,
+    loss=loss,
+    goal=goal,
+    finish=finish,
+    answer=answer,
+    further=further,
+    evaluate=evaluate,
+    plots=plots,
+    space=RECOGNISER_SPACE,
+    predict=Predict(
+        help="Transcribe recordings: files, folders, or a WAV file on standard input",
+        run=predict,
+        options=ListenOptions,
+        examples=("BUNDLE recording.wav", "BUNDLE talks/ --format srt --output subtitles"),
+    ),
+)
+
+if __name__ == "__main__":
+    sys.exit(run(RECIPE))

@@ -1,0 +1,129 @@
+"""Transcripts as numbers: characters, or SentencePiece pieces."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from seqapps.fields import asset, damaged_asset
+from seqapps.text.normalise import normalise
+from seqapps.text.tokenizer import WORD_START, Tokenizer
+
+Ids = npt.NDArray[np.int32]
+
+_FILE = "alphabet.json"
+_SPECIAL = 4
+"""Pieces of a SentencePiece model that are none: padding, unknown, begin, end."""
+
+
+@dataclass(frozen=True)
+class Alphabet:
+    """The symbols of which a recogniser's answers are made; a symbol's number is its place.
+
+    A symbol is a character, or a piece, in which a space stands for the beginning of a word.
+    """
+
+    symbols: tuple[str, ...]
+    """Each one once, none of them empty."""
+    lower: bool = True
+    """Whether transcripts are put in lower case."""
+
+    @classmethod
+    def fit(cls, texts: Iterable[str], *, pieces: int = 0, lower: bool = True) -> "Alphabet":
+        """Learns the symbols of the training transcripts.
+
+        Args:
+            texts: Transcripts.
+            pieces: How many SentencePiece pieces; 0 for single characters.
+            lower: Whether to put transcripts in lower case.
+        """
+        cleaned = [clean(text, lower=lower) for text in texts]
+        if not pieces:
+            return cls(tuple(sorted({c for text in cleaned for c in text} | {" "})), lower)
+        model = Tokenizer.train(cleaned, vocabulary=pieces, character_coverage=1.0)
+        found = [piece.replace(WORD_START, " ") for piece in model.pieces[_SPECIAL:]]
+        characters = sorted({c for text in cleaned for c in text} | {" "})
+        return cls(tuple(dict.fromkeys([*found, *characters])), lower)
+
+    @property
+    def assets(self) -> dict[str, bytes]:
+        """The file that travels with a model."""
+        table = {"symbols": list(self.symbols), "lower": self.lower}
+        return {_FILE: json.dumps(table, ensure_ascii=False).encode()}
+
+    @property
+    def has_pieces(self) -> bool:
+        """Whether symbols are longer than characters."""
+        return any(len(symbol) > 1 for symbol in self.symbols)
+
+    def clean(self, text: str) -> str:
+        """A transcript as the model is to write it."""
+        return clean(text, lower=self.lower)
+
+    def unknown(self, text: str) -> list[str]:
+        """Characters of a transcript that no symbol writes."""
+        known = {c for symbol in self.symbols for c in symbol}
+        return sorted(set(self.clean(text)) - known)
+
+    def encode(self, text: str) -> Ids:
+        """The numbers of a transcript: the fewest symbols that write it.
+
+        Characters that no symbol writes are left out.
+
+        Words of pieces begin with a space, that of the first word too.
+        """
+        text = self.clean(text)
+        places = {symbol: i for i, symbol in enumerate(self.symbols)}
+        if not self.has_pieces:
+            return np.array([places[c] for c in text if c in places], np.int32)
+        text = f" {text}" if text else ""
+        longest = max(map(len, self.symbols))
+        # Fewest symbols to each end, and the last of them.
+        best: list[tuple[int, int, int]] = [(0, -1, -1)]
+        for end in range(1, len(text) + 1):
+            options = [
+                (best[start][0] + 1, start, places[text[start:end]])
+                for start in range(max(0, end - longest), end)
+                if text[start:end] in places
+            ]
+            best.append(min(options, default=(best[end - 1][0] + 1, end - 1, -1)))
+        found = []
+        end = len(text)
+        while end:
+            _, start, symbol = best[end]
+            found.append(symbol)
+            end = start
+        return np.array([i for i in reversed(found) if i >= 0], np.int32)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of numbers, without spaces at its ends."""
+        return "".join(self.symbols[i] for i in ids).strip()
+
+
+def clean(text: str, *, lower: bool) -> str:
+    """Composes characters, puts one space between words, and drops control characters."""
+    text = normalise(text)
+    return text.lower() if lower else text
+
+
+def alphabet_in(assets: Mapping[str, bytes]) -> Alphabet:
+    """The alphabet among the files that travel with a model.
+
+    Raises:
+        UserError: If it is missing or damaged.
+    """
+    try:
+        table = json.loads(asset(assets, _FILE))
+        symbols, lower = table["symbols"], table["lower"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise damaged_asset(_FILE, error) from None
+    if (
+        not isinstance(symbols, list)
+        or not all(isinstance(s, str) and s for s in symbols)
+        or len(set(symbols)) != len(symbols)
+        or " " not in symbols
+    ):
+        raise damaged_asset(_FILE, "it must list different symbols, the space among them")
+    return Alphabet(tuple(symbols), bool(lower))

@@ -1,0 +1,32 @@
+"""Few and short recordings with transcripts, spoken by eSpeak NG."""
+
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from seqapps.data.spoken import synthesis
+from seqapps.data.spoken.splits import VARIANTS
+
+TEXTS = ("yes", "no no", "stop", "yes stop", "no")
+
+
+def write_recordings(folder: Path, *, count: int, seed: int = 0) -> Path:
+    """Writes recordings and a manifest, `manifest.tsv`, and returns its path."""
+    rng = np.random.default_rng(seed)
+    (folder / "audio").mkdir(parents=True)
+    rows = ["path\ttext\tspeaker"]
+    for i in range(count):
+        text, variant = TEXTS[i % len(TEXTS)], VARIANTS["train"][i % 12]
+        samples = synthesis.say(
+            text, voice=f"en-us+{variant}", rate=int(rng.integers(120, 160)),
+            pitch=int(rng.integers(30, 71)),
+        )  # fmt: skip
+        # Of several kinds: they are brought to one rate.
+        ending = ("wav", "flac")[i % 2]
+        path = folder / "audio" / f"{i}.{ending}"
+        soundfile.write(path, samples, synthesis.native_rate_hz())
+        rows.append(f"audio/{path.name}\t{text.title()}\t{variant}")
+    manifest = folder / "manifest.tsv"
+    manifest.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return manifest

@@ -1,0 +1,268 @@
+"""Where recordings come from, and what is found wrong with them."""
+
+import json
+
+import numpy as np
+import pytest
+import soundfile
+
+from seqapps.data.digits import Digits, join
+from seqapps.data.lint import lint
+from seqapps.data.recordings import Recordings, read_audio
+from seqapps.data.speech import load_speech, manifest
+from seqapps.data.speech_settings import DigitStrings, SpeechData
+from seqapps.data.spoken import phrases, spoken
+from seqapps.data.spoken.splits import VARIANTS, split_of
+from seqapps.errors import UserError
+
+RATE = 8_000
+RNG = np.random.default_rng(0)
+
+
+def write(path, seconds=0.5, rate=RATE, level=0.1, **kwargs):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, level * RNG.normal(size=int(seconds * rate)), rate, **kwargs)
+    return path
+
+
+def load(train, tmp_path, **settings):
+    log = []
+    data = SpeechData(train=train, folder=str(tmp_path), **settings)
+    return load_speech(data, DigitStrings(), rate_hz=RATE, seed=0, log=log.append), log
+
+
+@pytest.fixture
+def table(tmp_path):
+    """A manifest of 20 recordings by two speakers."""
+    rows = ["text\tpath\tspeaker"]
+    for i in range(20):
+        write(tmp_path / "a" / f"{i}.wav", seconds=0.3 + 0.01 * i)
+        rows.append(f"text {i}\ta/{i}.wav\t{'ab'[i % 2]}")
+    path = tmp_path / "train.tsv"
+    path.write_text("\n".join(rows) + "\n")
+    return path
+
+
+@pytest.mark.parametrize("ending", ["wav", "flac", "ogg", "mp3"])
+def test_files_of_every_kind_rate_and_number_of_channels(tmp_path, ending):
+    time = np.arange(44_100) / 44_100
+    tone = 0.5 * np.sin(2 * np.pi * 440 * time)
+    path = tmp_path / f"tone.{ending}"
+    soundfile.write(path, np.stack([tone, 0 * tone], 1), 44_100)
+    found = read_audio(path, RATE)
+    assert found.dtype == np.int16
+    assert abs(len(found) - RATE) <= 200  # MP3 adds some at its ends.
+    spectrum = np.abs(np.fft.rfft(found[:RATE].astype(float)))
+    assert abs(spectrum.argmax() * RATE / len(found[:RATE]) - 440) < 2
+    assert 0.2 * 32768 < np.abs(found[2_000:6_000]).max() < 0.3 * 32768
+
+
+def test_a_part_of_a_recording(tmp_path):
+    path = write(tmp_path / "x.wav", seconds=1.0)
+    whole = read_audio(path, RATE)
+    np.testing.assert_array_equal(read_audio(path, RATE, start_s=0.25, end_s=0.5), whole[2000:4000])
+    with pytest.raises(UserError, match="lies outside"):
+        read_audio(path, RATE, start_s=2.0)
+    with pytest.raises(UserError, match="cannot be read as audio"):
+        read_audio(tmp_path / "none.wav", RATE)
+
+
+def test_manifests_name_bad_rows(tmp_path, table):
+    rows = table.read_text()
+    table.write_text(rows + "only one column\nx\ta/none.wav\ta\n")
+    splits, log = load("train.tsv", tmp_path, max_bad_share=0.2)
+    assert len(splits.train) + len(splits.validation) + len(splits.test) == 20
+    assert [problem.line for problem in splits.train.problems] == [22, 23]
+    assert any("Held out by text" in line for line in log)
+    with pytest.raises(UserError, match=r"2 of 22 training recordings .*max_bad_share"):
+        load("train.tsv", tmp_path)
+    # A row of another split is never left out in silence.
+    with pytest.raises(UserError, match="never shortened in silence"):
+        load("train.tsv", tmp_path, max_bad_share=0.2, test="train.tsv")
+    (tmp_path / "bad.tsv").write_text("path\tsentence\n")
+    with pytest.raises(UserError, match="exactly one column 'text'"):
+        list(manifest(tmp_path / "bad.tsv"))
+    with pytest.raises(UserError, match="neither a folder nor a manifest"):
+        load("nothing.tsv", tmp_path)
+
+
+def test_jsonl_manifests_with_parts(tmp_path):
+    write(tmp_path / "x.wav", seconds=1.0)
+    rows = [
+        {"path": "x.wav", "text": "first", "start": 0.0, "end": 0.25, "speaker": "s"},
+        {"path": "x.wav", "text": "second", "start": 0.25},
+        {"path": "x.wav", "text": "third", "start": 0.5, "end": 0.25},
+        {"path": "x.wav"},
+    ]
+    path = tmp_path / "m.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)) + "\nnot json\n")
+    found = list(manifest(path))
+    assert [entry.reason for entry in found[:2]] == ["", ""]
+    assert found[0].end_s == 0.25
+    assert "not before its end" in found[2].reason
+    assert found[3].reason == "the line has no text"
+    assert "not valid JSON" in found[4].reason
+
+
+def test_folders_as_librispeech_and_common_voice_have_them(tmp_path):
+    chapter = tmp_path / "LibriSpeech" / "dev" / "84" / "121"
+    lines = []
+    for i in range(3):
+        write(chapter / f"84-121-{i:04d}.flac", rate=16_000)
+        lines.append(f"84-121-{i:04d} HELLO {i}")
+    (chapter / "84-121.trans.txt").write_text("\n".join(lines) + "\n")
+    clips = tmp_path / "cv" / "clips"
+    for name, count in (("train", 4), ("dev", 2), ("test", 1)):
+        rows = ["client_id\tpath\tsentence"]
+        for i in range(count):
+            write(clips / f"{name}{i}.mp3", rate=32_000)
+            rows.append(f'w{i}\t{name}{i}.mp3\tSay "{i}"')
+        (tmp_path / "cv" / f"{name}.tsv").write_text("\n".join(rows) + "\n")
+    splits, _ = load("cv", tmp_path, test="LibriSpeech/dev")
+    assert len(splits.train) == 4
+    assert len(splits.validation) == 2
+    assert splits.train.texts[0] == 'Say "0"'
+    assert splits.test.texts == ["HELLO 0", "HELLO 1", "HELLO 2"]
+    assert splits.test.speakers == ["84"] * 3
+    with pytest.raises(UserError, match="neither a folder clips"):
+        load("clips", tmp_path / "cv")
+
+
+def test_the_linter_finds_what_cannot_be_learned_from():
+    def sound(level, seconds=1.0):
+        values = np.clip(RNG.normal(size=int(seconds * RATE)) * level, -1, 1)
+        return np.round(values * 32767).astype(np.int16)
+
+    found = Recordings()
+    for samples, text in (
+        (sound(0.1), "fine"),
+        (sound(1e-5), "silent"),
+        (sound(3.0), "clipped"),
+        (sound(0.1, 0.1), "too much to say in it"),
+        (sound(0.1), ""),
+        (sound(0.1), "naïve"),
+        (sound(0.1, 3.0), "long"),
+        # Two equal letters need a step between them.
+        (sound(0.1, 0.05), "lll"),
+        (sound(0.1, 0.05), "lal"),
+    ):
+        found.add(samples, text, speaker="", place=("m.tsv", len(found) + 2))
+    problems = lint(
+        found,
+        rate_hz=RATE,
+        labels=lambda text: np.array([ord(c) for c in text], np.int32),
+        unknown=lambda text: [c for c in text if ord(c) > 127],
+        steps=lambda samples: samples * 100 // RATE - 1,
+        max_seconds=2.0,
+    )
+    assert {row: [each.kind for each in kinds] for row, kinds in problems.items()} == {
+        1: ["silence"], 2: ["clipped"], 3: ["too short for its transcript"],
+        4: ["empty transcript"], 5: ["characters outside the alphabet"], 6: ["too long"],
+        7: ["too short for its transcript"],
+    }  # fmt: skip
+    assert str(problems[3][0]).startswith("m.tsv:5: too short for its transcript (0.10 s give 9")
+
+
+def write_digits(folder, speakers=("ann", "bob", "cid"), each=12):
+    for s, speaker in enumerate(speakers):
+        for digit in range(10):
+            for index in range(each):
+                # Constant levels say which recording it is.
+                level = (1 + s * 1000 + digit * 100 + index) / 32768
+                path = folder / f"{digit}_{speaker}_{index}.wav"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                soundfile.write(path, np.full(80, level), RATE)
+    return folder
+
+
+def levels(pool):
+    return {int(x[0]) for digits in pool.values() for rows in digits for x in rows}
+
+
+def test_digits_are_dealt_without_overlap(tmp_path):
+    folder = write_digits(tmp_path / "digits")
+    known = Digits.read(folder, DigitStrings(), rate_hz=RATE)
+    apart = Digits.read(folder, DigitStrings(held_out="bob"), rate_hz=RATE)
+    chosen = Digits.read(
+        folder, DigitStrings(held_out="bob", validation_speaker="ann"), rate_hz=RATE
+    )
+    for found in (known, apart, chosen):
+        splits = [levels(pool) for pool in (found.train, found.validation, found.test)]
+        assert not splits[0] & splits[1]
+        assert not splits[0] & splits[2]
+        assert not splits[1] & splits[2]
+    assert set(known.test) == {"ann", "bob", "cid"}
+    assert (set(apart.train), set(apart.test)) == ({"ann", "cid"}, {"bob"})
+    assert len(levels(apart.test)) == 120
+    assert (set(chosen.train), set(chosen.validation)) == ({"cid"}, {"ann"})
+    with pytest.raises(UserError, match="no speaker 'eve'"):
+        Digits.read(folder, DigitStrings(held_out="eve"), rate_hz=RATE)
+    with pytest.raises(UserError, match="no recordings named"):
+        Digits.read(tmp_path, DigitStrings(), rate_hz=RATE)
+
+
+def test_digit_strings(tmp_path):
+    folder = write_digits(tmp_path / "digits")
+    settings = DigitStrings(strings=60, validation_strings=5, mixed_share=0.5)
+    found = Digits.read(folder, settings, rate_hz=RATE)
+    first, again, other = (found.training(epoch, seed=3) for epoch in (0, 0, 1))
+    assert first.texts == again.texts
+    np.testing.assert_array_equal(first.samples[0], again.samples[0])
+    assert first.texts != other.texts
+    assert {len(text.split()) for text in first.texts} == set(range(1, 8))
+    assert 10 < first.speakers.count("mixed") < 50
+    test = found.test_strings()
+    assert len(test) == 1000
+    assert test.texts == found.test_strings().texts
+    assert "mixed" not in test.speakers
+
+
+def test_noise_has_the_level_that_is_stated():
+    tone = np.round(1_000 * np.sin(np.arange(RATE) * 0.3)).astype(np.int16)
+    for snr in (0.0, 20.0):
+        noisy, clean = (
+            join([tone], snr_db=snr_db, rate_hz=RATE, rng=np.random.default_rng(5)) / 32768.0
+            for snr_db in (snr, 200.0)
+        )
+        noise = noisy - clean
+        power = (clean[clean != 0] ** 2).mean()
+        # Measured over all of the string, gaps included, as it was made.
+        assert 10 * np.log10(power / (noise**2).mean()) == pytest.approx(snr, abs=0.7)
+
+
+def test_numbers_are_said_as_people_say_them():
+    said = {0: "zero", 13: "thirteen", 40: "forty", 99: "ninety nine", 100: "one hundred",
+            305: "three hundred and five", 2_310: "two thousand three hundred and ten",
+            9_007: "nine thousand and seven"}  # fmt: skip
+    for number, words in said.items():
+        assert phrases.number_words(number) == words
+    assert len({phrases.number_words(n) for n in range(10_000)}) == 10_000
+    with pytest.raises(ValueError, match="from 0 to 9999"):
+        phrases.number_words(10_000)
+
+
+def test_embedded_splits_share_neither_voices_nor_combinations(tmp_path):
+    sizes = {"train": 30, "validation": 10, "test": 10}
+    log = []
+    first = spoken(sizes=sizes, folder=tmp_path, log=log.append)
+    assert "synthetic" in log[0]
+    kept = spoken(sizes=sizes, folder=tmp_path, log=log.append)
+    assert len(log) == 2
+    assert kept.train.texts == first.train.texts
+    np.testing.assert_array_equal(kept.test.samples[3], first.test.samples[3])
+    voices = [{v.split("+")[1] for v in split.voices} for split in first]
+    assert not voices[0] & voices[2]
+    assert not voices[1] & voices[2]
+    for one, other in (("train", "test"), ("train", "validation"), ("validation", "test")):
+        assert not set(VARIANTS[one]) & set(VARIANTS[other])
+    rng = np.random.default_rng(1)
+    drawn = [phrases.draw(rng) for _ in range(3_000)]
+    dealt = [split_of(phrase.combination) for phrase in drawn]
+    assert 0.7 < dealt.count("train") / 3_000 < 0.9
+    train = {p.text for p, split in zip(drawn, dealt, strict=True) if split == "train"}
+    test = {p.text for p, split in zip(drawn, dealt, strict=True) if split == "test"}
+    assert not train & test
+    # What is kept is damaged: it is spoken again.
+    (file,) = tmp_path.glob("*.npz")
+    file.write_bytes(file.read_bytes()[:1_000])
+    assert spoken(sizes=sizes, folder=tmp_path).train.texts == first.train.texts

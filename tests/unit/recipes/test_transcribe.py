@@ -1,0 +1,268 @@
+"""The recipe by its command line: recordings of every kind, and what is no recording."""
+
+import io
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import tensorflow as tf
+from speech_data import write_recordings
+
+import seqapps
+from seqapps.audio.read import read_wav
+from seqapps.bundle.folder import read_assets
+from seqapps.config import from_dict
+from seqapps.data.spoken import synthesis
+from seqapps.errors import UserError
+from seqapps.listening import ListenOptions, listen
+from seqapps.models.transcription import Transcribe
+from seqapps.recipe import run
+from seqapps.recipes.transcribe import RECIPE
+
+RATE = 22_050
+
+
+def said(text="yes stop"):
+    samples = synthesis.say(text, voice="en-us+m1", rate=130)
+    return samples.astype(np.float32) / 32768.0
+
+
+@pytest.fixture(scope="module")
+def bundle(tiny_recogniser):
+    return tiny_recogniser
+
+
+@pytest.fixture(scope="module")
+def application(bundle):
+    return seqapps.load(bundle)
+
+
+@pytest.fixture
+def command(capsys, monkeypatch):
+    """Runs the recipe in this process: exit code, standard output, standard error."""
+
+    def call(*argv, stdin=b""):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        code = run(RECIPE, [str(word) for word in argv])
+        return code, *capsys.readouterr()
+
+    return call
+
+
+@pytest.fixture
+def listen_to(application, bundle, capsys):
+    """What `predict` does, with a bundle that is loaded: standard output and error."""
+
+    def call(*files, strategy=None, **flags):
+        options = ListenOptions(bundle=bundle, files=files, **flags)
+        listen(application, options, strategy=strategy or {})
+        return tuple(capsys.readouterr())
+
+    return call
+
+
+def encoded(values, subtype="PCM_16", rate=RATE, format="WAV"):
+    buffer = io.BytesIO()
+    soundfile.write(buffer, values, rate, subtype=subtype, format=format)
+    return buffer.getvalue()
+
+
+def test_it_learns_and_leaves_a_certified_bundle(bundle):
+    story = (bundle.parent / "log.txt").read_text()
+    assert json.loads((bundle / "certificate.json").read_text())["holds"] is True
+    history = (bundle / "history.csv").read_text().splitlines()
+    names = history[0].split(",")
+    rows = [dict(zip(names, map(float, line.split(",")), strict=True)) for line in history[1:]]
+    assert rows[0]["validation_loss"] > 1.5
+    assert min(row["validation_loss"] for row in rows) < 0.2
+    metrics = json.loads((bundle / "metrics.json").read_text())
+    assert 0 <= metrics["wer"] < 100
+    assert {"cer", "wer_interval", "wer_by_speaker", "confused", "real_time_factor"} <= set(metrics)
+    assert "Held out by speaker" in story
+    assert "training speakers" in story
+    assert sorted(path.name for path in (bundle / "plots").iterdir()) == [
+        "hearing_1.png", "hearing_2.png", "hearing_3.png", "learning_curves.png",
+    ]  # fmt: skip
+
+
+def test_files_of_every_kind_give_the_same_text(application):
+    values = said()
+    stereo = np.stack([values, 0.5 * values], 1)
+    kinds = {
+        "16 bits": encoded(values),
+        "8 bits": encoded(values, "PCM_U8"),
+        "24 bits": encoded(values, "PCM_24"),
+        "float": encoded(values, "FLOAT"),
+        "stereo": encoded(stereo),
+        "truncated": encoded(np.concatenate([values, np.zeros(9_000)]))[:-8_000],
+    }
+    answers = dict(zip(kinds, application.answers(list(kinds.values())), strict=True))
+    for kind, answer in answers.items():
+        assert answer["text"] == "yes stop", kind
+        assert answer["words"] == ["yes", "stop"]
+        assert 0.5 < answer["confidence"] <= 1.0
+        assert 0.0 <= answer["starts"][0] < answer["ends"][0] <= answer["starts"][1]
+        assert answer["ends"][1] <= answer["seconds"] + 0.05
+    assert answers["truncated"]["status"].startswith("truncated")
+    assert answers["16 bits"]["status"] == "ok"
+
+
+def test_samples_are_answered_as_files_are(application):
+    values = said()
+    (file,) = application.answers([encoded(values, "FLOAT")])
+    (samples,) = application.ask("pcm", [{"samples": values, "rate_hz": RATE}])
+    for name, value in samples.items():
+        if isinstance(value, str) or name == "words":
+            assert value == file[name]
+        else:
+            np.testing.assert_allclose(value, file[name], atol=1e-5)
+
+
+def test_silence_moments_and_what_is_no_recording(application):
+    quiet = encoded(np.zeros(RATE))
+    moment = encoded(said()[5_000 : 5_000 + RATE // 100])
+    answers = application.answers([quiet, moment, b"no recording", b"", encoded(np.zeros(0))])
+    assert [answer["text"] for answer in answers[2:]] == ["", "", ""]
+    assert [answer["status"] for answer in answers] == [
+        "ok", "ok", "not a WAV file (no RIFF/WAVE header)",
+        "not a WAV file (no RIFF/WAVE header)", "no samples",
+    ]  # fmt: skip
+    assert answers[0]["text"] == ""
+    assert answers[1]["seconds"] == pytest.approx(0.01, abs=1e-3)
+
+
+def test_strategy_values_for_each_recording(application):
+    file = encoded(said())
+    several = application.answers([file], n_best=3, beam_width=4)[0]
+    assert len(several["alternatives"]) == 3
+    assert several["alternatives"][0] == "yes stop"
+    scores = several["alternative_scores"]
+    assert scores == sorted(scores, reverse=True)
+    # A word that is expected strongly enough is heard, in the row that expects it alone.
+    hot = application([file, file], hot_words=[["sty"], []], hot_word_weight=[30.0, 30.0])
+    assert "sty" in hot[0].split()
+    assert hot[1] == "yes stop"
+
+
+def test_a_row_is_answered_as_if_alone(application):
+    stored = from_dict(RECIPE.config, application.config, source="config.json")
+    served = Transcribe(
+        application.model, read_assets(application.path), features=stored.features,
+        stride=stored.model.stride,
+    )  # fmt: skip
+    files = [encoded(said("yes")), encoded(said("stop no yes stop"))]
+    rate = stored.features.sample_rate_hz
+    together, lengths = served.log_probs(read_wav(tf.constant(files), rate))
+    for row, file in enumerate(files):
+        alone, count = served.log_probs(read_wav(tf.constant([file]), rate))
+        assert int(count[0]) == int(lengths[row])
+        np.testing.assert_allclose(together[row, : count[0]], alone[0], atol=1e-5)
+
+
+def test_predict_reads_files_folders_and_standard_input(
+    command, listen_to, bundle, tmp_path, monkeypatch
+):
+    (tmp_path / "a.wav").write_bytes(encoded(said("yes")))
+    (tmp_path / "b.flac").write_bytes(encoded(said("stop"), format="FLAC"))
+    (tmp_path / "notes.txt").write_text("nothing to hear")
+    code, out, err = command("predict", bundle, tmp_path)
+    assert (code, err) == (0, "")
+    assert out == f"{tmp_path / 'a.wav'}\tyes\n{tmp_path / 'b.flac'}\tstop\n"
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(encoded(said("yes")))))
+    assert listen_to() == ("yes\n", "")
+    out, _ = listen_to(tmp_path / "b.flac", format="srt")
+    assert re.fullmatch(r"1\n00:00:00,\d{3} --> 00:00:\d{2},\d{3}\nstop\n", out)
+    out, _ = listen_to(tmp_path / "a.wav", format="vtt")
+    assert out.startswith("WEBVTT\n\n00:00:00.")
+    out, _ = listen_to(tmp_path, json=True, strategy={"n_best": 2})
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert [row["text"] for row in rows] == ["yes", "stop"]
+    assert set(rows[0]) == {
+        "file", "text", "words", "seconds", "confidence", "status", "alternatives",
+    }  # fmt: skip
+    assert len(rows[0]["alternatives"]) == 2
+    assert rows[0]["words"][0]["text"] == "yes"
+
+
+def test_bad_files_are_named_and_the_others_transcribed(command, listen_to, bundle, tmp_path):
+    (tmp_path / "1.wav").write_bytes(b"RIFF no recording")
+    (tmp_path / "2.wav").write_bytes(encoded(said("yes")))
+    (tmp_path / "3.mp3").write_bytes(b"no music either")
+    files = [tmp_path / name for name in ("1.wav", "2.wav", "3.mp3", "gone.wav")]
+    code, out, err = command("predict", bundle, *files)
+    assert code == 1
+    assert out == f"{files[1]}\tyes\n"
+    assert f"{files[0]}: error: not a WAV file" in err
+    assert "3.mp3" in err
+    assert "gone.wav" in err
+    assert "error: 3 of 4 recordings could not be read" in err
+    with pytest.raises(UserError, match="--output"):
+        listen_to(tmp_path, format="srt")
+    assert listen_to(files[1], format="srt", output=tmp_path / "s") == ("", "")
+    assert "yes" in (tmp_path / "s" / "2.srt").read_text()
+
+
+def test_ten_minutes_are_cut_and_joined(listen_to, tmp_path):
+    pause = np.zeros(3 * RATE // 10, np.float32)
+    once = np.concatenate([said("yes"), pause, said("stop"), pause])
+    times = int(600 * RATE / len(once)) + 1
+    noise = np.random.default_rng(0).normal(size=times * len(once)) * 1e-4
+    (tmp_path / "long.wav").write_bytes(encoded(np.tile(once, times) + noise))
+    out, err = listen_to(tmp_path / "long.wav", json=True)
+    assert err == ""
+    found = json.loads(out)
+    assert found["seconds"] > 600
+    words = found["words"]
+    starts = [word["start_s"] for word in words]
+    assert starts == sorted(starts)
+    assert starts[-1] > 590
+    # Every word once, whatever was cut where: nothing is lost or doubled at the joins. (So small
+    # a model often leaves out the space after a pause.)
+    assert abs(found["text"].count("stop") - times) <= 0.03 * times
+
+
+def test_mistakes_in_the_data_stop_the_training_or_are_listed(tmp_path):
+    manifest = write_recordings(tmp_path / "speech", count=24)
+    lines = manifest.read_text().splitlines()
+    quiet = tmp_path / "speech" / "audio" / "quiet.wav"
+    soundfile.write(quiet, np.zeros(8_000), 8_000)
+    moment = tmp_path / "speech" / "audio" / "moment.wav"
+    soundfile.write(moment, said()[3_000:4_000], RATE)
+    (tmp_path / "speech" / "audio" / "broken.wav").write_bytes(b"no recording")
+    bad = [
+        "audio/quiet.wav\tyes\tm1", "audio/moment.wav\tstop stop stop\tm1", "audio/0.wav\t \tm1",
+        "audio/broken.wav\tyes\tm1", "audio/gone.wav\tyes\tm1",
+    ]  # fmt: skip
+    manifest.write_text("\n".join([*lines, *bad]) + "\n")
+    code = (
+        "import sys\n"
+        "from seqapps.recipe import run\n"
+        "from seqapps.recipes.transcribe import RECIPE\n"
+        f"argv = ['--data.train', {str(manifest)!r}, '--output', 'b', '--training.epochs', '1',\n"
+        "        '--training.max_steps', '1', '--model.units', '8', '--model.channels', '4']\n"
+        "assert run(RECIPE, [*argv, '--data.max_bad_share', '0.05']) == 1\n"
+        "assert run(RECIPE, [*argv, '--data.train', 'nowhere.tsv']) == 1\n"
+        "forward = ['--data.max_bad_share', '0.5', '--model.bidirectional', 'false']\n"
+        "assert run(RECIPE, [*argv, *forward]) == 2\n"
+        "one = ['--data.max_bad_share', '0.5', '--overfit-one-batch']\n"
+        "assert run(RECIPE, [*argv, *one]) in (0, 1)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert "training recordings in" in errors[0]
+    assert "manifest.tsv:29" in done.stderr
+    assert "gone.wav cannot be read as audio" in done.stderr
+    assert "nowhere.tsv is neither a folder nor a manifest" in errors[1]
+    assert "features.normalise" in errors[2]
+    for kind in ("silence", "too short for its transcript", "empty transcript"):
+        assert f"1 × {kind}" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not Path(tmp_path / "b").exists()

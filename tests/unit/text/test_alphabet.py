@@ -1,0 +1,54 @@
+"""Transcripts as numbers and back."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seqapps.errors import UserError
+from seqapps.text.alphabet import Alphabet, alphabet_in
+
+TEXTS = ["The light is on", "turn the lights off", "light  the\tother light"]
+LETTERS = Alphabet.fit(TEXTS)
+PIECES = Alphabet.fit(TEXTS * 5, pieces=40)
+
+
+def test_characters_are_those_of_training_in_lower_case():
+    assert LETTERS.symbols == tuple(" efghilnorstu")
+    assert LETTERS.decode(LETTERS.encode("The  LIGHT ")) == "the light"
+    assert LETTERS.unknown("Light a lamp") == ["a", "m", "p"]
+    assert LETTERS.decode(LETTERS.encode("light a lamp")) == "light  l"
+    assert Alphabet.fit(["Ab"], lower=False).symbols == (" ", "A", "b")
+
+
+def test_pieces_write_every_training_text_with_fewer_symbols():
+    assert PIECES.has_pieces
+    assert not LETTERS.has_pieces
+    for text in TEXTS:
+        ids = PIECES.encode(text)
+        assert PIECES.decode(ids) == PIECES.clean(text)
+        assert len(ids) < len(LETTERS.encode(text))
+
+
+@given(st.text("thelig nofrsu", max_size=30))
+def test_what_the_symbols_can_write_comes_back(text):
+    for alphabet in (LETTERS, PIECES):
+        assert alphabet.decode(alphabet.encode(text)) == alphabet.clean(text)
+        assert not alphabet.unknown(text)
+
+
+@given(st.text(max_size=30))
+def test_any_text_can_be_encoded(text):
+    for alphabet in (LETTERS, PIECES):
+        ids = alphabet.encode(text)
+        assert all(0 <= i < len(alphabet.symbols) for i in ids)
+
+
+def test_it_travels_with_a_model():
+    assert alphabet_in(LETTERS.assets) == LETTERS
+    assert alphabet_in(PIECES.assets) == PIECES
+    for broken in (b"{}", b"[", b'{"symbols": ["a", "a", " "], "lower": true}',
+                   b'{"symbols": ["a"], "lower": true}'):  # fmt: skip
+        with pytest.raises(UserError, match=r"alphabet\.json is damaged"):
+            alphabet_in({"alphabet.json": broken})
+    with pytest.raises(UserError, match="missing"):
+        alphabet_in({})
