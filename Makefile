@@ -21,8 +21,9 @@ INSTALLED := .venv/installed
 demo: $(INSTALLED)
 	$(BIN)/python -m seqapps.recipes.translate train --overwrite
 
+# Two processes; a file's tests share what they make, so they stay together.
 test: $(INSTALLED)
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 test-long: $(INSTALLED)
 	$(BIN)/pytest -m long --timeout 7200

@@ -308,6 +308,48 @@ def fit_temperature(logits_NK: npt.ArrayLike, labels_N: npt.ArrayLike) -> float:
     return math.exp(found.x) if found.fun < loss(0.0) else 1.0
 
 
+def fit_shares(experts_ENK: npt.ArrayLike, labels_N: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Finds how much each of several classifiers should say in their sum.
+
+    Best is the lowest negative log-likelihood of softmax(Σ share · logits), with shares from 0 to
+    20. Fit it on validation data.
+
+    Source: Hinton 2002, "Training Products of Experts by Minimizing Contrastive Divergence"
+    (section 1); Wolpert 1992, "Stacked generalization".
+
+    Args:
+        experts_ENK: float, (classifiers, rows, classes). Logits.
+        labels_N: int, (rows,). The right class of each row.
+
+    Returns:
+        float64, (classifiers,).
+
+    Raises:
+        ValueError: The two arrays do not fit each other or are empty; a logit is not finite.
+    """
+    from scipy.optimize import minimize
+    from scipy.special import log_softmax, softmax
+
+    pairs = [
+        _rows_and_labels("experts_ENK", logits, labels_N) for logits in np.asarray(experts_ENK)
+    ]
+    logits_ENK = np.stack([logits for logits, _ in pairs])
+    labels = pairs[0][1]
+    rows = np.arange(len(labels))
+
+    def loss(shares_E: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
+        sum_NK = np.tensordot(shares_E, logits_ENK, 1)
+        error_NK = softmax(sum_NK, axis=1)
+        error_NK[rows, labels] -= 1.0
+        slope_E = (logits_ENK * error_NK).sum((1, 2)) / len(rows)
+        return -float(log_softmax(sum_NK, axis=1)[rows, labels].mean()), slope_E
+
+    # The loss is convex, so where it starts does not matter.
+    start = np.full(len(logits_ENK), 1.0 / len(logits_ENK))
+    bounds = [(0.0, 1.0 / _TEMPERATURES[0])] * len(start)
+    return np.asarray(minimize(loss, start, jac=True, bounds=bounds, method="L-BFGS-B").x)
+
+
 def worst_mistakes(
     probabilities_NK: npt.ArrayLike, labels_N: npt.ArrayLike, n: int
 ) -> npt.NDArray[np.int64]:

@@ -52,7 +52,7 @@ class Examples(Protocol):
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What was measured on the test split."""
+    """What was measured, on the test split as a rule."""
 
     metrics: dict[str, Any]
     """Name → number or signature; written as metrics.json."""
@@ -60,6 +60,8 @@ class Evaluation:
     """A few answers beside their references, column → text."""
     title: str = "Samples"
     """What the samples are."""
+    on: str = "the test split"
+    """What was measured on."""
     draw: Callable[[Path], None] = lambda _: None
     """`draw(folder)`: what people would rather look at, as PNG."""
 

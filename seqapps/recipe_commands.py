@@ -157,7 +157,7 @@ def evaluate(recipe: "Recipe[Any, Any]", options: EvaluateOptions, settings: Set
     application = load_bundle(options.bundle)
     examples = recipe.load(config, read_assets(options.bundle), reporter)
     evaluation = recipe.evaluate(config, application, examples, reporter)
-    reporter.evaluation(evaluation.metrics, evaluation.samples)
+    reporter.evaluation(evaluation.metrics, evaluation.samples, evaluation.on)
     sys.stdout.write(json.dumps(evaluation.metrics, ensure_ascii=False, indent=2) + "\n")
 
 

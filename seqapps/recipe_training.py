@@ -318,9 +318,10 @@ def _measure(
         metrics=evaluation.metrics,
         samples=evaluation.samples,
         title_of_samples=evaluation.title,
+        on=evaluation.on,
         history=history,
         settings=json.dumps(to_json(config), indent=2, ensure_ascii=False),
         plots=sorted(path.name for path in (folder / "plots").iterdir()),
     )
     (folder / "CARD.md").write_text(card, encoding="utf-8")
-    reporter.evaluation(evaluation.metrics, evaluation.samples)
+    reporter.evaluation(evaluation.metrics, evaluation.samples, evaluation.on)

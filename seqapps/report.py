@@ -41,12 +41,17 @@ class Reporter:
         mark = "  (best)" if best else ""
         self.log(f"epoch {number}  {_clock(row['seconds'])}  {scores}{mark}")
 
-    def evaluation(self, metrics: Mapping[str, Any], samples: Sequence[Mapping[str, str]]) -> None:
+    def evaluation(
+        self,
+        metrics: Mapping[str, Any],
+        samples: Sequence[Mapping[str, str]],
+        on: str = "the test split",
+    ) -> None:
         """Writes what was measured, and a few answers beside their references."""
         for row in samples:
             width = max(map(len, row))
             self.log("\n" + "\n".join(f"  {name:{width}}  {text}" for name, text in row.items()))
-        self.log("\nMeasured on the test split:")
+        self.log(f"\nMeasured on {on}:")
         width = max((len(label(name)) for name in metrics), default=0)
         for name, value in metrics.items():
             self.log(f"  {label(name):{width}}  {_number(value)}")
@@ -294,6 +299,49 @@ def plot_reliability(groups: Mapping[str, ReliabilityBins], path: Path) -> None:
     save_figure(figure, path)
 
 
+def plot_surprise(text: str, bits: Sequence[float], path: Path) -> None:
+    """Draws a passage whose characters are the darker the less they were expected, as PNG.
+
+    Args:
+        text: The passage.
+        bits: Surprise of each character, -log2 of its probability.
+        path: The file to write.
+    """
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+
+    wide, highest = 80, 8.0
+    rows: list[list[tuple[str, float]]] = [[]]
+    for character, surprise in zip(text, bits, strict=True):
+        # The end of a line is drawn too: it was more or less expected like any other character.
+        rows[-1].append(("⏎" if character == "\n" else character, surprise))
+        if character == "\n" or len(rows[-1]) == wide:
+            rows.append([])
+    rows = [row for row in rows if row]
+    figure = new_figure(width=9.6, height=0.9 + 0.24 * len(rows))
+    axis = figure.subplots()
+    colours: Any = ScalarMappable(Normalize(0.0, highest), "Reds")
+    for y, row in enumerate(rows):
+        for x, (character, surprise) in enumerate(row):
+            axis.add_patch(_cell_patch(x, y, colours.cmap(colours.norm(surprise))))
+            axis.text(
+                x + 0.5, y + 0.55, character, ha="center", va="center", fontsize=8,
+                family="monospace", parse_math=False,
+                color="white" if surprise > 0.65 * highest else "black",
+            )  # fmt: skip
+    axis.set_xlim(0, wide)
+    axis.set_ylim(len(rows), 0)
+    axis.set_axis_off()
+    figure.colorbar(colours, ax=axis, label="surprise (bits)", fraction=0.02, pad=0.01)
+    save_figure(figure, path)
+
+
+def _cell_patch(x: float, y: float, colour: Any) -> Any:
+    from matplotlib.patches import Rectangle
+
+    return Rectangle((x, y), 1.0, 1.0, facecolor=colour, linewidth=0)
+
+
 def plot_hearing(
     *,
     features_TM: Any,
@@ -398,6 +446,7 @@ def card(
     metrics: Mapping[str, Any],
     samples: Sequence[Mapping[str, str]],
     title_of_samples: str = "Samples",
+    on: str = "the test split",
     history: Sequence[Mapping[str, float]],
     settings: str,
     plots: Sequence[str],
@@ -411,20 +460,22 @@ def card(
         seed: Of everything random in training.
         cores: Processor cores that it could use.
         bundle: Where the model is.
-        metrics: What was measured on the test split.
+        metrics: What was measured.
         samples: A few answers, column → text.
         title_of_samples: What they are.
+        on: What was measured on.
         history: A row for each epoch.
         settings: Every setting, as JSON.
         plots: Names of the pictures in `plots/`.
     """
-    on = "1 core" if cores == 1 else f"{cores} cores"
-    lines = [f"# {title}", "", f"Made by seqapps {__version__} with seed {seed} on {on}:", ""]
+    with_cores = "1 core" if cores == 1 else f"{cores} cores"
+    made = f"Made by seqapps {__version__} with seed {seed} on {with_cores}:"
+    lines = [f"# {title}", "", made, ""]
     lines += ["```sh", f"{command} {typed}".rstrip(), "```", ""]
     lines += ["It answers", "", "```sh", f"{command} predict {shlex.quote(str(bundle))}", "```", ""]
     lines += ["```python", "import seqapps", ""]
     lines += [f"model = seqapps.load({_literal(bundle)})", "```", ""]
-    lines += ["## Measured on the test split", "", "| Measure | Value |", "|---|---|"]
+    lines += [f"## Measured on {on}", "", "| Measure | Value |", "|---|---|"]
     lines += [f"| {label(name)} | {_cell(_number(value))} |" for name, value in metrics.items()]
     if samples:
         columns = list(samples[0])

@@ -79,7 +79,7 @@ def beam_search(
     state: Any,
     memory: Any,
     *,
-    bos: int,
+    bos: Any,
     eos: int,
     beam_width: Any,
     max_steps: Any,
@@ -108,7 +108,7 @@ def beam_search(
         state: Nest of tensors with leading axis (batch,), before the first step.
         memory: Nest of tensors with leading axis (batch,), the same at every step; it is repeated
             once for the beams and never gathered again.
-        bos: Token that starts every hypothesis.
+        bos: Token that starts every hypothesis; int32, (batch,), where rows differ.
         eos: Token that ends one.
         beam_width: int32, at least 1. Live hypotheses a row; below 1 counts as 1.
         max_steps: int32. Tokens at most in each hypothesis, EOS included.
@@ -156,14 +156,14 @@ def beam_search(
     return _results(search, options)
 
 
-def _start(state_N: Any, batch: Any, options: _Options, *, bos: int) -> _Search:
+def _start(state_N: Any, batch: Any, options: _Options, *, bos: Any) -> _Search:
     """One live hypothesis a row, the empty one, in the first slot."""
     shape_BW = [batch, options.widest]
     shape_BK = [batch, options.most]
     return _Search(
         t=tf.constant(0),
         state=state_N,
-        tokens_BW=tf.fill(shape_BW, bos),
+        tokens_BW=tf.broadcast_to(tf.reshape(tf.cast(bos, tf.int32), [-1, 1]), shape_BW),
         live_BW=tf.where(tf.range(options.widest) > 0, _NEVER, tf.zeros(shape_BW)),
         finished=_Finished(
             scores_BK=tf.fill(shape_BK, _NEVER),

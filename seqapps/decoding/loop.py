@@ -42,14 +42,14 @@ class Hypotheses(NamedTuple):
     """bool, (batch, K): ended with EOS. False: cut at `max_steps`, or an unused slot."""
 
 
-def check_special(*, bos: int, eos: int, banned: Sequence[int]) -> None:
+def check_special(*, bos: Any, eos: int, banned: Sequence[int]) -> None:
     """Checks the special tokens before anything is traced.
 
     Raises:
         ValueError: If an identifier is negative, or EOS is banned.
     """
     for name, value in (("bos", bos), ("eos", eos), *(("banned", token) for token in banned)):
-        if value < 0:
+        if isinstance(value, int) and value < 0:
             raise ValueError(f"{name} must be a token of the vocabulary (0 or more), got {value}.")
     if eos in banned:
         raise ValueError(

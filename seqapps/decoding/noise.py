@@ -34,7 +34,7 @@ def uniform(seed: Any, step: Any, vocabulary: Any) -> Any:
 
     Args:
         seed: int64, (batch,). Any value.
-        step: int32 or int64 scalar. The step of the decoding loop.
+        step: int32 or int64, scalar or (batch,). The step of the decoding loop.
         vocabulary: int32 scalar. Numbers to draw for each row.
 
     Returns:
@@ -57,7 +57,7 @@ def gumbel(seed: Any, step: Any, vocabulary: Any) -> Any:
 
     Args:
         seed: int64, (batch,). Any value.
-        step: int32 or int64 scalar. The step of the decoding loop.
+        step: int32 or int64, scalar or (batch,). The step of the decoding loop.
         vocabulary: int32 scalar. Numbers to draw for each row.
 
     Returns:

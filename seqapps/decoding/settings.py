@@ -60,6 +60,68 @@ class Decoding:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """How a text is written.
+
+    Raises:
+        ValueError: If a value is outside its range.
+    """
+
+    max_length: int = 200
+    """Tokens of a text at most, from 0 to 100,000."""
+    min_length: int = 0
+    """Neither the end nor a stop string counts before this many tokens."""
+    temperature: float = 0.8
+    """0 takes the likeliest token each time; the higher, the freelier the text is drawn."""
+    top_k: int = 0
+    """Draw only among this many likeliest tokens; 0 for all."""
+    top_p: float = 1.0
+    """Draw only among the likeliest tokens that hold this much probability."""
+    min_p: float = 0.0
+    """Draw only tokens at least this share as likely as the likeliest."""
+    repetition_penalty: float = 1.0
+    """Above 1: make tokens that occurred less likely, in prompt or text."""
+    samples: int = 1
+    """Texts for each prompt, at most 256; text i is what `seed` + i alone would give."""
+    beam_width: int = 1
+    """Above 1: search for the likeliest text with this many hypotheses, at most 1000, instead of
+    drawing. Of the settings here it knows `max_length` and `samples` alone."""
+    seed: int = 0
+    """Equal seeds give equal texts."""
+    stop: tuple[str, ...] = ()
+    """The text ends before the first of these, of at most 256 bytes each."""
+    banned: tuple[str, ...] = ()
+    """Tokens that are never written: characters, or whatever the vocabulary's tokens are."""
+    begin: str = ""
+    """The text begins with this; its probability counts."""
+
+    def __post_init__(self) -> None:
+        for name, least, most in (
+            ("max_length", 0, 100_000), ("min_length", 0, 100_000), ("top_k", 0, 2**31 - 1),
+            ("samples", 1, 256), ("beam_width", 1, _WIDEST),
+        ):  # fmt: skip
+            if not least <= getattr(self, name) <= most:
+                raise ValueError(
+                    f"{name} must be from {least} to {most}, got {getattr(self, name)}."
+                )
+        if not 0 <= self.temperature < float("inf"):
+            raise ValueError(f"temperature must be at least 0, got {self.temperature}.")
+        if not 0 < self.top_p <= 1:
+            raise ValueError(f"top_p must be above 0 and at most 1, got {self.top_p}.")
+        if not 0 <= self.min_p <= 1:
+            raise ValueError(f"min_p must be from 0 to 1, got {self.min_p}.")
+        if not 0 < self.repetition_penalty < float("inf"):
+            raise ValueError(
+                f"repetition_penalty must be above 0, got {self.repetition_penalty}; 1 is none."
+            )
+        if not -(2**63) <= self.seed < 2**63:
+            raise ValueError(f"seed must be from -2**63 to 2**63 - 1, got {self.seed}.")
+        for text in self.stop:
+            if len(text.encode("utf-8", "surrogatepass")) > 256:
+                raise ValueError(f"stop strings must have at most 256 bytes, got {text[:40]!r}...")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Transcription:
     """How a recogniser's answer is found.
 

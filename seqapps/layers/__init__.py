@@ -4,18 +4,22 @@ from seqapps.layers import (
     attention,
     lookahead,
     mingru,
+    ngrams,
     pooling,
     recurrent,
     spectrogram,
     temperature,
+    token_dropout,
 )
 
 __all__ = [
     "attention",
     "lookahead",
     "mingru",
+    "ngrams",
     "pooling",
     "recurrent",
     "spectrogram",
     "temperature",
+    "token_dropout",
 ]

@@ -2,7 +2,8 @@
 
 # B batch, T time steps, D input width, U units, O output width (U, or 2 × U bidirectional)
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any, Literal, get_args
 
 import keras
@@ -56,6 +57,8 @@ class RecurrentStack(keras.layers.Layer):
         locked_dropout: drop the same inputs at every step of a row (Gal and Ghahramani 2016)
             instead of drawing anew at each.
         normalisation: "layer" normalises each layer's output (Ba et al. 2016).
+        weight_drop: share of each layer's recurrent weights set to zero in training, the same for
+            all rows and steps of a call (Merity et al. 2018); a minGRU has no such weights.
         seed: for dropout; None draws one.
         **kwargs: for `keras.layers.Layer`.
 
@@ -75,14 +78,16 @@ class RecurrentStack(keras.layers.Layer):
         dropout: float = 0.0,
         locked_dropout: bool = False,
         normalisation: Normalisation = "none",
+        weight_drop: float = 0.0,
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         if units < 1 or depth < 1:
             raise ValueError(f"units and depth must be at least 1, got {units} and {depth}.")
-        if not 0.0 <= dropout < 1.0:
-            raise ValueError(f"dropout must be in [0, 1), got {dropout}; 0.0 switches it off.")
+        for name, share in (("dropout", dropout), ("weight_drop", weight_drop)):
+            if not 0.0 <= share < 1.0:
+                raise ValueError(f"{name} must be in [0, 1), got {share}; 0.0 switches it off.")
         if independent and (not bidirectional or normalisation == "layer"):
             raise ValueError(
                 "independent directions need bidirectional=True, and normalisation='none' (its "
@@ -97,8 +102,9 @@ class RecurrentStack(keras.layers.Layer):
         self.units, self.cell, self.depth = units, cell, depth
         self.bidirectional, self.independent, self.residual = bidirectional, independent, residual
         self.dropout, self.locked_dropout = dropout, locked_dropout
-        self.normalisation, self.seed = normalisation, seed
-        self.seed_generator = keras.random.SeedGenerator(seed) if dropout else None
+        self.normalisation, self.weight_drop, self.seed = normalisation, weight_drop, seed
+        random = dropout or weight_drop
+        self.seed_generator = keras.random.SeedGenerator(seed) if random else None
         self.directions = ("forward", "backward") if bidirectional else ("forward",)
         self.recurrences = [
             self._recurrence(f"{direction}_{level}")
@@ -265,6 +271,7 @@ class RecurrentStack(keras.layers.Layer):
         training: bool,
     ) -> tuple[tf.Tensor, list[tf.Tensor]]:
         """Runs one layer in one direction: outputs, (batch, time, units), and last state."""
+        dropping = training and bool(self.weight_drop) and self.cell != "mingru"
         if self.cell == "gru" and not (recurrence.use_cudnn and gpu_visible()):
             cell = recurrence.cell
             output_BTU, last_BU = gru(
@@ -272,12 +279,25 @@ class RecurrentStack(keras.layers.Layer):
                 lengths_B,
                 before[0],
                 kernel=cell.kernel,
-                recurrent_kernel=cell.recurrent_kernel,
+                recurrent_kernel=self._dropped(cell) if dropping else cell.recurrent_kernel,
                 bias=cell.bias,
                 backwards=backwards,
                 training=training,
             )
             return output_BTU, [last_BU]
+        with self._weights_dropped(recurrence.cell) if dropping else nullcontext():
+            return self._run_stock(recurrence, inputs_BTD, lengths_B, before, backwards=backwards)
+
+    def _run_stock(
+        self,
+        recurrence: keras.layers.Layer,
+        inputs_BTD: tf.Tensor,
+        lengths_B: tf.Tensor,
+        before: list[tf.Tensor],
+        *,
+        backwards: bool,
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """Runs a layer that takes whole tensors of steps."""
         if backwards:
             inputs_BTD = tf.reverse_sequence(inputs_BTD, lengths_B, seq_axis=1)
         if self.cell == "mingru":
@@ -293,6 +313,25 @@ class RecurrentStack(keras.layers.Layer):
         if backwards:
             output_BTU = tf.reverse_sequence(output_BTU, lengths_B, seq_axis=1)
         return output_BTU, after
+
+    def _dropped(self, cell: keras.layers.Layer) -> tf.Tensor:
+        """The recurrent weights with some of them zero and the others scaled up."""
+        kernel = tf.cast(cell.recurrent_kernel, self.compute_dtype)
+        return keras.random.dropout(kernel, self.weight_drop, seed=self.seed_generator)
+
+    @contextmanager
+    def _weights_dropped(self, cell: keras.layers.Layer) -> Iterator[None]:
+        """Puts dropped weights in the place of a cell's own while it is called.
+
+        The layer runs as ever, so cuDNN stays eligible, which `recurrent_dropout` would rule out.
+        """
+        whole = cell.recurrent_kernel
+        # Past Keras, which would track the tensor as an attribute of the layer.
+        object.__setattr__(cell, "recurrent_kernel", self._dropped(cell))
+        try:
+            yield
+        finally:
+            object.__setattr__(cell, "recurrent_kernel", whole)
 
     def _combine(self, level: int, inputs: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
         """Normalises a layer's output and adds its input, as configured."""
@@ -315,5 +354,5 @@ class RecurrentStack(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """Every argument of the constructor."""
         names = "units cell depth bidirectional independent residual dropout locked_dropout "
-        names += "normalisation seed"
+        names += "normalisation weight_drop seed"
         return {**super().get_config(), **{name: getattr(self, name) for name in names.split()}}

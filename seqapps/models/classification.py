@@ -36,6 +36,7 @@ def measure(
     examples: LabelledExamples,
     *,
     temperature: float,
+    pairs_NK: npt.NDArray[np.float32] | None = None,
     seed: int,
     log: Callable[[str], None],
 ) -> Measured:
@@ -46,13 +47,16 @@ def measure(
         examples: The splits; the linear model learns from the training split and chooses its
             penalty on the validation split.
         temperature: By which the answers' logits were divided.
+        pairs_NK: float32, (N, K). What the linear model of tokens and pairs added to the logits
+            before, if there is one: the recurrence is measured without it too.
         seed: Of the bootstrap.
         log: Takes lines for the user.
     """
     splits, classes = examples.splits, examples.classes
     labels_N = examples.labels_of(splits.test)
     scaled_NK = _by_class(answers, classes)
-    plain_NK = _unscaled(scaled_NK, temperature)
+    logits_NK = temperature * np.log(np.maximum(scaled_NK, 1e-38))
+    plain_NK = _probabilities(logits_NK)
     scores = metrics.classification_scores(scaled_NK, labels_N, seed=seed)
     bins = {
         "before scaling": metrics.reliability_bins(plain_NK, labels_N),
@@ -76,6 +80,7 @@ def measure(
             **_rounded(scores),
             "calibration_error_before_scaling": round(bins["before scaling"].calibration_error, 4),
             "temperature": round(temperature, 4),
+            **(_without(logits_NK, pairs_NK, labels_N) if pairs_NK is not None else {}),
             **{f"baseline_{name}": value for name, value in _rounded(beside).items()},
             "baseline_strength": baseline.strength,
             "baseline_features": baseline.features,
@@ -109,11 +114,23 @@ def _by_class(
     return found_NK
 
 
-def _unscaled(
-    probabilities_NK: npt.NDArray[np.float64], temperature: float
-) -> npt.NDArray[np.float64]:
-    """What the probabilities were before their logits were divided by a temperature."""
-    logits_NK = temperature * np.log(np.maximum(probabilities_NK, 1e-38))
+def _without(
+    logits_NK: npt.NDArray[np.float64],
+    pairs_NK: npt.NDArray[np.float32],
+    labels_N: npt.NDArray[np.integer[Any]],
+) -> dict[str, float]:
+    """The accuracy of the recurrence and of the linear model, each alone."""
+    return {
+        "accuracy_without_pairs": _accuracy(logits_NK - pairs_NK, labels_N),
+        "accuracy_of_pairs_alone": _accuracy(np.asarray(pairs_NK, np.float64), labels_N),
+    }
+
+
+def _accuracy(logits_NK: npt.NDArray[np.float64], labels_N: npt.NDArray[np.integer[Any]]) -> float:
+    return round(float((logits_NK.argmax(1) == labels_N).mean()), 4)
+
+
+def _probabilities(logits_NK: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     powers_NK = np.exp(logits_NK - logits_NK.max(1, keepdims=True))
     return np.asarray(powers_NK / powers_NK.sum(1, keepdims=True))
 

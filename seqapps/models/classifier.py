@@ -11,12 +11,14 @@ Source: Yang et al. 2016 (attention pooling); Howard and Ruder 2018 (several poo
 
 import keras
 
+from seqapps.layers.ngrams import HashedPairs
 from seqapps.layers.pooling import SequencePooling
 from seqapps.layers.recurrent import RecurrentStack
 from seqapps.layers.temperature import Temperature
 from seqapps.models.settings import Classifier
 
-EMBEDDING, ENCODER, POOLING, TEMPERATURE = "embedding", "encoder", "pooling", "temperature"
+EMBEDDING, ENCODER, POOLING, PAIRS = "embedding", "encoder", "pooling", "pairs"
+TEMPERATURE = "temperature"
 """Names of layers that others look up."""
 
 
@@ -67,6 +69,11 @@ def build_classifier(
         pooled = keras.layers.Dense(settings.hidden, activation="relu", name="hidden")(pooled)
         pooled = drop(pooled, settings.dropout)
     logits_BK = keras.layers.Dense(classes, name="logits")(pooled)
+    if settings.pairs:
+        pairs = HashedPairs(classes, buckets=settings.pairs, name=PAIRS)
+        logits_BK = keras.layers.Add(name="sum", dtype="float32")(
+            [logits_BK, pairs(inputs["tokens"], lengths_B)]
+        )
     return keras.Model(inputs, Temperature(name=TEMPERATURE)(logits_BK), name="classifier")
 
 

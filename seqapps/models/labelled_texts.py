@@ -134,7 +134,16 @@ class LabelledExamples:
     @cached_property
     def encoded_validation(self) -> list[Ids]:
         """The validation texts as token numbers."""
-        return self._framed(self.tokenizer.encode(self.splits.validation.texts))
+        return self.encoded(self.splits.validation.texts)
+
+    @property
+    def encoded_training(self) -> list[Ids]:
+        """The training texts as token numbers, each word cut the likeliest way."""
+        return self._framed(self._training)
+
+    def encoded(self, texts: Sequence[str]) -> list[Ids]:
+        """Any texts as token numbers."""
+        return self._framed(self.tokenizer.encode(texts))
 
     def unlabelled(self, *, batch_tokens: int) -> "UnlabelledExamples":
         """The same texts without labels and uncut, to learn the language from."""

@@ -98,6 +98,10 @@ class Classifier:
     """Normalise the pooled vector, over the batch or over its elements."""
     hidden: int = 64
     """Units of the layer between pooling and the logits; 0 for none."""
+    pairs: int = 0
+    """Buckets of a linear model of tokens and pairs of neighbours, fitted beside the recurrence and
+    added to its logits; 0 for none. Good for long texts, in which many words speak for
+    themselves."""
     dropout: float = 0.05
     """Share of elements dropped between layers, in training; real texts bear more."""
     channel_dropout: float = 0.0
@@ -110,8 +114,11 @@ class Classifier:
         for name in ("embedding", "units", "depth"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
-        if self.hidden < 0:
-            raise ValueError(f"hidden must be at least 0, got {self.hidden}; 0 leaves it out.")
+        for name in ("hidden", "pairs"):
+            if getattr(self, name) < 0:
+                raise ValueError(
+                    f"{name} must be at least 0, got {getattr(self, name)}; 0 leaves it out."
+                )
         if not self.pools:
             raise ValueError("pools must name at least one way of pooling, got none.")
         for name in ("dropout", "channel_dropout", "word_dropout"):
@@ -174,6 +181,81 @@ CLASSIFIER_SPACE: Space = {
     "model.word_dropout": Float(0.0, 0.3),
 }
 """What is worth trying in the training of a classifier."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LanguageModel:
+    """Size, kind and regularisation of a recurrent language model.
+
+    Source: Merity et al. 2018, "Regularizing and Optimizing LSTM Language Models".
+
+    Raises:
+        ValueError: If a value is outside its range.
+    """
+
+    cell: Literal["gru", "lstm", "rnn", "mingru"] = "gru"
+    """Kind of recurrence: `mingru` is parallel over time, `rnn` (vanilla) shows why the others
+    exist."""
+    embedding: int = 64
+    """Width of the token embeddings."""
+    units: int = 256
+    """Units of each recurrent layer."""
+    depth: int = 1
+    """Recurrent layers on top of each other."""
+    tie: bool = False
+    """Use the embeddings for the output layer too: fewer parameters where the vocabulary is
+    large."""
+    residual: bool = False
+    """Add each recurrent layer's input to its output where the widths are equal."""
+    normalisation: Literal["none", "layer"] = "none"
+    """Normalise the output of each recurrent layer."""
+    dropout: float = 0.0
+    """Share of elements dropped between layers in training, the same at every step of a window
+    (locked dropout)."""
+    output_dropout: float = 0.0
+    """The same after the last recurrent layer."""
+    embedding_dropout: float = 0.0
+    """Share of the vocabulary whose embedding is dropped for a whole batch, in training."""
+    weight_drop: float = 0.0
+    """Share of the recurrent weights dropped for a whole batch, in training; minGRU has none."""
+    activation_penalty: float = 0.0
+    """Weight of the mean square of the last layer's dropped outputs (activation regularisation)."""
+    change_penalty: float = 0.0
+    """Weight of the mean square of their change from step to step (temporal regularisation)."""
+
+    def __post_init__(self) -> None:
+        for name in ("embedding", "units", "depth"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
+        for name in ("dropout", "output_dropout", "embedding_dropout", "weight_drop"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(
+                    f"{name} must be in [0, 1), got {getattr(self, name)}; 0 switches it off."
+                )
+        for name in ("activation_penalty", "change_penalty"):
+            if not getattr(self, name) >= 0:
+                raise ValueError(
+                    f"{name} must be at least 0, got {getattr(self, name)}; 0 switches it off."
+                )
+
+    @property
+    def state_size(self) -> int:
+        """Numbers that the network carries from token to token."""
+        return self.units * self.depth * (2 if self.cell == "lstm" else 1)
+
+
+LANGUAGE_MODEL_SPACE: Space = {
+    "training.learning_rate": Float(5e-4, 1e-2, log=True),
+    "training.weight_decay": Float(1e-5, 1e-1, log=True),
+    "model.embedding": Whole(32, 256, step=32),
+    "model.units": Whole(128, 768, step=64),
+    "model.depth": Whole(1, 3),
+    "model.cell": OneOf(("gru", "lstm", "mingru")),
+    "model.dropout": Float(0.0, 0.5),
+    "model.output_dropout": Float(0.0, 0.5),
+    "model.weight_drop": Float(0.0, 0.5),
+}
+"""What is worth trying in the training of a language model."""
 
 
 @dataclass(frozen=True, kw_only=True)

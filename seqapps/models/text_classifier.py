@@ -9,10 +9,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from seqapps.layers.temperature import Temperature
-from seqapps.metrics import fit_temperature
-from seqapps.models.classifier import TEMPERATURE
-from seqapps.models.labelled_texts import LabelledExamples, classes_of, tokenizer_of
+from seqapps.models.labelled_texts import classes_of, tokenizer_of
 from seqapps.text.cut import Cut
 from seqapps.text.normalise_graph import constant, normalise
 from seqapps.text.tokenizer import BOS, EOS, PAD, WORD_START
@@ -179,29 +176,3 @@ def _log_odds(logits_BK: Any, label_B: Any) -> Any:
     # A network can be surer than its own rounding allows: in the hundreds, two log-odds differ in
     # the fourth decimal from one batch to the next. Softly bounded, they differ in the sixth.
     return _SUREST * tf.tanh(odds_B / _SUREST)
-
-
-def validation_logits(network: keras.Model, examples: LabelledExamples) -> tuple[Any, Any]:
-    """Logits, float32 (N, K), and classes, int (N,), of the validation texts, short ones first."""
-    # Traced anew at each call, so that it answers with the policy and weights of the moment.
-    classify = tf.function(lambda batch: network(batch, training=False), reduce_retracing=True)
-    logits, labels = [], []
-    for batch in examples.validation_batches():
-        logits.append(classify({name: batch[name] for name in network.input}))
-        labels.append(batch["labels"][:, 0])
-    return tf.concat(logits, 0).numpy(), tf.concat(labels, 0).numpy()
-
-
-def calibrate(network: keras.Model, examples: LabelledExamples) -> float:
-    """Fits the network's temperature on the validation texts, and returns it."""
-    layer: Temperature = network.get_layer(TEMPERATURE)
-    layer.value.assign(1.0)
-    logits_NK, labels_N = validation_logits(network, examples)
-    temperature = fit_temperature(logits_NK, labels_N)
-    layer.value.assign(temperature)
-    return temperature
-
-
-def temperature_of(network: keras.Model) -> float:
-    """By which a network divides its logits."""
-    return float(network.get_layer(TEMPERATURE).value)

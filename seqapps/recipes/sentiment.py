@@ -3,7 +3,8 @@
 Many-to-one. Words are cut into SentencePiece pieces (Kudo 2018); a bidirectional GRU reads them;
 attention pools what it read into one vector (Yang et al. 2016), from which a small head makes
 class probabilities. They are calibrated by one temperature (Guo et al. 2017). On request the
-reader first learns the language of the training texts (Dai and Le 2015; Howard and Ruder 2018).
+reader first learns the language of the training texts (Dai and Le 2015; Howard and Ruder 2018), and
+a linear model of single words and pairs stands beside it (Wang and Manning 2012).
 
     python -m seqapps.recipes.sentiment
 """
@@ -26,7 +27,13 @@ from seqapps.text.settings import LongText
 from seqapps.training.settings import Training
 
 with lazy_imports():
-    from seqapps.models import classification, classifier, labelled_texts, text_classifier
+    from seqapps.models import (
+        calibration,
+        classification,
+        classifier,
+        labelled_texts,
+        text_classifier,
+    )
     from seqapps.training import loop, losses, pretraining
 
 if TYPE_CHECKING:
@@ -124,12 +131,8 @@ def build_model(
 
 def build(config: Config, examples: "LabelledExamples") -> "keras.Model":
     """The network for this vocabulary and these classes."""
-    return build_model(
-        config.model,
-        vocabulary=examples.tokenizer.size,
-        classes=len(examples.classes),
-        seed=config.seed,
-    )
+    size, classes = examples.tokenizer.size, len(examples.classes)
+    return build_model(config.model, vocabulary=size, classes=classes, seed=config.seed)
 
 
 def pretrain(
@@ -168,7 +171,7 @@ def goal(config: Config, network: "keras.Model", examples: "LabelledExamples") -
     """Accuracy on the validation split."""
 
     def score() -> dict[str, float]:
-        logits_NK, labels_N = text_classifier.validation_logits(network, examples)
+        logits_NK, labels_N = calibration.validation_logits(network, examples)
         return {"accuracy": float((logits_NK.argmax(1) == labels_N).mean())}
 
     return loop.Goal(name="accuracy", score=score)
@@ -178,7 +181,7 @@ def finish(
     config: Config, network: "keras.Model", examples: "LabelledExamples", reporter: Reporter
 ) -> None:
     """Calibrates the probabilities on the validation split."""
-    temperature = text_classifier.calibrate(network, examples)
+    temperature = calibration.calibrate(network, examples, reporter.log)
     reporter.log(f"Temperature {temperature:.3f}, fitted on the validation split")
 
 
@@ -202,7 +205,8 @@ def evaluate(
     found = classification.measure(
         answers,
         examples,
-        temperature=text_classifier.temperature_of(application.model),
+        temperature=calibration.temperature_of(application.model),
+        pairs_NK=calibration.pairs_say(application.model, examples, texts),
         seed=config.seed,
         log=reporter.log,
     )

@@ -55,6 +55,31 @@ class LongText(Text):
 
 
 @dataclass(frozen=True, kw_only=True)
+class RunningText:
+    """How running text becomes streams of numbers.
+
+    Raises:
+        ValueError: If a value is outside its range.
+    """
+
+    kind: Literal["characters", "bytes", "pieces"] = "characters"
+    """What a token is: a character that occurs in the training text, a byte (of any file), or a
+    SentencePiece piece, with bytes for what the pieces do not cover."""
+    vocabulary: int = 2000
+    """Pieces of the vocabulary, where tokens are pieces."""
+    window: int = 64
+    """Tokens of each row in a batch: how far gradients reach back. States reach further: they are
+    carried from batch to batch. A batch has as many rows as `training.batch_tokens` allows."""
+    varied: bool = True
+    """Draw the length of each window around `window`, so that no token always stands at an edge."""
+
+    def __post_init__(self) -> None:
+        for name, least in (("vocabulary", 8), ("window", 1)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}.")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Transcripts:
     """What a recogniser writes.
 

@@ -9,7 +9,8 @@ ones, and so on, longer texts before shorter ones: then each step of the search 
 segmentation reads one contiguous slice, and no step is spent on padding.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -22,6 +23,101 @@ from seqapps.text.trie import DEAD, ROOT, build_trie
 _UNKNOWN_SURFACE = " \u2047 "
 # Search steps per turn of the loop: a turn costs about as much as two steps.
 _STEPS_PER_TURN = 4
+
+
+class PieceSearch(tf.Module):
+    """The most probable pieces of texts that are given as code points.
+
+    Args:
+        pieces: What each piece writes, by its number.
+        scores: float32, (vocabulary,). Log-probability of each piece by its number.
+        unknown: The number that a code point in no piece gets.
+        unknown_score: Its log-probability.
+    """
+
+    def __init__(
+        self,
+        pieces: Mapping[int, str],
+        scores: np.ndarray[Any, np.dtype[np.float32]],
+        *,
+        unknown: int,
+        unknown_score: np.float32,
+    ) -> None:
+        super().__init__(name="piece_search")
+        alphabet = sorted({ord(char) for piece in pieces.values() for char in piece})
+        symbol = {code: number for number, code in enumerate(alphabet, 1)}
+        # Reversed, so that walking back from any code point meets the pieces that end there.
+        trie = build_trie(
+            {
+                tuple(symbol[ord(char)] for char in reversed(piece)): number
+                for number, piece in pieces.items()
+            },
+            symbols=len(alphabet),
+        )
+        node_scores = np.where(trie.value < 0, np.float32(-np.inf), scores[trie.value])
+        self._alphabet = constant(alphabet, tf.int32)
+        self._base = constant(trie.base)
+        self._parent = constant(trie.parent)
+        self._node_scores = constant(node_scores, tf.float32)
+        self._node_pieces = constant(np.where(trie.value < 0, unknown, trie.value), tf.int32)
+        self._unknown_score = unknown_score
+        self._longest_piece = max(map(len, pieces.values()))
+
+    def segment(
+        self, codes_N: tf.Tensor, rows_N: tf.Tensor, texts: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Cuts texts into their most probable pieces.
+
+        Args:
+            codes_N: int32, (N,). The code points of all texts, one text after the other; no piece
+                may match across two of them.
+            rows_N: int32, (N,). The text to which each belongs, ascending.
+            texts: int32, (). How many there are.
+
+        Returns:
+            int32, (P,) each: the pieces, and the place of the last code point of each.
+        """
+        lengths_B = tf.math.unsorted_segment_sum(tf.ones_like(rows_N), rows_N, texts)
+        packed_N, counts_S = _pack(rows_N, lengths_B)
+        nodes_NL = self._walk_back(codes_N, tf.math.invert_permutation(packed_N))
+        scores_NL = tf.gather(self._node_scores, nodes_NL)
+        # A character that is no piece is unknown; longer unknowns are never candidates.
+        single_N1 = scores_NL[:, -1:]
+        single_N1 = tf.where(tf.math.is_inf(single_N1), self._unknown_score, single_N1)
+        scores_NL = tf.concat([scores_NL[:, :-1], single_N1], 1)
+        spans_N = tf.gather(_best_spans(scores_NL, counts_S), packed_N)
+        ends_P = _segment_ends(spans_N, tf.cumsum(lengths_B), tf.size(counts_S))
+        # Column 0 holds the longest candidate, the last column the single character.
+        chosen_P = tf.stack(
+            [tf.gather(packed_N, ends_P), self._longest_piece - tf.gather(spans_N, ends_P)], 1
+        )
+        pieces_P = tf.gather(self._node_pieces, tf.gather_nd(nodes_NL, chosen_P))
+        return pieces_P, ends_P
+
+    def _walk_back(self, codes_N: tf.Tensor, order_N: tf.Tensor) -> tf.Tensor:
+        """Walks the trie backwards from every code point.
+
+        Args:
+            codes_N: int32, (N,).
+            order_N: int32, (N,). The order in which the rows of the result are wanted.
+
+        Returns:
+            int32, (N, L). The trie node reached after L, ..., 2, 1 code points, DEAD where no
+            piece goes on. No piece holds a space but at its front, so no walk leaves its word.
+        """
+        found_N = tf.searchsorted(self._alphabet, codes_N)
+        known_N = tf.equal(
+            tf.gather(self._alphabet, tf.minimum(found_N, tf.size(self._alphabet) - 1)), codes_N
+        )
+        symbols_N = tf.pad(tf.where(known_N, found_N + 1, 0), [[self._longest_piece, 0]])
+        nodes_N = tf.fill(tf.shape(order_N), ROOT)
+        walked: list[tf.Tensor] = []
+        for back in range(self._longest_piece):
+            symbol_N = tf.gather(symbols_N, order_N + (self._longest_piece - back))
+            slots_N = tf.gather(self._base, nodes_N) + symbol_N
+            nodes_N = tf.where(tf.equal(tf.gather(self._parent, slots_N), nodes_N), slots_N, DEAD)
+            walked.append(nodes_N)
+        return tf.stack(walked[::-1], 1)
 
 
 class GraphTokenizer(tf.Module):
@@ -39,26 +135,17 @@ class GraphTokenizer(tf.Module):
         for silent in (PAD, BOS, EOS):
             surfaces[silent] = ""
         # `code_points` writes a space where SentencePiece writes WORD_START.
-        pieces = [piece.replace(WORD_START, chr(SPACE)) for piece in tokenizer.pieces[EOS + 1 :]]
-        alphabet = sorted({ord(char) for piece in pieces for char in piece})
-        symbol = {code: number for number, code in enumerate(alphabet, 1)}
-        # Reversed, so that walking back from any code point meets the pieces that end there.
-        trie = build_trie(
-            {
-                tuple(symbol[ord(char)] for char in reversed(piece)): number
-                for number, piece in enumerate(pieces, EOS + 1)
-            },
-            symbols=len(alphabet),
-        )
-        scores = np.where(trie.value < 0, np.float32(-np.inf), tokenizer.scores[trie.value])
+        pieces = {
+            number: tokenizer.pieces[number].replace(WORD_START, chr(SPACE))
+            for number in range(EOS + 1, tokenizer.size)
+        }
         self._surfaces = constant(surfaces)
-        self._alphabet = constant(alphabet, tf.int32)
-        self._base = constant(trie.base)
-        self._parent = constant(trie.parent)
-        self._node_scores = constant(scores, tf.float32)
-        self._node_pieces = constant(np.where(trie.value < 0, UNKNOWN, trie.value), tf.int32)
-        self._unknown_score = tokenizer.scores[EOS + 1 :].min() - np.float32(10)
-        self._longest_piece = max(map(len, pieces))
+        self._search = PieceSearch(
+            pieces,
+            tokenizer.scores,
+            unknown=UNKNOWN,
+            unknown_score=tokenizer.scores[EOS + 1 :].min() - np.float32(10),
+        )
 
     def encode(self, texts_B: tf.Tensor, *, bos: bool, eos: bool) -> tuple[tf.Tensor, tf.Tensor]:
         """Gives the most probable pieces of each text, normalised first.
@@ -114,52 +201,13 @@ class GraphTokenizer(tf.Module):
     def _pieces(self, texts_B: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Gives the pieces of all texts in one vector, int32 (P,), and the row of each."""
         codes_N, rows_N = code_points(texts_B)
-        lengths_B = tf.math.unsorted_segment_sum(tf.ones_like(rows_N), rows_N, tf.size(texts_B))
-        packed_N, counts_S = _pack(rows_N, lengths_B)
-        nodes_NL = self._walk_back(codes_N, tf.math.invert_permutation(packed_N))
-        scores_NL = tf.gather(self._node_scores, nodes_NL)
-        # A character that is no piece is unknown; longer unknowns are never candidates.
-        single_N1 = scores_NL[:, -1:]
-        single_N1 = tf.where(tf.math.is_inf(single_N1), self._unknown_score, single_N1)
-        scores_NL = tf.concat([scores_NL[:, :-1], single_N1], 1)
-        spans_N = tf.gather(_best_spans(scores_NL, counts_S), packed_N)
-        ends_P = _segment_ends(spans_N, tf.cumsum(lengths_B), tf.size(counts_S))
-        # Column 0 holds the longest candidate, the last column the single character.
-        chosen_P = tf.stack(
-            [tf.gather(packed_N, ends_P), self._longest_piece - tf.gather(spans_N, ends_P)], 1
-        )
-        pieces_P = tf.gather(self._node_pieces, tf.gather_nd(nodes_NL, chosen_P))
+        pieces_P, ends_P = self._search.segment(codes_N, rows_N, tf.size(texts_B))
         # The library joins adjacent unknown characters. A text never begins with one (its leading
         # space is always a piece), so rows stay apart.
         unknown_P = tf.equal(pieces_P, UNKNOWN)
         repeated_P = unknown_P & tf.concat([[False], unknown_P[:-1]], 0)
         kept = tf.where(tf.logical_not(repeated_P))[:, 0]
         return tf.gather(pieces_P, kept), tf.gather(rows_N, tf.gather(ends_P, kept))
-
-    def _walk_back(self, codes_N: tf.Tensor, order_N: tf.Tensor) -> tf.Tensor:
-        """Walks the trie backwards from every code point.
-
-        Args:
-            codes_N: int32, (N,).
-            order_N: int32, (N,). The order in which the rows of the result are wanted.
-
-        Returns:
-            int32, (N, L). The trie node reached after L, ..., 2, 1 code points, DEAD where no
-            piece goes on. No piece holds a space but at its front, so no walk leaves its word.
-        """
-        found_N = tf.searchsorted(self._alphabet, codes_N)
-        known_N = tf.equal(
-            tf.gather(self._alphabet, tf.minimum(found_N, tf.size(self._alphabet) - 1)), codes_N
-        )
-        symbols_N = tf.pad(tf.where(known_N, found_N + 1, 0), [[self._longest_piece, 0]])
-        nodes_N = tf.fill(tf.shape(order_N), ROOT)
-        walked: list[tf.Tensor] = []
-        for back in range(self._longest_piece):
-            symbol_N = tf.gather(symbols_N, order_N + (self._longest_piece - back))
-            slots_N = tf.gather(self._base, nodes_N) + symbol_N
-            nodes_N = tf.where(tf.equal(tf.gather(self._parent, slots_N), nodes_N), slots_N, DEAD)
-            walked.append(nodes_N)
-        return tf.stack(walked[::-1], 1)
 
 
 def _pack(rows_N: tf.Tensor, lengths_B: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -69,7 +69,8 @@ class Checkpoints:
             # An optimizer's include the loss scale of mixed float16.
             optimizer=[v.value for v in trainee.optimizer.variables],
             averages=list(trainee.averages),
-            carried=list(trainee.carried),
+            # Nothing at all for a network without state, as in checkpoints of earlier versions.
+            **({"carried": list(trainee.carried)} if trainee.carried else {}),
             best=self.best,
             steps=trainee.step_count,
             running=[v.value for v in running],

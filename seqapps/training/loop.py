@@ -57,6 +57,8 @@ class Goal:
     """Measures the network as it is now."""
     highest: bool = True
     """Whether more is better."""
+    of_loss: Callable[[float], dict[str, float]] = lambda _: {}
+    """`of_loss(loss)`: what follows from the validation loss, beside what `score` measures."""
 
 
 def fit(
@@ -270,7 +272,7 @@ class _Run:
         trainee.validation_loss.reset_state()
         trainee.evaluate(self.examples.validation_batches(), verbose=0)
         loss = float(trainee.validation_loss.result())
-        scores = self.goal.score()
+        scores = {**self.goal.score(), **self.goal.of_loss(loss)}
         progress.epoch += 1
         progress.epoch_start = self.steps
         row = {

@@ -34,6 +34,42 @@ def token_cross_entropy(*, label_smoothing: float = 0.0) -> Loss:
     return loss
 
 
+def language_model_cross_entropy(
+    *, label_smoothing: float = 0.0, activation_penalty: float = 0.0, change_penalty: float = 0.0
+) -> Loss:
+    """Cross-entropy of each next token, with penalties on what the last layer gives, in training.
+
+    Args:
+        label_smoothing: As in `token_cross_entropy`.
+        activation_penalty: Weight of the mean square of the last layer's dropped outputs.
+        change_penalty: Weight of the mean square of the change of its outputs from step to step.
+
+    Returns:
+        `loss(outputs, batch, training) -> (sum, count)`, float32 scalars, in nats; outputs are
+        those of `models.recurrent_lm`, `batch` is as in `token_cross_entropy`.
+
+    Source: Merity et al. 2018, section 4.6 (activation and temporal activation regularisation).
+    """
+    entropy = token_cross_entropy(label_smoothing=label_smoothing)
+
+    def loss(outputs: Any, batch: Batch, training: bool) -> tuple[Any, Any]:
+        total, count = entropy(outputs["logits"], batch, training)
+        if training and activation_penalty:
+            total += count * activation_penalty * _mean_square(outputs["dropped"])
+        if training and change_penalty:
+            raw_BTU = outputs["raw"]
+            total += count * change_penalty * _mean_square(raw_BTU[:, 1:] - raw_BTU[:, :-1])
+        return total, count
+
+    return loss
+
+
+def _mean_square(values: tf.Tensor) -> tf.Tensor:
+    # A window of one step has no change.
+    size = tf.maximum(tf.cast(tf.size(values), tf.float32), 1.0)
+    return tf.reduce_sum(tf.square(tf.cast(values, tf.float32))) / size
+
+
 def class_cross_entropy(*, label_smoothing: float = 0.0) -> Loss:
     """Cross-entropy of one class for each example.
 

@@ -7,6 +7,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from seqapps.errors import UserError
+
 Batch = dict[str, tf.Tensor]
 Loss = Callable[[Any, Batch, bool], tuple[tf.Tensor, tf.Tensor]]
 """`loss(outputs, batch, training) -> (sum, count)`: float32 scalars."""
@@ -75,9 +77,9 @@ class Trainee(keras.Model):
         )
         carries = isinstance(network.input, dict) and STATE in network.input
         if carries and tf.distribute.get_strategy().num_replicas_in_sync > 1:
-            raise ValueError(
-                "a network that carries state must be trained on one device: rows of a batch would "
-                "move between replicas; use distribute='none'."
+            raise UserError(
+                "a network that carries state must be trained on one device, as rows of a batch "
+                "would move between replicas; use --training.distribute none."
             )
         self.carried = [_carried(network)] if carries else []
         self._carried_validation = [_carried(network)] if carries else []

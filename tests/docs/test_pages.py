@@ -1,8 +1,9 @@
 """Runs every shell and Python block of README.md and docs/, in order, page by page.
 
 A page's blocks share a folder that stands for the reader's: in it are `recipes/`; the reader's own
-`pairs.en`, `pairs.de`, `reviews.csv` and `recordings/`; a Multi30k clone's `data/task1/raw`; and
-the folder `aclImdb` of the Large Movie Review Dataset (stand-ins of 400 pairs or reviews).
+`pairs.en`, `pairs.de`, `reviews.csv`, `story.txt`, `shakespeare/` and `recordings/`; a Multi30k
+clone's `data/task1/raw`; and the folder `aclImdb` of the Large Movie Review Dataset (stand-ins of
+400 pairs or reviews).
 
 `make test` shortens trainings to three updates and leaves out blocks under `<!-- long -->`; where
 a demo is such a block, `saved_models/RECIPE/demo` is there already. `make test-long` runs
@@ -33,15 +34,17 @@ TRAINING = re.compile(r"python -m seqapps\.recipes\.(\w+)\b(?! predict| evaluate
 DEMOS = {
     "translate": "tiny_bundle",
     "sentiment": "tiny_classifier",
+    "generate": "tiny_writer",
     "transcribe": "tiny_recogniser",
 }
 """Fixtures of bundles that stand for a recipe's demo."""
 SHORTER = {
     # A network that has learned nothing ends no sentence, so a wide beam would take long.
     "translate": ("--decoding.beam_width", "1"),
+    "generate": ("--decoding.max_length", "20"),
 }
 """What shortens a recipe's trainings besides the settings of all."""
-HOURS = ("multi30k.toml", "imdb.toml", "imdb_pretrained.toml")
+HOURS = ("tinyshakespeare.toml", "multi30k.toml", "imdb.toml", "imdb_pretrained.toml")
 """Configurations whose training takes too long even for the long tests."""
 INSTALLING = re.compile(r"^(git clone|cd seqapps|python3 -m venv|\.venv/bin/pip|make )")
 
@@ -103,6 +106,24 @@ def tiny_classifier(
     return folder / run.stdout.strip()
 
 
+@pytest.fixture(scope="session")
+def tiny_writer(
+    few_pairs: Path, short_training: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A bundle that `generate train` wrote after three updates; copy it before changing it."""
+    folder = tmp_path_factory.mktemp("tiny_writer")
+    command = [sys.executable, "-m", "seqapps.recipes.generate", "train", *short_training]
+    run = subprocess.run(
+        [*command, *SHORTER["generate"], "--data.train", str(few_pairs / "train.en")],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert run.returncode == 0, run.stderr
+    return folder / run.stdout.strip()
+
+
 def write_csv(path: Path, found: list[Review]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
@@ -139,6 +160,10 @@ def reader(
             (multi30k / f"{name}.{language}.gz").write_bytes(gzip.compress(text))
     shutil.copytree(few_recordings.parent, tmp_path / "recordings")
     write_csv(tmp_path / "reviews.csv", few_reviews)
+    story = (few_pairs / "train.en").read_bytes()
+    (tmp_path / "story.txt").write_bytes(story)
+    (tmp_path / "shakespeare").mkdir()
+    (tmp_path / "shakespeare" / "input.txt").write_bytes(story)
     write_acl_imdb(tmp_path / "aclImdb", few_reviews)
     return tmp_path
 

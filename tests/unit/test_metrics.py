@@ -19,6 +19,7 @@ from seqapps.metrics import (
     chrf,
     classification_scores,
     confusion_matrix,
+    fit_shares,
     fit_temperature,
     paired_bootstrap,
     reliability_bins,
@@ -347,6 +348,22 @@ def test_temperature_at_its_bounds():
     # Where it makes no difference it changes nothing.
     assert fit_temperature(np.zeros((3, 4)), [0, 1, 2]) == 1.0
     assert fit_temperature(1e6 * sure, [0, 1]) == 1.0
+
+
+def test_shares_are_found_again():
+    random = np.random.default_rng(1)
+    experts_ENK = random.normal(size=(3, 20000, 4))
+    shares = np.array([1.5, 0.0, 0.4])
+    sum_NK = np.tensordot(shares, experts_ENK, 1)
+    labels_N = (random.gumbel(size=sum_NK.shape) + sum_NK).argmax(axis=1)
+    found = fit_shares(experts_ENK, labels_N)
+    np.testing.assert_allclose(found, shares, atol=0.05)
+    # Alone it is the inverse of the temperature.
+    assert fit_shares(experts_ENK[:1], labels_N)[0] == pytest.approx(
+        1 / fit_temperature(experts_ENK[0], labels_N), rel=1e-3
+    )
+    with pytest.raises(ValueError, match="experts_ENK"):
+        fit_shares([[[np.inf, 0.0]]], [0])
 
 
 def test_worst_mistakes_are_the_most_confident_ones():

@@ -9,6 +9,7 @@ import seqapps.layers  # noqa: F401  (registers the layers: what a user imports 
 from seqapps.layers.attention import AdditiveAttention, MultiplicativeAttention
 from seqapps.layers.lookahead import Lookahead
 from seqapps.layers.mingru import MinGRU
+from seqapps.layers.ngrams import HashedPairs
 from seqapps.layers.pooling import SequencePooling
 from seqapps.layers.recurrent import RecurrentStack
 from seqapps.layers.spectrogram import (
@@ -17,6 +18,7 @@ from seqapps.layers.spectrogram import (
     FeatureNormalisation,
 )
 from seqapps.layers.temperature import Temperature
+from seqapps.layers.token_dropout import TokenDropout
 from seqapps.models.language_model import NegativeSamples
 
 # Keras 3.15 reads a TensorFlow variable in the way that NumPy 2 deprecates.
@@ -56,9 +58,14 @@ LAYERS = {
     },
     "defaults": _recurrent(),
     "independent": _recurrent(bidirectional=True, independent=True, **STACK),
+    "weight-drop": _recurrent(weight_drop=0.4, **STACK),
+    "TokenDropout": lambda inputs, lengths: [TokenDropout(5, 0.3, seed=2)(inputs, lengths)],
     "MinGRU": _min_gru,
     "AdditiveAttention": _attention(AdditiveAttention(3)),
     "MultiplicativeAttention": _attention(MultiplicativeAttention()),
+    "HashedPairs": lambda inputs, lengths: [
+        HashedPairs(2, buckets=9)(keras.ops.cast(inputs[:, :, 0], "int32"), lengths)
+    ],
     "SequencePooling": _pooling(),
     "SequencePooling-all": _pooling(
         pools=("last", "attention", "mean", "max"), units=3, bidirectional=False
@@ -91,6 +98,7 @@ def test_no_registered_layer_is_forgotten():
     }
     assert registered == {
         "seqapps>AdditiveAttention",
+        "seqapps>HashedPairs",
         "seqapps>ConvolutionalFrontEnd",
         "seqapps>FeatureAugmentation",
         "seqapps>FeatureNormalisation",
@@ -101,6 +109,7 @@ def test_no_registered_layer_is_forgotten():
         "seqapps>RecurrentStack",
         "seqapps>SequencePooling",
         "seqapps>Temperature",
+        "seqapps>TokenDropout",
     }
 
 

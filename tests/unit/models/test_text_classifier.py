@@ -7,15 +7,11 @@ import tensorflow as tf
 
 from seqapps.data.labelled import LabelledSplits, Texts
 from seqapps.metrics import fit_temperature
+from seqapps.models.calibration import calibrate, pairs_say, temperature_of, validation_logits
 from seqapps.models.classifier import TEMPERATURE, build_classifier
 from seqapps.models.labelled_texts import LabelledExamples
 from seqapps.models.settings import Classifier
-from seqapps.models.text_classifier import (
-    ClassifyText,
-    calibrate,
-    temperature_of,
-    validation_logits,
-)
+from seqapps.models.text_classifier import ClassifyText
 from seqapps.text.cut import Cut
 from seqapps.text.normalise import normalise
 from seqapps.text.tokenizer import Tokenizer
@@ -256,6 +252,46 @@ def test_calibration_changes_how_sure_and_never_which(network, examples):
     assert temperature == pytest.approx(fit_temperature(plain, labels), rel=1e-3)
     # Labels in the order of the logits: the network is right where they are.
     assert (plain.argmax(1) == labels).mean() > 0.65
+
+
+def test_pairs_get_the_share_that_makes_validation_likeliest(examples):
+    """Beside a recurrence that has learned nothing, the linear model decides."""
+    keras.utils.set_random_seed(0)
+    network = build_classifier(
+        Classifier(embedding=8, units=4, hidden=0, pairs=4096),
+        vocabulary=examples.tokenizer.size,
+        classes=3,
+    )
+    before, labels = validation_logits(network, examples)
+    lines = []
+    calibrate(network, examples, lines.append)
+    after, _ = validation_logits(network, examples)
+
+    def likelihood(logits):
+        return (logits - np.logaddexp.reduce(logits, 1, keepdims=True))[
+            np.arange(len(labels)), labels
+        ].mean()
+
+    assert likelihood(after) > likelihood(before) + 0.1
+    assert (after.argmax(1) == labels).mean() > 0.65
+    share = network.get_layer("pairs").share
+    fitted = float(share.value)
+    for other in (0.8, 1.25):
+        share.assign(fitted * other)
+        assert likelihood(validation_logits(network, examples)[0]) < likelihood(after)
+    share.assign(fitted)
+    assert sum("tokens and pairs: C = " in line for line in lines) == 3
+    # What it says of other texts is what it adds to their logits.
+    texts = examples.splits.test.texts
+    said = pairs_say(network, examples, texts)
+    tokens = [examples.encoded([text])[0] for text in texts[:3]]
+    for row, found in zip(tokens, said, strict=False):
+        inputs = {"tokens": row[np.newaxis], "tokens_lengths": np.array([len(row)], np.int32)}
+        full = network(inputs).numpy()[0] * temperature_of(network)
+        share.assign(0.0)
+        rest = network(inputs).numpy()[0] * temperature_of(network)
+        share.assign(fitted)
+        np.testing.assert_allclose(full - rest, found, atol=1e-4)
 
 
 def test_labels_and_weights_of_the_classes(examples):

@@ -60,7 +60,7 @@ def trained(tables, tmp_path_factory):
             "--text.vocabulary", "80", "--training.batch_tokens", "512", "--training.epochs", "4",
             "--training.learning_rate", "0.02", "--training.warmup_steps", "5",
             "--pretraining.epochs", "1", "--pretraining.unfreeze_epochs", "0.25",
-            "--pretraining.layer_rate", "0.7",
+            "--pretraining.layer_rate", "0.7", "--model.pairs", "4096",
         ],
         cwd=folder, capture_output=True, text=True, timeout=600,
     )  # fmt: skip
@@ -98,6 +98,9 @@ def test_it_learns(trained):
     assert float(row["validation_loss"]) < np.log(80)
     assert "Pre-training: predicting each word" in done.stderr
     assert "fitted on the validation split" in done.stderr
+    assert "tokens and pairs: C = 10, validation loss" in done.stderr
+    metrics = json.loads((bundle / "metrics.json").read_text())
+    assert metrics["accuracy_without_pairs"] > 0.8 < metrics["accuracy_of_pairs_alone"]
     assert {path.name for path in (bundle / "plots").iterdir()} == {
         "confusion_matrix.png", "learning_curves.png", "pretraining_curves.png", "reliability.png",
     }  # fmt: skip

@@ -1,0 +1,286 @@
+"""A trained language model as a function of strings: it writes, goes on writing, and judges."""
+
+# B batch, T tokens, S width of the network's state, V vocabulary, N samples of a row,
+# R rows that are written (B × N), K hypotheses
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from seqapps.decoding.beam import beam_search
+from seqapps.decoding.writing import Pen, Strategy, Written, write
+from seqapps.models.recurrent_lm import read, state_size, step
+from seqapps.text.vocabulary import MARK, Vocabulary
+from seqapps.text.vocabulary_graph import GraphVocabulary
+
+_MOST_SAMPLES = 256
+_MOST_TOKENS = 100_000
+_LN_2 = 0.6931471805599453
+
+
+class GenerateText:
+    """What is served.
+
+    Args:
+        network: From `build_recurrent_lm`.
+        assets: The vocabulary, as `RunningExamples.assets` gives it.
+    """
+
+    def __init__(self, network: keras.Model, assets: Mapping[str, bytes]) -> None:
+        self._network = network
+        self._vocabulary = GraphVocabulary(Vocabulary.from_assets(assets))
+        self._state_size = state_size(network)
+
+    def __call__(self, inputs: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+        """Goes on from prompts.
+
+        Args:
+            inputs: `prompt`: string, (B,).
+            options: The values of `decoding.settings.Sampling`, (B,) or (1,) each; `stop` and
+                `banned` (B, K) or (1, K).
+
+        Returns:
+            `text` string (B,): the first sample, without its prompt; `log_probability` float32
+            (B,): the network's own, in nats, of all its tokens; `samples` string (B, N) and
+            `sample_log_probabilities` float32 (B, N); `token_log_probabilities` float32 (B, T), of
+            the first sample's tokens (of a search none); and their `_lengths` int32 (B,).
+        """
+        pen = self._begin(inputs["prompt"])
+        batch = tf.shape(pen.token)[0]
+        options = {name: _for_rows(value, batch) for name, value in options.items()}
+        counts_B = tf.clip_by_value(options["samples"], 1, _MOST_SAMPLES)
+        most = tf.maximum(tf.reduce_max(counts_B), 1)
+        searched_B = options["beam_width"] > 1
+        limits_B = tf.clip_by_value(options["max_length"], 0, _MOST_TOKENS)
+        drawn = self._draw(pen, options, tf.where(searched_B, 0, limits_B), most)
+        texts_BN = tf.reshape(drawn.text, [batch, most])
+        log_probs_BN = tf.reshape(tf.reduce_sum(drawn.log_probs, 1), [batch, most])
+        first_BT = tf.reshape(drawn.log_probs, [batch, most, -1])[:, 0]
+        first_lengths_B = tf.reshape(drawn.lengths, [batch, most])[:, 0]
+        texts_BN, log_probs_BN, counts_B = tf.cond(
+            tf.reduce_any(searched_B),
+            lambda: self._search(pen, options, texts_BN, log_probs_BN, counts_B, limits_B),
+            lambda: (texts_BN, log_probs_BN, counts_B),
+        )
+        return {
+            "text": texts_BN[:, 0],
+            "log_probability": log_probs_BN[:, 0],
+            "samples": texts_BN,
+            "samples_lengths": counts_B,
+            "sample_log_probabilities": log_probs_BN,
+            "sample_log_probabilities_lengths": counts_B,
+            "token_log_probabilities": first_BT,
+            "token_log_probabilities_lengths": first_lengths_B,
+        }
+
+    def init(self, inputs: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+        """Reads prompts.
+
+        Args:
+            inputs: `prompt`: string, (B,).
+            options: None.
+
+        Returns:
+            The fields of a `Pen`, from which `step` goes on.
+        """
+        return _fields(self._begin(inputs["prompt"]))
+
+    def step(self, inputs: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+        """Writes some more tokens.
+
+        Args:
+            inputs: The fields of a `Pen`, and `length` int32 (B,): tokens to write at most now.
+            options: As in a call, of which the limits on the whole text and `seed`, the strategy,
+                `stop`, `banned` and `begin` count.
+
+        Returns:
+            The fields of the `Pen` after it; `text` string (B,), what can be handed out;
+            `token_log_probabilities` float32 (B, T) with its `_lengths` int32 (B,).
+        """
+        tokens_V = self._vocabulary.size
+        pen = Pen(
+            state=inputs["state"],
+            # A caller may send anything; nothing may be read outside of a table.
+            token=tf.clip_by_value(inputs["token"], 0, tokens_V - 1),
+            position=tf.maximum(inputs["position"], 0),
+            counts=self._counts(inputs["counts"]),
+            tail=inputs["tail"],
+            held=tf.maximum(inputs["held"], 0),
+            done=inputs["done"] != 0,
+        )
+        batch = tf.shape(pen.token)[0]
+        options = {name: _for_rows(value, batch) for name, value in options.items()}
+        limits_B = tf.clip_by_value(options["max_length"], 0, _MOST_TOKENS)
+        most_B = tf.clip_by_value(inputs["length"], 0, _MOST_TOKENS)
+        found = self._write(pen, options, options["seed"], most=most_B, limit=limits_B)
+        return {
+            **_fields(found.pen),
+            "text": found.text,
+            "token_log_probabilities": found.log_probs,
+            "token_log_probabilities_lengths": found.lengths,
+        }
+
+    def score(self, inputs: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+        """Judges texts, from their first token to their last.
+
+        Args:
+            inputs: `text`: string, (B,).
+            options: None.
+
+        Returns:
+            `log_probability` float32 (B,), in nats; `perplexity` float32 (B,), of a token; 1 for an
+            empty text; `bits_per_character` float32 (B,); and `token_log_probabilities` float32
+            (B, T) with its `_lengths` int32 (B,).
+        """
+        tokens_BT, lengths_B = self._framed(inputs["text"])
+        logits_BTV, _ = read(
+            self._network, tokens_BT[:, :-1], lengths_B, self._zeros(tf.shape(lengths_B)[0])
+        )
+        gains_BT = -tf.nn.sparse_softmax_cross_entropy_with_logits(tokens_BT[:, 1:], logits_BTV)
+        real_BT = tf.sequence_mask(lengths_B, tf.shape(gains_BT)[1])
+        gains_BT = tf.where(real_BT, gains_BT, 0.0)
+        total_B = tf.reduce_sum(gains_BT, 1)
+        tokens_B = tf.cast(tf.maximum(lengths_B, 1), tf.float32)
+        with tf.device("/CPU:0"):
+            characters_B = tf.maximum(tf.strings.length(inputs["text"], unit="UTF8_CHAR"), 1)
+        return {
+            "log_probability": total_B,
+            "perplexity": tf.exp(-total_B / tokens_B),
+            "bits_per_character": tf.abs(total_B) / (_LN_2 * tf.cast(characters_B, tf.float32)),
+            "token_log_probabilities": gains_BT,
+            "token_log_probabilities_lengths": lengths_B,
+        }
+
+    def _framed(self, texts_B: Any) -> tuple[Any, Any]:
+        """Tokens behind a mark, int32 (B, 1 + T), T at least 1, and how many T each row has."""
+        ids_BT, lengths_B = self._vocabulary.encode(texts_B)
+        spare = tf.maximum(0, 1 - tf.shape(ids_BT)[1])
+        return tf.pad(ids_BT, [[0, 0], [1, spare]], constant_values=MARK), lengths_B
+
+    def _counts(self, counts: Any) -> Any:
+        """Counts of any number of tokens as those of the vocabulary."""
+        spare = tf.maximum(self._vocabulary.size - tf.shape(counts)[1], 0)
+        counts_BV = tf.pad(counts, [[0, 0], [0, spare]])[:, : self._vocabulary.size]
+        return tf.ensure_shape(counts_BV, [None, self._vocabulary.size])
+
+    def _zeros(self, batch: Any) -> Any:
+        return tf.zeros(tf.stack([batch, self._state_size]))
+
+    def _begin(self, prompts_B: Any) -> Pen:
+        tokens_BT, lengths_B = self._framed(prompts_B)
+        batch = tf.shape(lengths_B)[0]
+        _, state_BS = read(self._network, tokens_BT[:, :-1], lengths_B, self._zeros(batch))
+        places = tf.where(tf.sequence_mask(lengths_B, tf.shape(tokens_BT)[1] - 1))
+        seen_N = tf.gather_nd(tokens_BT[:, 1:], places)
+        pairs_N2 = tf.stack([tf.cast(places[:, 0], tf.int32), seen_N], 1)
+        shape = tf.stack([batch, self._vocabulary.size])
+        zeros_B = tf.zeros([batch], tf.int32)
+        return Pen(
+            state=state_BS,
+            token=tf.gather(tokens_BT, lengths_B, batch_dims=1),
+            position=zeros_B,
+            counts=tf.ensure_shape(
+                tf.scatter_nd(pairs_N2, tf.ones_like(seen_N), shape), [None, self._vocabulary.size]
+            ),
+            tail=tf.fill([batch], ""),
+            held=zeros_B,
+            done=tf.zeros([batch], tf.bool),
+        )
+
+    def _draw(self, pen: Pen, options: dict[str, Any], limits_B: Any, most: Any) -> Written:
+        """Writes `most` texts for each row."""
+        pen, options = tf.nest.map_structure(
+            lambda values: tf.repeat(values, most, axis=0), (pen, options)
+        )
+        number_R = tf.tile(tf.range(most), [tf.shape(limits_B)[0]])
+        # A row that asks for fewer than another gets empty ones.
+        limits_R = tf.where(number_R < options["samples"], tf.repeat(limits_B, most), 0)
+        limits_R = tf.where(number_R == 0, tf.repeat(limits_B, most), limits_R)
+        seeds_R = options["seed"] + tf.cast(number_R, tf.int64)
+        return self._write(pen, options, seeds_R, most=limits_R, limit=limits_R)
+
+    def _write(
+        self, pen: Pen, options: dict[str, Any], seeds: Any, *, most: Any, limit: Any
+    ) -> Written:
+        forced, forced_lengths = self._vocabulary.encode(options["begin"])
+        return write(
+            lambda tokens, state: step(self._network, tokens, state),
+            pen,
+            Strategy(
+                temperature=options["temperature"],
+                top_k=options["top_k"],
+                top_p=options["top_p"],
+                min_p=options["min_p"],
+                repetition_penalty=options["repetition_penalty"],
+                min_length=options["min_length"],
+                seed=seeds,
+                stop=options["stop"],
+                banned=self._vocabulary.mask(options["banned"]),
+                forced=forced,
+                forced_lengths=forced_lengths,
+            ),
+            most=most,
+            limit=limit,
+            surfaces=self._vocabulary.surfaces_V,
+            longest=self._vocabulary.longest,
+            end=MARK,
+            never=self._vocabulary.never,
+        )
+
+    def _search(
+        self, pen: Pen, options: dict[str, Any], texts_BN: Any, log_probs_BN: Any, counts_B: Any,
+        limits_B: Any,
+    ) -> tuple[Any, Any, Any]:  # fmt: skip
+        """Searches for the likeliest texts in the rows that ask for it."""
+        searched_B = options["beam_width"] > 1
+        width_B = tf.where(searched_B, tf.minimum(options["beam_width"], 1000), 1)
+        found = beam_search(
+            lambda tokens, state, _: step(self._network, tokens, state),
+            pen.state,
+            pen.token,
+            bos=pen.token,
+            eos=MARK,
+            beam_width=width_B,
+            max_steps=tf.where(searched_B, limits_B, 1),
+            n_best=tf.minimum(counts_B, width_B),
+            banned=self._vocabulary.never,
+        )
+        shape = tf.shape(found.tokens)
+        with tf.device("/CPU:0"):
+            real = tf.sequence_mask(found.lengths, shape[2])
+            surfaces = tf.gather(self._vocabulary.surfaces_V, tf.where(real, found.tokens, MARK))
+            found_BK = tf.strings.reduce_join(surfaces, -1)
+        asked = tf.shape(texts_BN)[1]
+        spare = [[0, 0], [0, tf.maximum(asked - shape[1], 0)]]
+        hits_B = tf.reduce_sum(tf.cast(tf.math.is_finite(found.log_probs), tf.int32), 1)
+        row_B1 = searched_B[:, tf.newaxis]
+        with tf.device("/CPU:0"):
+            texts_BN = tf.where(row_B1, _padded(found_BK, asked, shape[1]), texts_BN)
+        log_probs_BK = tf.where(tf.math.is_finite(found.log_probs), found.log_probs, 0.0)
+        log_probs_BN = tf.where(row_B1, tf.pad(log_probs_BK, spare)[:, :asked], log_probs_BN)
+        return texts_BN, log_probs_BN, tf.where(searched_B, tf.minimum(hits_B, counts_B), counts_B)
+
+
+def _padded(texts_BK: Any, wanted: Any, there: Any) -> Any:
+    """Strings (B, K) as (B, wanted), with empty ones at the end or the last left out."""
+    blank = tf.fill(tf.stack([tf.shape(texts_BK)[0], tf.maximum(wanted - there, 0)]), "")
+    return tf.concat([texts_BK, blank], 1)[:, :wanted]
+
+
+def _for_rows(value: Any, batch: Any) -> Any:
+    """An option with one value, or list, for each row."""
+    shape = tf.concat([[batch], tf.shape(value)[1:]], 0)
+    found = tf.broadcast_to(value, shape)
+    return tf.ensure_shape(found, [None] * value.shape.rank)
+
+
+def _fields(pen: Pen) -> dict[str, Any]:
+    """A pen as tensors that a signature takes and gives."""
+    batch, tokens = tf.unstack(tf.shape(pen.counts))
+    return {
+        **pen._asdict(),
+        "done": tf.cast(pen.done, tf.int32),
+        "counts_lengths": tf.fill([batch], tokens),
+    }

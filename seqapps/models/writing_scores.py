@@ -1,0 +1,253 @@
+"""How a language model is measured: on a whole text, beside a Kneser-Ney model, and as a writer."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from seqapps.models.ngram import NGram
+from seqapps.models.recurrent_lm import state_size
+from seqapps.models.running_examples import RunningExamples
+from seqapps.text.vocabulary import MARK, Ids
+
+Losses = npt.NDArray[np.float64]
+Writer = Callable[..., Sequence[dict[str, Any]]]
+
+_WINDOW = 2048
+"""Tokens that are read at once; the state is carried on, so this changes nothing but the time."""
+_RANDOM_WINDOWS, _RANDOM_LENGTH = 512, 256
+_ORDERS = range(3, 11)
+_TAIL = 0.1
+"""Share of the training text on which the order of the n-gram model is chosen."""
+_WRITTEN = 8
+"""Texts that are written to be looked at and compared with the training text."""
+_COPIED = (16, 32, 64)
+_PASSAGE = 640
+"""Characters of the passage whose surprise is drawn."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What was measured."""
+
+    metrics: dict[str, Any]
+    """For metrics.json."""
+    samples: list[dict[str, str]]
+    """Texts that the model wrote."""
+    passage: str
+    """The first characters of the text it was measured on."""
+    surprise: list[float]
+    """Bits of each of them."""
+
+
+def measure(
+    network: keras.Model,
+    losses: Losses,
+    examples: RunningExamples,
+    *,
+    write: Writer,
+    seed: int,
+    log: Callable[[str], None],
+) -> Measured:
+    """Measures a model on the text that is reported on, and as a writer.
+
+    Args:
+        network: From `build_recurrent_lm`.
+        losses: What `token_losses` gave for that text.
+        examples: The text.
+        write: `write(prompts, **options)`: an answer with `text` and `samples` for each prompt.
+        seed: Of the random windows and of what is written.
+        log: Takes lines for the user.
+    """
+    ids, documents = examples.test, examples.splits.test
+    windowed = random_window_loss(network, ids, seed=seed)
+    total, tokens = float(losses.sum()), len(losses)
+    characters, words = max(1, documents.characters), max(1, documents.words)
+    log("Fitting the baseline: character n-grams with Kneser-Ney smoothing")
+    order, baseline, five = kneser_ney(examples)
+    written, shown = _write(write, examples, seed=seed)
+    separate = examples.splits.test is not examples.splits.validation
+    metrics: dict[str, Any] = {
+        "measured_on": "test text" if separate else "validation text",
+        "loss": round(total / tokens, 4),
+        "perplexity": round(math.exp(min(total / tokens, 50.0)), 4),
+        "bits_per_character": round(total / characters / math.log(2), 4),
+        "bits_per_word": round(total / words / math.log(2), 4),
+        "loss_of_random_windows": round(windowed, 4),
+        "kneser_ney_order": order,
+        "kneser_ney_loss": round(baseline / tokens, 4),
+        "kneser_ney_bits_per_character": round(baseline / characters / math.log(2), 4),
+        "kneser_ney_5_gram_bits_per_character": round(five / characters / math.log(2), 4),
+        **_copied(written, examples),
+        **{f"distinct_{n}": round(distinct(written, n), 4) for n in (1, 2)},
+        "tokens": tokens,
+        "characters": characters,
+    }
+    passage, surprise = _passage(ids, losses, examples)
+    return Measured(metrics=metrics, samples=shown, passage=passage, surprise=surprise)
+
+
+def token_losses(
+    network: keras.Model, ids: Ids, *, advance: Callable[[int], None] = lambda _: None
+) -> Losses:
+    """Loss of each token after the first, in nats: the whole text in one pass, its state carried.
+
+    Args:
+        network: From `build_recurrent_lm`.
+        ids: int32, (tokens,).
+        advance: Called with the number of further tokens that are read.
+
+    Returns:
+        float64, (tokens - 1,).
+    """
+    read = _reader(network)
+    state = tf.zeros([1, state_size(network)])
+    found = []
+    for start in range(0, len(ids) - 1, _WINDOW):
+        part = ids[np.newaxis, start : start + _WINDOW + 1]
+        losses, state = read(tf.constant(part, tf.int32), state)
+        found.append(losses.numpy()[0])
+        advance(part.shape[1] - 1)
+    return np.concatenate([np.zeros(0), *found]).astype(np.float64)
+
+
+def random_window_loss(
+    network: keras.Model, ids: Ids, *, seed: int, length: int = _RANDOM_LENGTH
+) -> float:
+    """Mean loss per token of windows from anywhere, each read from an empty state.
+
+    That is how nanoGPT validates: as many tokens as it can read, 256 in its larger configuration,
+    from random places, the first of them without context.
+
+    Args:
+        network: From `build_recurrent_lm`.
+        ids: int32, (tokens,).
+        seed: Of the places.
+        length: Tokens of a window.
+    """
+    rng = np.random.default_rng(seed)
+    length = min(length, len(ids) - 1)
+    starts = rng.integers(0, len(ids) - length, _RANDOM_WINDOWS)
+    windows = ids[starts[:, np.newaxis] + np.arange(length + 1)]
+    read, losses = _reader(network), []
+    for part in np.split(windows, 8):
+        found, _ = read(tf.constant(part, tf.int32), tf.zeros([len(part), state_size(network)]))
+        losses.append(found.numpy())
+    return float(np.concatenate(losses).mean())
+
+
+def _reader(network: keras.Model) -> Any:
+    """`read(ids (B, T + 1), state) -> (losses (B, T), state)`."""
+
+    def read(ids_BT: tf.Tensor, state_BS: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        tokens_BT = ids_BT[:, :-1]
+        lengths_B = tf.fill([tf.shape(ids_BT)[0]], tf.shape(tokens_BT)[1])
+        inputs = {"tokens": tokens_BT, "tokens_lengths": lengths_B, "state": state_BS}
+        found = network(inputs, training=False)
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(ids_BT[:, 1:], found["logits"])
+        return losses, found["state"]
+
+    state = tf.TensorSpec([None, state_size(network)], tf.float32)
+    return tf.function(read, input_signature=[tf.TensorSpec([None, None], tf.int32), state])
+
+
+def kneser_ney(examples: RunningExamples) -> tuple[int, float, float]:
+    """An n-gram model of the same tokens, its order chosen on the tail of the training text.
+
+    Returns:
+        The order, from 3 to 10; the sum of its losses on the text that is reported on, in nats; and
+        that of a 5-gram.
+    """
+    vocabulary = examples.vocabulary.size
+    head, tail = examples.without_tail(_TAIL)
+
+    def losses(fitted_on: Ids, text: Ids, order: int) -> float:
+        model = NGram.fit([fitted_on], order=order, vocabulary=vocabulary)
+        # The first token, a mark, is given.
+        return -float(model.log_probs(text)[1:].sum())
+
+    best = min(_ORDERS, key=lambda order: losses(head, tail, order))
+    whole = {order: losses(examples.training, examples.test, order) for order in {best, 5}}
+    return best, whole[best], whole[5]
+
+
+def _write(
+    write: Writer, examples: RunningExamples, *, seed: int
+) -> tuple[list[str], list[dict[str, str]]]:
+    """Texts for comparison, and some of them to be shown."""
+    prompts = ["", *examples.samples[:3]]
+    found = write([""], samples=_WRITTEN, seed=seed, max_length=500)[0]["samples"]
+    continued = write(prompts, seed=seed, max_length=300)
+    shown = [
+        {"prompt": prompt or "(nothing)", "text": answer["text"]}
+        for prompt, answer in zip(prompts, continued, strict=True)
+    ]
+    return found, shown
+
+
+def distinct(texts: Sequence[str], n: int) -> float:
+    """Share of different ones among all n-grams of words: low where a writer repeats itself.
+
+    Source: Li et al. 2016, "A Diversity-Promoting Objective Function", section 5.
+    """
+    grams = [
+        tuple(words[i : i + n])
+        for words in (text.split() for text in texts)
+        for i in range(len(words) - n + 1)
+    ]
+    return len(set(grams)) / len(grams) if grams else 0.0
+
+
+def _copied(written: Sequence[str], examples: RunningExamples) -> dict[str, float]:
+    """How much of what was written stands in the training text, beside held-out text's share."""
+    encode = examples.vocabulary.encode
+    texts = [encode(text.encode()) for text in written]
+    held_out = [examples.test[:20_000]]
+    found = {}
+    for n in _COPIED:
+        known = _grams([examples.training], n)
+        found[f"copied_{n}_grams"] = round(_share_of(known, _grams(texts, n)), 4)
+        found[f"copied_{n}_grams_of_held_out_text"] = round(
+            _share_of(known, _grams(held_out, n)), 4
+        )
+    return found
+
+
+def _grams(sequences: Sequence[Ids], n: int) -> npt.NDArray[np.uint64]:
+    """A hash of every n-gram of tokens."""
+    hashes = []
+    for ids in sequences:
+        if len(ids) < n:
+            continue
+        count = len(ids) - n + 1
+        total = np.zeros(count, np.uint64)
+        for i in range(n):
+            # A polynomial modulo 2^64; its factor is Knuth's of the linear congruential generator.
+            total = total * np.uint64(6364136223846793005) + ids[i : i + count].astype(np.uint64)
+            total ^= total >> np.uint64(29)
+        hashes.append(total)
+    return np.concatenate([np.zeros(0, np.uint64), *hashes])
+
+
+def _share_of(known: npt.NDArray[np.uint64], grams: npt.NDArray[np.uint64]) -> float:
+    return float(np.isin(grams, known).mean()) if len(grams) else 0.0
+
+
+def _passage(ids: Ids, losses: Losses, examples: RunningExamples) -> tuple[str, list[float]]:
+    """The first characters, each with its share of its token's surprise."""
+    characters: list[str] = []
+    bits: list[float] = []
+    for token, loss in zip(ids[1:], losses, strict=True):
+        if token == MARK:
+            continue
+        surface = examples.vocabulary.surfaces[int(token)].decode("utf-8", "replace")
+        characters.extend(surface)
+        bits.extend([float(loss) / math.log(2) / max(1, len(surface))] * len(surface))
+        if len(characters) >= _PASSAGE:
+            break
+    return "".join(characters), bits

@@ -1,0 +1,75 @@
+"""Text as it is written: a model's signatures `init` and `step`, portion by portion."""
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from seqapps.bundle.application import Application
+from seqapps.fields import MAIN
+from seqapps.lazy import lazy_imports
+
+with lazy_imports():
+    import numpy as np
+
+
+def stream(
+    application: Application, prompt: str | bytes = "", *, portion: int = 8, **options: Any
+) -> Iterator[bytes]:
+    """Writes one text, and gives it in pieces as they come.
+
+    Args:
+        application: A bundle with the signatures `init` and `step`, such as `generate` makes.
+        prompt: What the text goes on from.
+        portion: Tokens that are written between two pieces, at least 1.
+        **options: Strategy values by name; others have the bundle's defaults.
+
+    Yields:
+        UTF-8, never a part of a character. Together they are the text that one call gives.
+
+    Raises:
+        UserError: If an option is unknown or a value does not fit it.
+    """
+    taken = application.option_values("step", options, 1)
+    name = application.interface.inputs_of(MAIN)[0].name
+    prompts = np.array([prompt.encode() if isinstance(prompt, str) else prompt], object)
+    pen = application.call("init", **{name: prompts})
+    taken_fields = application.interface.inputs_of("step")
+    names = {field.name for field in taken_fields} | {f.lengths for f in taken_fields if f.varies}
+    while not int(pen["done"][0]):
+        asked = {name: pen[name] for name in names & pen.keys()}
+        pen = application.call("step", **asked, length=np.array([portion], np.int32), **taken)
+        if piece := pen["text"].numpy()[0]:
+            yield piece
+
+
+def print_texts(
+    application: Application,
+    asked: Iterable[Sequence[str | bytes]],
+    *,
+    strategy: Mapping[str, Any],
+    as_json: bool,
+) -> None:
+    """Prints a text for each prompt as it is written; several or searched ones when all are found.
+
+    Args:
+        application: What writes.
+        asked: Prompts, as they come.
+        strategy: Every strategy value by name.
+        as_json: Print each answer as one line of JSON with everything the model gives.
+    """
+    one = strategy["samples"] == 1 and strategy["beam_width"] == 1
+    drawn = {k: v for k, v in strategy.items() if k not in ("samples", "beam_width")}
+    for prompts in asked:
+        if as_json or not one:
+            for found in application.answers(prompts, **strategy):
+                lines = [json.dumps(found, ensure_ascii=False)] if as_json else found["samples"]
+                sys.stdout.write("".join(f"{line}\n" for line in lines))
+            sys.stdout.flush()
+            continue
+        for prompt in prompts:
+            for piece in stream(application, prompt, **drawn):
+                sys.stdout.write(piece.decode("utf-8", "replace"))
+                sys.stdout.flush()
+            sys.stdout.write("\n")
+            sys.stdout.flush()

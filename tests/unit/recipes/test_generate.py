@@ -1,0 +1,193 @@
+"""The recipe by its command line: any text in, a bundle that writes."""
+
+import csv
+import io
+import json
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import seqapps
+from seqapps.errors import UserError
+from seqapps.recipe import run
+from seqapps.recipes.generate import RECIPE
+from seqapps.streaming import stream
+
+PROGRAM = [sys.executable, "-m", "seqapps.recipes.generate"]
+TINY = (
+    "--model.units", "48", "--model.embedding", "16", "--training.tensorboard", "false",
+    "--text.window", "24", "--training.batch_tokens", "384", "--decoding.max_length", "40",
+)  # fmt: skip
+WORDS = "the cat sat on a mat and the dog lay by the door as it rained".split()
+
+
+def story(words, seed):
+    rng = np.random.default_rng(seed)
+    lines = [" ".join(rng.choice(WORDS, 6)) for _ in range(words // 6)]
+    return "\n".join(lines) + "\n"
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A bundle after some 200 small updates on a text of few words."""
+    folder = tmp_path_factory.mktemp("generate")
+    (folder / "story.txt").write_text(story(6000, 1))
+    done = subprocess.run(
+        [
+            *PROGRAM, "train", *TINY, "--data.train", "story.txt", "--output", "bundle",
+            "--training.epochs", "3", "--training.learning_rate", "0.02",
+            "--training.warmup_steps", "10", "--model.weight_drop", "0.1",
+            "--model.activation_penalty", "0.1", "--model.change_penalty", "0.1",
+        ],
+        cwd=folder, capture_output=True, text=True, timeout=900,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return folder / "bundle", done
+
+
+@pytest.fixture
+def bundle(trained):
+    return trained[0]
+
+
+@pytest.fixture(scope="module")
+def model(trained):
+    return seqapps.load(trained[0])
+
+
+@pytest.fixture
+def command(capsys, monkeypatch):
+    """Runs the recipe in this process: exit code, standard output, standard error."""
+
+    def call(*argv, stdin=b""):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        code = run(RECIPE, [str(word) for word in argv])
+        return code, *capsys.readouterr()
+
+    return call
+
+
+def test_it_learns_and_is_certified(trained):
+    bundle, done = trained
+    with (bundle / "history.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    # Words drawn at random have an entropy of about 0.9 nats a character here; letters 2.7.
+    assert float(rows[-1]["validation_loss"]) < 1.4
+    loss = float(rows[-1]["validation_loss"])
+    assert float(rows[-1]["bits_per_character"]) == pytest.approx(loss / math.log(2), rel=0.01)
+    certificate = json.loads((bundle / "certificate.json").read_text())
+    assert certificate["holds"] is True
+    forms = [row["form"] for row in certificate["rows"]]
+    for name in ("serving_default", "options", "init", "step", "score"):
+        assert f"SavedModel in a fresh CPU process, {name}, each input alone" in forms
+    assert {path.name for path in (bundle / "plots").iterdir()} == {
+        "learning_curves.png", "surprise.png",
+    }  # fmt: skip
+    card = (bundle / "CARD.md").read_text()
+    assert "## Measured on the validation text" in card
+    assert "There is no test text" in done.stderr
+
+
+def test_measures_of_the_whole_text_agree_with_the_servable(model, bundle):
+    metrics = model.metrics
+    text = (bundle.parent / "story.txt").read_bytes()
+    held_out = text[int(0.9 * len(text)) :].decode()
+    (scored,) = model.ask("score", [held_out])
+    # The servable reads the same text from the same empty state; the mark at the end is the rest.
+    nats = metrics["loss"] * metrics["tokens"]
+    assert -scored["log_probability"] == pytest.approx(nats, rel=0.01)
+    assert metrics["tokens"] == len(held_out) + 1
+    assert metrics["characters"] == len(held_out)
+    assert metrics["perplexity"] == pytest.approx(math.exp(metrics["loss"]), rel=1e-3)
+    words = len(held_out.split())
+    assert metrics["bits_per_word"] == pytest.approx(
+        metrics["loss"] * metrics["tokens"] / words / math.log(2), rel=1e-3
+    )
+    assert 3 <= metrics["kneser_ney_order"] <= 10
+    assert metrics["kneser_ney_bits_per_character"] < 2.0
+    assert metrics["loss_of_random_windows"] == pytest.approx(metrics["loss"], abs=0.2)
+    assert 0 < metrics["distinct_1"] <= metrics["distinct_2"] <= 1
+
+
+def test_a_text_streams_as_one_call_writes_it(model):
+    for prompt in ("", "the cat", "the cat sat on a mat " * 40):
+        options = {"seed": 3, "max_length": 37, "stop": ("dog",)}
+        pieces = list(stream(model, prompt, portion=5, **options))
+        assert b"".join(pieces).decode() == model([prompt], **options)[0]
+        assert len(pieces) > 1 or not pieces
+    with pytest.raises(UserError, match="generate has no option 'samples'"):
+        next(stream(model, samples=3))
+
+
+def test_words_come_out(model):
+    text = model(["the "], temperature=0.3, max_length=200)[0]
+    known = [word for word in text.split() if word in WORDS]
+    assert len(known) > 0.5 * len(text.split())
+
+
+def test_predict_prints_texts(command, bundle, model):
+    code, out, err = command("predict", bundle, "--prompt", "the ", "--decoding.seed", 5)
+    assert (code, err) == (0, "")
+    assert out == model(["the "], seed=5)[0] + "\n"
+    lines = b"the cat\n\nit\n"
+    code, out, err = command("predict", bundle, "--decoding.max_length", 9, stdin=lines)
+    assert (code, err) == (0, "")
+    wanted = model(["the cat", "", "it"], max_length=9)
+    assert out == "".join(f"{text}\n" for text in wanted)
+    code, out, err = command("predict", bundle, "--json", "--decoding.samples", 3, stdin=lines)
+    assert (code, err) == (0, "")
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert [len(row["samples"]) for row in rows] == [3, 3, 3]
+    assert rows[1]["text"] == rows[1]["samples"][0] == model([""])[0]
+    code, out, err = command("predict", bundle, stdin=b"")
+    assert (code, out, err) == (0, "", "")
+    code, out, err = command("predict", bundle, "--decoding.top_p", "2")
+    assert (code, out) == (2, "")
+    assert "top_p must be above 0 and at most 1, got 2" in err
+
+
+def test_evaluate_measures_another_text(command, bundle, tmp_path):
+    (tmp_path / "other.txt").write_text(story(900, 7))
+    code, out, err = command("evaluate", bundle, "--data.test", tmp_path / "other.txt",
+                             "--data.folder", bundle.parent)  # fmt: skip
+    assert code == 0, err
+    found = json.loads(out)
+    assert found["measured_on"] == "test text"
+    assert "Measured on the test text:" in err
+    assert found["loss"] < 1.4
+    assert set(found) == set(seqapps.load(bundle).metrics)
+
+
+def test_the_servable_steps_without_seqapps(bundle, model):
+    """State in, state out, with TensorFlow alone and the defaults of the signature."""
+    loaded = tf.saved_model.load(str(bundle / "servable" / "1"))
+    init, step = loaded.signatures["init"], loaded.signatures["step"]
+    pen, text = init(prompt=tf.constant(["the "])), b""
+    names = set(step.structured_input_signature[1])
+    options = {o.name for o in model.interface.options_of("step")}
+    taken = model.option_values("step", {"seed": 9, "max_length": 24}, 1)
+    for _ in range(4):
+        asked = {name: pen[name] for name in names - options - {"length"}}
+        given = {name: tf.constant(value) for name, value in taken.items()}
+        pen = step(**asked, **given, length=tf.constant([6]))
+        text += pen["text"].numpy()[0]
+    assert text.decode() == model(["the "], seed=9, max_length=24)[0]
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kind", ["bytes", "pieces"])
+def test_other_vocabularies(tmp_path, kind):
+    (tmp_path / "story.txt").write_text(story(6000, 1) + "é☃\n" * 40)
+    done = subprocess.run(
+        [
+            *PROGRAM, "train", *TINY, "--data.train", "story.txt", "--output", "bundle",
+            "--training.epochs", "1", "--text.kind", kind, "--text.vocabulary", "300",
+        ],
+        cwd=tmp_path, capture_output=True, text=True, timeout=900,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert seqapps.load(tmp_path / "bundle").metrics["bits_per_character"] < 5
