@@ -33,7 +33,7 @@ from typing import Any, Literal, get_origin
 
 import seqapps
 from seqapps.config import Given, Setting, Settings, leaves, nearest, read_toml, settings_of, show
-from seqapps.errors import UsageError, UserError
+from seqapps.errors import UsageError, UserError, interrupted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,8 +109,13 @@ def run(program: Program, argv: Sequence[str] | None = None) -> int:
         see = f"\nSee: {_help_command(program, argv)}" if usage else ""
         sys.stderr.write(f"error: {error}{see}\n")
         return 2 if usage else 1
-    except KeyboardInterrupt as stop:
-        sys.stderr.write(f"\n{str(stop) or _how_to_resume(program, argv)}\n")
+    except (KeyboardInterrupt, SystemError) as stop:
+        message = str(stop)
+        if isinstance(stop, SystemError):
+            if not interrupted(stop):
+                raise
+            message = ""
+        sys.stderr.write(f"\n{message or _how_to_resume(program, argv)}\n")
         return 130
     except BrokenPipeError:
         if not _reader_gone():

@@ -10,3 +10,8 @@ class UserError(Exception):
 
 class UsageError(UserError):
     """The command itself is wrong: an unknown flag, a value out of range (exit code 2)."""
+
+
+def interrupted(error: SystemError) -> bool:
+    """Whether Ctrl-C is behind this error: compiled code that it hits reports it so."""
+    return isinstance(error.__cause__ or error.__context__, KeyboardInterrupt)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from seqapps.errors import UserError
+from seqapps.errors import UserError, interrupted
 from seqapps.report import Reporter
 from seqapps.training.checkpoint import Checkpoints, Progress
 from seqapps.training.optimizer import GroupedAdamW, LayerGroup
@@ -227,6 +227,10 @@ class _Run:
                 verbose=0,
                 callbacks=[watcher],
             )
+        except SystemError as error:
+            if not interrupted(error):
+                raise
+            raise KeyboardInterrupt from error
         except tf.errors.InvalidArgumentError as error:
             if not (found := NOT_FINITE.search(str(error))):
                 raise

@@ -189,6 +189,32 @@ def test_ctrl_c_where_nothing_can_be_resumed_or_the_handler_knows_better(capsys)
     assert capsys.readouterr().err == "\nStopped at step 3.\n"
 
 
+def test_ctrl_c_that_hits_compiled_code_is_a_ctrl_c(capsys):
+    """Python says `returned a result with an exception set`, Keras raises it again `from None`."""
+
+    def hit(options, settings):
+        try:
+            try:
+                raise KeyboardInterrupt
+            except KeyboardInterrupt as stop:
+                raise SystemError("returned a result with an exception set") from stop
+        except SystemError as error:
+            raise error from None
+
+    def broken(options, settings):
+        raise SystemError("bad call")
+
+    commands = (
+        Command(name="hit", help="", handler=hit),
+        Command(name="broken", help="", handler=broken),
+    )
+    program = Program(name="p", description="", commands=commands)
+    assert run(program, ["hit"]) == 130
+    assert capsys.readouterr().err == "\nStopped.\n"
+    with pytest.raises(SystemError, match="bad call"):
+        run(program, ["broken"])
+
+
 def test_a_reader_that_goes_away_is_no_error():
     line = f"{sys.executable} {sample_program.__file__} predict B --n-best 1000 | head -n 1"
     result = subprocess.run(

@@ -60,11 +60,14 @@ def planned(target: str, folder: Path) -> list[str]:
     return lines.replace("\\\n", " ").splitlines()
 
 
+TESTS = ".venv/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder"
+
+
 @pytest.mark.parametrize(
     ("target", "last"),
     [
         ("demo", ".venv/bin/python -m seqapps.recipes.translate train --overwrite"),
-        ("test", ".venv/bin/pytest"),
+        ("test", TESTS),
         ("check", ".venv/bin/deptry ."),
     ],
 )
@@ -77,7 +80,7 @@ def test_each_command_installs_what_it_needs(target: str, last: str, bare: Path)
 def test_nothing_is_installed_twice(bare: Path) -> None:
     (bare / ".venv").mkdir()
     (bare / ".venv" / "installed").touch()
-    assert planned("test", bare) == [".venv/bin/pytest"]
+    assert planned("test", bare) == [TESTS]
 
 
 def test_ci_runs_check_and_test() -> None:
