@@ -92,9 +92,9 @@ class SpeechExamples:
         log(f"Alphabet: {len(alphabet.symbols)} symbols")
 
         def steps(samples: int) -> int:
-            # As few as the fastest speed of augmentation leaves.
+            # As few as the fastest speed and tempo of augmentation leave.
             frames = int(frames_of(int(samples / (1.0 + augmentation.speed)), features))
-            return -(-frames // model.stride)
+            return -(-max(1, int(frames * (1.0 - augmentation.tempo))) // model.stride)
 
         for split in ("train", "validation", "test"):
             found: Recordings = getattr(splits, split)

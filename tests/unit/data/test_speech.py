@@ -217,6 +217,50 @@ def test_digit_strings(tmp_path):
     assert "mixed" not in test.speakers
 
 
+def test_the_digits_test_is_defined_once(tmp_path):
+    folder = write_digits(tmp_path / "digits")
+    found = Digits.read(folder, DigitStrings(validation_strings=20), rate_hz=RATE)
+    other = DigitStrings(
+        validation_strings=20, longest=2, snr_low_db=0, snr_high_db=5, mixed_share=0.5
+    )
+    same = Digits.read(folder, other, rate_hz=RATE)
+    at_16k = Digits.read(folder, other, rate_hz=2 * RATE)
+    test, again, higher = (digits.test_strings() for digits in (found, same, at_16k))
+    assert test.texts == again.texts == higher.texts
+    assert test.speakers == again.speakers == higher.speakers
+    for one, two, three in zip(test.samples, again.samples, higher.samples, strict=True):
+        np.testing.assert_array_equal(one, two)
+        assert len(three) == 2 * len(one)
+    # The settings are those of training; each string depends on its number alone.
+    assert {len(text.split()) for text in same.training(0, seed=0).texts} == {1, 2}
+    assert {len(text.split()) for text in same.validation_strings(seed=0).texts} > {1, 2}
+    fewer = Digits.read(folder, DigitStrings(validation_strings=5), rate_hz=RATE)
+    few, many = (digits.validation_strings(seed=0) for digits in (fewer, found))
+    np.testing.assert_array_equal(few.samples[4], many.samples[4])
+
+
+def test_no_two_splits_draw_the_same_strings(tmp_path):
+    folder = write_digits(tmp_path / "digits")
+    settings = DigitStrings(strings=100, validation_strings=100)
+    found = Digits.read(folder, settings, rate_hz=RATE)
+    drawn = [
+        found.training(0, seed=0),
+        found.training(1, seed=0),
+        found.training(0, seed=1),
+        found.validation_strings(seed=0),
+        found.validation_strings(seed=1),
+        found.test_strings().take(range(100)),
+    ]
+    for i, one in enumerate(drawn):
+        for other in drawn[:i]:
+            assert sum(a == b for a, b in zip(one.texts, other.texts, strict=True)) < 15
+
+
+def test_the_speakers_of_validation_and_test_differ():
+    with pytest.raises(ValueError, match="must be different speakers, .*'ann' for both"):
+        DigitStrings(held_out="ann", validation_speaker="ann")
+
+
 def test_noise_has_the_level_that_is_stated():
     tone = np.round(1_000 * np.sin(np.arange(RATE) * 0.3)).astype(np.int16)
     for snr in (0.0, 20.0):
