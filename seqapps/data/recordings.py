@@ -118,7 +118,9 @@ def decode_audio(content: bytes, name: str) -> tuple[npt.NDArray[np.float32], in
         values, rate = soundfile.read(io.BytesIO(content), dtype="float32", always_2d=True)
     except (soundfile.SoundFileError, OSError) as error:
         raise UserError(f"{name} cannot be read as audio: {error}") from None
-    return values.mean(axis=1), int(rate)
+    # What the graph takes for silence in a WAV file.
+    mono = values.mean(axis=1)
+    return np.where(np.abs(mono) <= 1e6, mono, 0.0).astype(np.float32), int(rate)
 
 
 def resampled(
@@ -132,7 +134,8 @@ def resampled(
 
 
 def to_int16(values_N: npt.NDArray[np.float32]) -> Samples:
-    """Rounds samples between -1 and 1 to 16 bits; what is louder is clipped."""
+    """Rounds samples between -1 and 1 to 16 bits; what is louder is clipped, NaN is silence."""
+    values_N = np.nan_to_num(values_N, nan=0.0)
     return np.clip(np.round(values_N * 32768.0), -32768, 32767).astype(np.int16)
 
 

@@ -279,12 +279,12 @@ class ConvolutionalFrontEnd(keras.layers.Layer):
     Args:
         channels: Of each convolution.
         time_strides: How many frames become one, for each convolution.
-        kernel: Frames and bands that a convolution looks at, both.
+        kernel: Frames and bands that a convolution looks at, both; odd and at least 3.
         causal: Look at a frame and those before it alone, where else as many after it.
         **kwargs: For `keras.layers.Layer`.
 
     Raises:
-        ValueError: No convolution, or a number below 1.
+        ValueError: No convolution, a number below 1, or another kernel.
 
     Source: Amodei et al. 2016, "Deep Speech 2", sections 3.5 and 3.6 (convolution with strides,
     sequence-wise batch norm).
@@ -305,6 +305,8 @@ class ConvolutionalFrontEnd(keras.layers.Layer):
                 "channels, kernel and every stride must be at least 1, and there must be a stride, "
                 f"got {channels}, {kernel} and {list(time_strides)}."
             )
+        if kernel < 3 or kernel % 2 == 0:
+            raise ValueError(f"kernel must be odd and at least 3, got {kernel}; use 3 or 5.")
         self.channels, self.kernel, self.causal = channels, kernel, causal
         self.time_strides = tuple(time_strides)
         policy = self.dtype_policy

@@ -154,6 +154,8 @@ def test_looking_ahead_is_a_weighted_sum_of_what_is_to_come():
         (lambda: FeatureNormalisation("speaker"), "utterance or global"),
         (lambda: ConvolutionalFrontEnd(0), "at least 1"),
         (lambda: ConvolutionalFrontEnd(4, time_strides=(2, 0)), "at least 1"),
+        (lambda: ConvolutionalFrontEnd(4, kernel=1), "odd and at least 3, got 1"),
+        (lambda: ConvolutionalFrontEnd(4, kernel=4), "odd and at least 3, got 4"),
         (lambda: Lookahead(0), "at least 1"),
         (lambda: TempoAugmentation(0.6), "from 0 to 0.5"),
     ],

@@ -5,7 +5,7 @@ import pytest
 
 from seqapps.audio.settings import Augmentation, Features
 from seqapps.models.recogniser import build_recogniser
-from seqapps.models.settings import Recogniser
+from seqapps.models.settings import Recogniser, recogniser_settings
 
 TINY = {"time_strides": (2, 2), "channels": 2, "projection": 4, "units": 4, "depth": 1}
 
@@ -30,6 +30,21 @@ def test_augmentation_is_for_training_and_lengths_follow_the_tempo():
     steps = varied["logits_lengths"].numpy()
     assert 14 <= steps.min() < 20 < steps.max() <= 26
     assert varied["logits"].shape[1] == steps.max()
+
+
+@pytest.mark.parametrize("kernel", [1, 2, 4])
+def test_kernels_have_a_middle(kernel):
+    with pytest.raises(ValueError, match=f"odd and at least 3, got {kernel}"):
+        Recogniser(kernel=kernel)
+
+
+def test_what_reads_forward_does_not_look_back_before_the_start():
+    forward = Recogniser(bidirectional=False)
+    with pytest.raises(ValueError, match=r"features\.normalise"):
+        recogniser_settings(forward, Features())
+    with pytest.raises(ValueError, match=r"features\.centre"):
+        recogniser_settings(forward, Features(normalise="global"))
+    recogniser_settings(forward, Features(normalise="global", centre=False))
 
 
 @pytest.mark.parametrize("name", ["tempo", "channel_tilt_db"])
