@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import soundfile
+import tensorflow_datasets as tfds
 
 from seqapps.audio.settings import Augmentation, Features
 from seqapps.data.digits import Digits, join
@@ -148,6 +149,35 @@ def test_folders_as_librispeech_and_common_voice_have_them(tmp_path):
     assert splits.test.speakers == ["84"] * 3
     with pytest.raises(UserError, match="neither a folder clips"):
         load("clips", tmp_path / "cv")
+
+
+def test_labels_that_are_no_words_are_left_out(tmp_path):
+    names = ["yes", "no", "_silence_", "_unknown_"]
+
+    class Commands(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+        name = "commands"
+        VERSION = tfds.core.Version("1.0.0")
+
+        def _info(self):
+            audio = tfds.features.Audio(sample_rate=RATE, dtype=np.int16)
+            label = tfds.features.ClassLabel(names=names)
+            features = tfds.features.FeaturesDict({"audio": audio, "label": label})
+            return tfds.core.DatasetInfo(builder=self, features=features)
+
+        def _split_generators(self, manager):
+            return {split: self._generate_examples() for split in ("train", "validation", "test")}
+
+        def _generate_examples(self):
+            for i in range(8):
+                yield i, {"audio": np.full(400, i, np.int16), "label": i % 4}
+
+    Commands(data_dir=str(tmp_path)).download_and_prepare()
+    splits, log = load("tfds:commands", tmp_path, tfds_folder=str(tmp_path))
+    found = {
+        int(x[0]): text for x, text in zip(splits.train.samples, splits.train.texts, strict=True)
+    }
+    assert found == {0: "yes", 1: "no", 4: "yes", 5: "no"}
+    assert sum("4 recordings of" in line and "no word" in line for line in log) == 3
 
 
 def test_short_and_long_lines_of_common_voice_are_problems(tmp_path):
