@@ -294,6 +294,8 @@ class Recogniser:
         for name in ("channels", "kernel", "projection", "units", "depth"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
+        if self.kernel < 3 or self.kernel % 2 == 0:
+            raise ValueError(f"kernel must be odd and at least 3, got {self.kernel}; use 3 or 5.")
         if not self.time_strides or min(self.time_strides) < 1:
             raise ValueError(
                 f"time_strides must hold numbers of at least 1, got {list(self.time_strides)}."
@@ -313,13 +315,19 @@ def recogniser_settings(model: Recogniser, features: Features) -> None:
     """Checks that a network and its features go together.
 
     Raises:
-        ValueError: If a model that reads forward only is to normalise over the whole recording.
+        ValueError: If a model that reads forward only is to normalise over the whole recording, or
+            to look back before its start.
     """
     if not model.bidirectional and features.normalise == "utterance":
         raise ValueError(
             "a model that reads forward only (model.bidirectional false) must normalise by the "
             "training data, for it does not know the recording's end: set features.normalise to "
             "'global'."
+        )
+    if not model.bidirectional and features.centre:
+        raise ValueError(
+            "a model that reads forward only (model.bidirectional false) must take frames as they "
+            "come, not centred on their time: set features.centre to false."
         )
 
 
