@@ -288,9 +288,9 @@ def _read(path: Path | None) -> "tuple[Samples, int, str]":
             raise UserError(wav.STATUSES[status])
         # Of a kind (mu-law, ADPCM, RF64 ...) that the graph does not read.
         try:
-            return *recordings.decode_audio(content, "it"), "ok"
-        except UserError as error:
-            raise UserError(f"{wav.STATUSES[status]}; {error}") from None
+            return *recordings.decode_audio(content, "a WAV file"), "ok"
+        except UserError:
+            raise UserError(wav.STATUSES[status]) from None
     if not content:
         raise UserError("the recording is empty")
     samples, rate_hz = recordings.decode_audio(
