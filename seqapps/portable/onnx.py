@@ -26,8 +26,10 @@ from seqapps.bundle.application import Application
 from seqapps.bundle.folder import write_assets, write_json
 from seqapps.errors import UserError
 from seqapps.fields import Assets, Interface, Part, Parts
+from seqapps.layers.recurrent import fused_recurrence
 from seqapps.portable.assemble import assemble
 from seqapps.portable.certificate import compare, probes
+from seqapps.portable.onnx_recurrence import trace_recurrence, write_recurrence
 
 OPSET = 18
 REQUIREMENTS = {
@@ -78,12 +80,16 @@ def to_onnx(part: Part, path: Path) -> None:
         # What it prints is for those who write converters.
         with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
             warnings.simplefilter("ignore")
-            with _safe_optimizers():
+            with _safe_optimizers(), _fused():
                 tf2onnx.convert.from_function(
                     traced,
                     input_signature=part.inputs,
                     opset=OPSET,
-                    custom_op_handlers={op: (_select, []) for op in ("SelectV2", "Select")},
+                    custom_op_handlers={
+                        "SelectV2": (_select, []),
+                        "Select": (_select, []),
+                        "CudnnRNNV3": (write_recurrence, []),
+                    },
                     output_path=str(path),
                 )
     except (ValueError, NotImplementedError, RuntimeError, KeyError) as error:
@@ -108,6 +114,16 @@ def _safe_optimizers() -> Iterator[None]:
         yield
     finally:
         known["remove_back_to_back"] = left_out
+
+
+@contextlib.contextmanager
+def _fused() -> Iterator[None]:
+    """Traces each GRU and LSTM as one operation."""
+    token = fused_recurrence.set(trace_recurrence)
+    try:
+        yield
+    finally:
+        fused_recurrence.reset(token)
 
 
 def write_export(
