@@ -204,10 +204,13 @@ def program(recipe: Recipe[Any, Any]) -> Program:
             ),
             Command(
                 name="export",
-                help="Write the servable alone",
+                help="Write the servable alone, or in another format",
                 handler=bound(recipe_commands.export),
                 options=recipe_commands.ExportOptions,
-                examples=(f"export {made} --output served/{recipe.name}",),
+                examples=(
+                    f"export {made} --output served/{recipe.name}",
+                    f"export {made} --format onnx --output onnx/{recipe.name}",
+                ),
             ),
         ),
     )

@@ -31,6 +31,8 @@ TOLERANCE = 1e-5
 """Largest difference of a number, relative to it if it is above 1."""
 
 _NAME = "certificate.json"
+_KEPT = 8
+"""Real texts that a certificate keeps, at most."""
 _EAGER = 4
 """Inputs that are asked operation by operation too."""
 
@@ -140,8 +142,28 @@ def certify(
         "tolerance": TOLERANCE,
         "rows": compared,
         "operations": operations(servable),
+        "samples": _kept(interface, samples),
         "files": hashes(folder),
     }
+
+
+def _kept(interface: Interface, samples: Sequence[Any]) -> list[str]:
+    """Real texts with which other forms of the bundle are compared later."""
+    if len(interface.inputs) != 1 or interface.inputs[0].media != "text":
+        return []
+    texts = [text for text in samples if isinstance(text, str)]
+    middle = sorted(texts, key=len)[len(texts) // 4 : -(len(texts) // 4) or None]
+    return middle[:: max(1, len(middle) // _KEPT)][:_KEPT]
+
+
+def samples_of(folder: Path) -> list[str]:
+    """The real texts that a bundle's certificate keeps; none where it was written by an older
+    version, or takes something else."""
+    try:
+        found = json.loads((folder / _NAME).read_text(encoding="utf-8")).get("samples", [])
+    except (OSError, ValueError, AttributeError):
+        return []
+    return [text for text in found if isinstance(text, str)]
 
 
 def hashes(folder: Path) -> dict[str, str]:

@@ -6,16 +6,14 @@ is asked in a fresh process, without TensorFlow, and must answer as the SavedMod
 
 import base64
 import contextlib
-import importlib
 import inspect
 import io
 import json
 import logging
-import os
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +21,17 @@ import tensorflow as tf
 
 from seqapps import __version__
 from seqapps.bundle.application import Application
-from seqapps.bundle.folder import write_assets, write_json
+from seqapps.bundle.folder import read_assets, staging, write_assets, write_config, write_json
 from seqapps.errors import UserError
 from seqapps.fields import Assets, Interface, Part, Parts
 from seqapps.layers.recurrent import fused_recurrence
 from seqapps.portable.assemble import assemble
-from seqapps.portable.certificate import compare, probes
+from seqapps.portable.certificate import compare, hashes, probes
+from seqapps.portable.onnx_application import OnnxApplication, predictor_class
 from seqapps.portable.onnx_recurrence import trace_recurrence, write_recurrence
 
+Measure = Callable[[Any], Mapping[str, Any]]
+"""`measure(application) -> metrics` on the test split."""
 OPSET = 18
 REQUIREMENTS = {
     "translate": ("numpy", "onnxruntime", "sentencepiece"),
@@ -168,17 +169,6 @@ def write_export(
     )
 
 
-def predictor_class(name: str) -> Any:
-    """The class that runs an application's networks."""
-    module = importlib.import_module(f"seqapps.portable.runtime.{name}")
-    (found,) = [
-        value
-        for key, value in vars(module).items()
-        if inspect.isclass(value) and value.__module__ == module.__name__ and "Predictor" in key
-    ]
-    return found
-
-
 def verify(
     folder: Path, application: Application, *, samples: Sequence[Any] = ()
 ) -> list[dict[str, Any]]:
@@ -202,11 +192,10 @@ def verify(
         "options": asked,
     }
     done = subprocess.run(
-        [sys.executable, "-I", "-c", _FRESH, str(folder.resolve())],
+        [sys.executable, "-IB", "-c", _FRESH, str(folder.resolve())],
         input=json.dumps(request),
         capture_output=True,
         text=True,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
         check=False,
     )
     if done.returncode:
@@ -237,3 +226,112 @@ def strategies(interface: Interface) -> list[dict[str, Any]]:
         {"temperature": 0.9, "top_k": 20, "top_p": 0.9, "seed": 7},
     ]
     return [dict(options) for options in wanted if options.keys() <= known]
+
+
+def export(
+    bundle: Path,
+    output: Path,
+    *,
+    parts: Parts,
+    application: Application,
+    summary: str,
+    overwrite: bool,
+    samples: Sequence[Any] = (),
+    measure: Measure | None = None,
+    log: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Writes a bundle in ONNX, once it is known to answer as the bundle does.
+
+    Args:
+        bundle: The bundle.
+        output: Where to.
+        parts: Its networks.
+        application: The same bundle, loaded.
+        summary: What it does, in one line.
+        overwrite: Whether an earlier export there may be replaced.
+        samples: Real inputs with which it is verified.
+        measure: Given: the weights become 8-bit whole numbers, and this says what is lost.
+        log: Says what goes on.
+
+    Raises:
+        UserError: If a network has no form in ONNX, an answer differs, or the place is taken.
+    """
+    interface = application.interface
+    with staging(output, overwrite=overwrite, mark="predictor.json") as folder:
+        log("Translating the networks to ONNX")
+        write_export(
+            folder,
+            parts=parts,
+            assets=read_assets(bundle),
+            interface=interface,
+            recipe=application.recipe,
+            summary=summary,
+        )
+        write_config(
+            folder, recipe=application.recipe, interface=interface, settings=application.config
+        )
+        log("Asking them, without TensorFlow, what the SavedModel is asked")
+        rows = verify(folder, application, samples=samples)
+        if broken := [row for row in rows if not row["equal"]]:
+            raise UserError(
+                f"the ONNX form answers differently, so nothing is written: {broken[0]['form']}: "
+                f"{broken[0]['first']}. Serve the SavedModel, and please report this."
+            )
+        loss = None
+        if measure:
+            log("Quantising to int8, and measuring before and after")
+            before = measure(OnnxApplication(folder, model=application))
+            _quantise(folder)
+            after = measure(OnnxApplication(folder, model=application))
+            loss = {
+                name: {"float32": value, "int8": after[name]}
+                for name, value in before.items()
+                if isinstance(value, int | float) and not isinstance(value, bool)
+            }
+        card = _card(application, summary, rows, folder, loss)
+        (folder / "CARD.md").write_text(card, encoding="utf-8")
+        certificate = {"holds": True, "rows": rows, "quantised": loss, "files": hashes(folder)}
+        write_json(folder / "certificate.json", certificate)
+
+
+def _quantise(folder: Path) -> None:
+    """Makes the weights of products 8-bit, in place; activations are quantised as they come."""
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    logging.getLogger().setLevel(logging.ERROR)
+    for path in sorted((folder / "networks").glob("*.onnx")):
+        whole = path.with_suffix(".whole")
+        path.rename(whole)
+        quantize_dynamic(
+            str(whole),
+            str(path),
+            weight_type=QuantType.QInt8,
+            per_channel=True,
+            op_types_to_quantize=["MatMul", "Gather", "LSTM"],
+        )
+        whole.unlink()
+
+
+def _card(
+    application: Application,
+    summary: str,
+    rows: Sequence[Mapping[str, Any]],
+    folder: Path,
+    loss: Mapping[str, Mapping[str, Any]] | None,
+) -> str:
+    """What the export is, for people."""
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    lines = [
+        f"# {application.recipe} in ONNX", "", summary, "",
+        f"Made from `{application.path.name}` by seqapps {__version__}; {size / 1e6:.1f} MB.", "",
+        "```bash", "pip install -r requirements.txt", "python predictor.py < in.txt > out.txt",
+        "```", "", "Before it was quantised, asked beside the SavedModel:" if loss else
+        "Asked beside the SavedModel:", "", "| form | inputs | largest difference |",
+        "|---|---|---|",
+    ]  # fmt: skip
+    lines += [f"| {r['form']} | {r['inputs']} | {r['largest_difference']:.1e} |" for r in rows]
+    if loss:
+        lines += ["", "What 8-bit weights cost, on the test split:", ""]
+        lines += ["| metric | float32 | int8 |", "|---|---|---|"]
+        lines += [f"| {n} | {v['float32']:g} | {v['int8']:g} |" for n, v in loss.items()]
+    return "\n".join(lines) + "\n"
