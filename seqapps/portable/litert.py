@@ -1,7 +1,7 @@
 """The networks of a bundle for LiteRT, which runs on phones and small devices.
 
-Each takes one row of any length, in LiteRT's own operations alone. Tokenizers and decoding loops are
-the program's that runs them; `seqapps.portable.runtime` has them in NumPy.
+Each takes one row of any length, in LiteRT's own operations alone. Tokenizers and decoding loops
+are the program's that runs them; `seqapps.portable.runtime` has them in NumPy.
 """
 
 from collections.abc import Callable, Mapping
@@ -112,8 +112,8 @@ def verify(name: str, part: Part, path: Path) -> Mapping[str, Any]:
             largest = max(largest, gap)
             if gap > TOLERANCE:
                 raise UserError(
-                    f"{name} answers differently in LiteRT ({key} of {steps} steps, by {gap:g}), so "
-                    "nothing is written; export --format onnx or the SavedModel."
+                    f"{name} answers differently in LiteRT ({key} of {steps} steps, by {gap:g}), "
+                    "so nothing is written; export --format onnx or the SavedModel."
                 )
     return {"inputs": len(_LENGTHS), "equal": True, "largest_difference": largest}
 
@@ -121,7 +121,6 @@ def verify(name: str, part: Part, path: Path) -> Mapping[str, Any]:
 def run(path: Path, inputs: Mapping[str, Any]) -> list[Any]:
     """What a network gives for one row, in the order of its outputs' names."""
     interpreter = tf.lite.Interpreter(str(path), num_threads=1)
-    signature = next(iter(interpreter.get_signature_list()), None)
     details = interpreter.get_input_details()
     for detail in details:
         value = inputs[_plain(detail["name"])]
@@ -130,7 +129,6 @@ def run(path: Path, inputs: Mapping[str, Any]) -> list[Any]:
     for detail in details:
         interpreter.set_tensor(detail["index"], inputs[_plain(detail["name"])])
     interpreter.invoke()
-    del signature
     found = sorted(interpreter.get_output_details(), key=lambda d: _number(d["name"]))
     return [interpreter.get_tensor(detail["index"]) for detail in found]
 

@@ -35,9 +35,7 @@ def trace_recurrence(
     """
     cell, kind = layer.cell, "lstm" if isinstance(layer, keras.layers.LSTM) else "gru"
     with tf.init_scope():
-        weights = [
-            np.asarray(each) for each in (cell.kernel, cell.recurrent_kernel, cell.bias)
-        ]
+        weights = [np.asarray(each) for each in (cell.kernel, cell.recurrent_kernel, cell.bias)]
     if weights[2].ndim == 1:
         weights[2] = np.stack([weights[2], np.zeros_like(weights[2])])
     state = [tf.cast(value, tf.float32)[tf.newaxis] for value in before]

@@ -111,9 +111,7 @@ def beam_search(
         worst_B = np.take_along_axis(scores_BK, n_best_B[:, None] - 1, 1)[:, 0]
         divisor_B = np.maximum(penalty(t + 1), penalty(max_steps_B))
         greedy_end_B = (width_B == 1) & (scores_BK[:, 0] > NEVER)
-        open_B = (
-            open_B & (t < max_steps_B) & (worst_B < live_BW[:, 0] / divisor_B) & ~greedy_end_B
-        )
+        open_B = open_B & (t < max_steps_B) & (worst_B < live_BW[:, 0] / divisor_B) & ~greedy_end_B
     tokens: list[list[Any]] = []
     final_BK = np.full((batch, most), NEVER)
     cut_BW = live_BW / penalty(max_steps_B)[:, None]

@@ -54,7 +54,7 @@ class TranslatePredictor(Predictor):
             )
         answers = []
         for row, is_drawn in enumerate(drawn):
-            tokens, scores = (found if is_drawn else searched)
+            tokens, scores = found if is_drawn else searched
             texts = [self._target.decode(ids) for ids in tokens[row]]
             numbers = [float(score) for score in scores[row][: len(texts)]]
             answers.append(
