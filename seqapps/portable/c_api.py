@@ -17,8 +17,9 @@ from seqapps.errors import UserError
 _PROGRAM = r"""
 import base64, ctypes as c, json, os, sys, time
 request = json.load(sys.stdin)
-framework = c.CDLL(os.path.join(request["libraries"], "libtensorflow_framework.so.2"), c.RTLD_GLOBAL)
-lib = c.CDLL(os.path.join(request["libraries"], "libtensorflow_cc.so.2"), c.RTLD_GLOBAL)
+for name in ("framework", "cc"):
+    path = os.path.join(request["libraries"], f"libtensorflow_{name}.so.2")
+    lib = c.CDLL(path, c.RTLD_GLOBAL)
 assert "tensorflow" not in sys.modules
 P = c.c_void_p
 class Output(c.Structure):

@@ -197,9 +197,7 @@ def _kept(interface: Interface, samples: Sequence[Any]) -> list[str]:
 
 
 def samples_of(folder: Path) -> list[str]:
-    """The real texts that a bundle's certificate keeps; none where it was written by an older
-    version, or takes something else.
-    """
+    """The real texts that a bundle's certificate keeps; older ones keep none."""
     try:
         found = json.loads((folder / _NAME).read_text(encoding="utf-8")).get("samples", [])
     except (OSError, ValueError, AttributeError):

@@ -4,7 +4,11 @@ Each takes one row of any length, in LiteRT's own operations alone. Tokenizers a
 are the program's that runs them; `seqapps.portable.runtime` has them in NumPy.
 """
 
-from collections.abc import Callable, Mapping
+import logging
+import os
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -79,11 +83,13 @@ def convert(name: str, part: Part) -> bytes:
     traced = tf.function(part.function, autograph=False).get_concrete_function(**specs)
     # Keras's variables are otherwise left as reads of a resource that is not there.
     frozen = convert_variables_to_constants_v2(traced, lower_control_flow=False)
-    converter = tf.lite.TFLiteConverter.from_concrete_functions([frozen])
+    with _quiet():
+        converter = tf.lite.TFLiteConverter.from_concrete_functions([frozen])
     converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
     vars(converter)["_experimental_lower_tensor_list_ops"] = True
     try:
-        return bytes(converter.convert())
+        with _quiet():
+            return bytes(converter.convert())
     except Exception as error:
         # The converter raises what MLIR gives it, as bare exceptions of many kinds.
         raise UserError(
@@ -103,7 +109,8 @@ def verify(name: str, part: Part, path: Path) -> Mapping[str, Any]:
         inputs = _inputs(part, steps)
         want = part.function(**{n: tf.constant(value) for n, value in inputs.items()})
         try:
-            found = run(path, inputs)
+            with _quiet():
+                found = run(path, inputs)
         except (ValueError, RuntimeError) as error:
             raise UserError(f"LiteRT does not run {name}: {str(error)[:300]}.") from error
         # LiteRT names what a function gives by number, in the order of the names.
@@ -131,6 +138,25 @@ def run(path: Path, inputs: Mapping[str, Any]) -> list[Any]:
     interpreter.invoke()
     found = sorted(interpreter.get_output_details(), key=lambda d: _number(d["name"]))
     return [interpreter.get_tensor(detail["index"]) for detail in found]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps to itself what TensorFlow says, in Python and in C++, to those who write converters."""
+    terminal, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    logger = logging.getLogger("absl")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
+        os.dup2(terminal, 2)
+        os.close(terminal)
+        os.close(nowhere)
 
 
 def _plain(name: str) -> str:
