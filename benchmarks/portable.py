@@ -2,8 +2,8 @@
 
     python benchmarks/portable.py BUNDLE ONNX_FOLDER
 
-Both answer the same sentence in turn; medians, and their ratio. Then `predict` is started with each,
-from nothing to the answer.
+Both answer the same sentence in turn; medians, and their ratio. Then `predict` is started with each
+of them, from nothing to the answer.
 """
 
 import statistics
