@@ -286,7 +286,7 @@ def export(
             loss = {
                 name: {"float32": value, "int8": after[name]}
                 for name, value in before.items()
-                if isinstance(value, int | float) and not isinstance(value, bool)
+                if isinstance(value, int | float) and not name.startswith("baseline")
             }
         card = _card(application, summary, rows, folder, loss)
         (folder / "CARD.md").write_text(card, encoding="utf-8")
