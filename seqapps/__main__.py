@@ -1,10 +1,13 @@
 """`python -m seqapps`: which applications there are, and what this machine offers them."""
 
 import ast
+import importlib
+import json
 import os
 import pkgutil
 import platform
 import sys
+from dataclasses import dataclass
 from importlib import metadata
 from importlib.machinery import FileFinder
 from importlib.util import find_spec
@@ -12,9 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import seqapps.recipes
-from seqapps.commands import Command, NoOptions, Program, run
+from seqapps.bundle.folder import read_config
+from seqapps.commands import Command, NoOptions, Program, positional, run
 from seqapps.config import Settings
 from seqapps.lazy import start_tensorflow
+from seqapps.report import Reporter
 
 PACKAGES = (
     "tensorflow",
@@ -29,6 +34,8 @@ PACKAGES = (
     "matplotlib",
     "optuna",
     "jiwer",
+    "tf2onnx",
+    "onnxruntime",
     "soundfile",
     "soxr",
     "espeakng-loader",
@@ -108,6 +115,40 @@ def _gpus() -> str:
     return ", ".join(detail.get("device_name", "GPU") for detail in details)
 
 
+@dataclass(frozen=True, kw_only=True)
+class CertifyOptions:
+    """Flags of `certify`."""
+
+    bundle: Path = positional()
+    """Folder that `train` wrote; or any SavedModel, of which operations and devices are checked."""
+    exported: tuple[Path, ...] = positional(())
+    """Folders that `export` wrote from it in ONNX or LiteRT."""
+    json: bool = False
+    """Print what was found as JSON."""
+
+
+def certify(options: CertifyOptions, settings: Settings[Any]) -> int:
+    """Asks every form of a bundle again; 1 if one differs or a file was changed."""
+    servable = next(
+        (f for f in (options.bundle, options.bundle / "1") if (f / "saved_model.pb").is_file()),
+        None,
+    )
+    if servable is None:
+        name = read_config(options.bundle).recipe
+    start_tensorflow()
+    from seqapps.portable import certifying
+
+    if servable:
+        found = certifying.certify_servable(servable)
+    else:
+        log = Reporter().log
+        recipe = importlib.import_module(f"seqapps.recipes.{name}").RECIPE
+        found = certifying.certify_bundle(options.bundle, options.exported, recipe=recipe, log=log)
+    text = json.dumps(found, ensure_ascii=False, indent=2) if options.json else None
+    sys.stdout.write((text or certifying.table(found)) + "\n")
+    return 0 if found["holds"] else 1
+
+
 PROGRAM = Program(
     name="python -m seqapps",
     description="Applied sequence models: the recipes, and tools for all of them.",
@@ -118,6 +159,16 @@ PROGRAM = Program(
             help="Show versions, cores, GPUs and the data folder",
             handler=doctor,
             examples=("doctor",),
+        ),
+        Command(
+            name="certify",
+            help="Ask every form of a bundle again, and check its files",
+            handler=certify,
+            options=CertifyOptions,
+            examples=(
+                "certify saved_models/translate/demo",
+                "certify BUNDLE onnx/translate --json",
+            ),
         ),
     ),
 )

@@ -26,6 +26,28 @@ OPTIONS = "options"
 """The signature that takes strategy values and gives details besides."""
 
 
+@dataclass(frozen=True)
+class Part:
+    """One network of an application."""
+
+    function: Callable[..., dict[str, Any]]
+    """`function(**tensors) -> tensors by name`, in the graph."""
+    inputs: tuple[Any, ...]
+    """A `tf.TensorSpec` with a name for each argument."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """The networks of an application, for a predictor that runs without TensorFlow."""
+
+    predictor: str
+    """Module of `seqapps.portable.runtime` that runs them."""
+    parts: Mapping[str, Part]
+    """By name."""
+    settings: Mapping[str, Any]
+    """What its answers depend on besides, ready for JSON."""
+
+
 def asset(assets: Assets, name: str) -> bytes:
     """One of the files that travel with a model.
 

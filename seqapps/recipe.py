@@ -16,7 +16,7 @@ from seqapps.commands import Command, Program
 from seqapps.commands import run as run_program
 from seqapps.config import Settings, field_docstrings
 from seqapps.errors import UsageError
-from seqapps.fields import MAIN, Answer, Answers, Assets, Interface, Option
+from seqapps.fields import MAIN, Answer, Answers, Assets, Interface, Option, Parts
 from seqapps.lazy import lazy_imports
 from seqapps.predicting import Predict, PredictOptions, View
 from seqapps.report import Reporter
@@ -97,6 +97,8 @@ class Recipe(Generic[C, E]):
     """`evaluate(config, application, examples, reporter)`: measures on the test split."""
     further: Callable[[C, Any, Assets], Answers] = lambda *_: {}
     """`further(config, network, assets)`: what the interface's further signatures serve."""
+    parts: Callable[[C, Any, Assets], Parts] | None = None
+    """`parts(config, network, assets)`: its networks, for `export --format onnx` and `litert`."""
     pretrain: Callable[[C, Any, E, Path, Reporter, bool], list[dict[str, float]]] = lambda *_: []
     """`pretrain(config, network, examples, folder, reporter, resume)`: a phase before the training,
     which leaves what it learned in the network; gives the history of its epochs."""
@@ -202,10 +204,13 @@ def program(recipe: Recipe[Any, Any]) -> Program:
             ),
             Command(
                 name="export",
-                help="Write the servable alone",
+                help="Write the servable alone, or in another format",
                 handler=bound(recipe_commands.export),
                 options=recipe_commands.ExportOptions,
-                examples=(f"export {made} --output served/{recipe.name}",),
+                examples=(
+                    f"export {made} --output served/{recipe.name}",
+                    f"export {made} --format onnx --output onnx/{recipe.name}",
+                ),
             ),
         ),
     )

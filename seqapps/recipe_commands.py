@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from seqapps.bundle.application import load as load_bundle
+from seqapps.bundle.application import load_network
 from seqapps.bundle.folder import check_free, read_assets, read_config, staging
 from seqapps.bundle.unfinished import Start, Unfinished
 from seqapps.commands import positional
@@ -19,7 +20,8 @@ from seqapps.report import Reporter
 
 with lazy_imports():
     from seqapps import recipe_training
-    from seqapps.portable import certificate
+    from seqapps.layers import cudnn
+    from seqapps.portable import certificate, litert, onnx, onnx_application
 
 if TYPE_CHECKING:
     from seqapps.recipe import Recipe
@@ -57,8 +59,13 @@ class ExportOptions:
 
     bundle: Path = positional()
     """Folder that `train` wrote."""
-    format: Literal["tf_saved_model"] = "tf_saved_model"
-    """What to write."""
+    format: Literal["tf_saved_model", "onnx", "litert"] = "tf_saved_model"
+    """What to write. `onnx`: networks, assets and a `predictor.py` that needs no TensorFlow (extra
+    `onnx`). `litert`: the networks for LiteRT. Both answer as the SavedModel does, or are
+    refused."""
+    quantise: Literal["none", "int8"] = "none"
+    """Of ONNX: `int8` stores weights as 8-bit numbers, and measures on the test split what that
+    costs; CARD.md of the export says it."""
     output: Path = Path("exported")
     """Where to write it; a SavedModel goes to its version folder `1`, as TF Serving wants it."""
     overwrite: bool = False
@@ -164,7 +171,7 @@ def evaluate(recipe: "Recipe[Any, Any]", options: EvaluateOptions, settings: Set
 def predict(recipe: "Recipe[Any, Any]", options: PredictOptions, settings: Settings[Any]) -> None:
     """Answers what files or standard input ask."""
     config = settings.resolve(stored_config(recipe, options.bundle))
-    application = load_bundle(options.bundle)
+    application = open_application(options.bundle)
     view = recipe.views.get(getattr(options, "view", ""))
     if recipe.predict and not view:
         recipe.predict.run(config, application, options)
@@ -173,15 +180,63 @@ def predict(recipe: "Recipe[Any, Any]", options: PredictOptions, settings: Setti
     answer_lines(config, application, options, strategy=strategy, show=recipe.show, view=view)
 
 
+def open_application(folder: Path) -> Any:
+    """Loads a bundle; or its ONNX form, which takes no TensorFlow."""
+    if (folder / "predictor.json").is_file():
+        return onnx_application.OnnxApplication(folder)
+    return load_bundle(folder)
+
+
 def export(recipe: "Recipe[Any, Any]", options: ExportOptions, settings: Settings[Any]) -> None:
-    """Writes the servable alone."""
-    stored_config(recipe, options.bundle)
+    """Writes what other programs run: the servable alone, or another format."""
+    config = stored_config(recipe, options.bundle)
+    if options.quantise != "none" and options.format != "onnx":
+        raise UsageError(f"--quantise is for --format onnx, got --format {options.format}.")
     start_tensorflow()
     certificate.check_files(options.bundle)
-    place = options.output / "1"
-    with staging(place, overwrite=options.overwrite, mark="saved_model.pb") as folder:
-        shutil.copytree(options.bundle / "servable" / "1", folder, dirs_exist_ok=True)
-    sys.stdout.write(f"{place}\n")
+    if options.format == "tf_saved_model":
+        place = options.output / "1"
+        with staging(place, overwrite=options.overwrite, mark="saved_model.pb") as folder:
+            shutil.copytree(options.bundle / "servable" / "1", folder, dirs_exist_ok=True)
+        sys.stdout.write(f"{place}\n")
+        return
+    mark = "predictor.json" if options.format == "onnx" else "litert.json"
+    check_free(options.output, overwrite=options.overwrite, mark=mark)
+    if recipe.parts is None:
+        raise UserError(
+            f"{recipe.name} has no form in {options.format}; export --format tf_saved_model runs "
+            "wherever TensorFlow does."
+        )
+    reporter = Reporter()
+    network = load_network(options.bundle)
+    cudnn.reset_cudnn(network, False)
+    assets = read_assets(options.bundle)
+    parts = recipe.parts(config, network, assets)
+    application = load_bundle(options.bundle)
+    samples = certificate.samples_of(options.bundle)
+    if options.format == "litert":
+        litert.export(
+            options.output, parts=parts, application=application, overwrite=options.overwrite,
+            log=reporter.log,
+        )  # fmt: skip
+    else:
+
+        def measure(application: Any) -> Any:
+            examples = recipe.load(config, assets, reporter)
+            return recipe.evaluate(config, application, examples, reporter).metrics
+
+        onnx.export(
+            options.bundle,
+            options.output,
+            parts=parts,
+            application=application,
+            summary=recipe.summary,
+            overwrite=options.overwrite,
+            samples=samples,
+            measure=measure if options.quantise == "int8" else None,
+            log=reporter.log,
+        )
+    sys.stdout.write(f"{options.output}\n")
 
 
 def stored_config(recipe: "Recipe[Any, Any]", folder: Path) -> Any:

@@ -28,7 +28,10 @@ _THEIRS = {
 }  # fmt: skip
 """Errors that a person can remove: no permission, no space, something else in the way."""
 
-_KINDS = {"config.json": "bundle", "saved_model.pb": "SavedModel"}
+_KINDS = {
+    "config.json": "bundle", "saved_model.pb": "SavedModel", "predictor.json": "ONNX export",
+    "litert.json": "LiteRT export",
+}  # fmt: skip
 """What a folder is, by the file that marks it."""
 
 

@@ -26,13 +26,14 @@ class _Trace(NamedTuple):
     """The recurrent product for the candidate, before the reset gate."""
 
 
-def _array(steps: tf.Tensor, units: int, dtype: tf.DType = tf.float32) -> tf.TensorArray:
-    return tf.TensorArray(dtype, size=steps, element_shape=(None, units), clear_after_read=False)
+def _array(steps: tf.Tensor, shape_BU: Any, dtype: tf.DType = tf.float32) -> tf.TensorArray:
+    return tf.TensorArray(dtype, size=steps, element_shape=shape_BU, clear_after_read=False)
 
 
 def _unstack(values_TBU: tf.Tensor) -> tf.TensorArray:
-    steps, units = tf.shape(values_TBU)[0], values_TBU.shape[-1]
-    return _array(steps, units, values_TBU.dtype).unstack(values_TBU)
+    return _array(tf.shape(values_TBU)[0], values_TBU.shape[1:], values_TBU.dtype).unstack(
+        values_TBU
+    )
 
 
 def _flat(values_TBU: tf.Tensor) -> tf.Tensor:
@@ -59,7 +60,7 @@ def _forward(
     Returns:
         All states, (time, batch, units); the last; and the fields of `_Trace`, if asked for.
     """
-    steps, units = tf.shape(keep_TB1)[0], initial_BU.shape[-1]
+    steps = tf.shape(keep_TB1)[0]
     update, reset, candidate = (_unstack(values_TBU) for values_TBU in inputs)
     keep = _unstack(keep_TB1)
 
@@ -79,7 +80,7 @@ def _forward(
         traced = tuple(array.write(t, value) for array, value in zip(traced, kept, strict=True))
         return count + 1, after_BU, states.write(t, after_BU), *traced
 
-    arrays = [_array(steps, units) for _ in range(5 if trace else 1)]
+    arrays = [_array(steps, initial_BU.shape) for _ in range(5 if trace else 1)]
     _, last_BU, states, *traced = tf.while_loop(
         lambda count, *_: count < steps, step, (0, initial_BU, *arrays)
     )
@@ -101,7 +102,7 @@ def _backward(
         The gradients of the inputs of z, r and c and of `inner`, (time, batch, units) each in
         the weights' dtype; and the gradient of the initial state.
     """
-    steps, units = tf.shape(upstream_TBU)[0], upstream_TBU.shape[-1]
+    steps, shape_BU = tf.shape(upstream_TBU)[0], upstream_TBU.shape[1:]
     upstream, before = _unstack(upstream_TBU), _unstack(before_TBU)
     dtype, transposed = weights[0].dtype, [tf.transpose(weight) for weight in weights]
 
@@ -119,7 +120,7 @@ def _backward(
         arrays = tuple(array.write(t, grad) for array, grad in zip(arrays, grads, strict=True))
         return count + 1, carried_BU, *arrays
 
-    arrays = [_array(steps, units, dtype) for _ in range(4)]
+    arrays = [_array(steps, shape_BU, dtype) for _ in range(4)]
     _, initial_grad_BU, *arrays = tf.while_loop(
         lambda count, *_: count < steps, step, (0, upstream_last_BU, *arrays)
     )

@@ -2,8 +2,9 @@
 
 # B batch, T time steps, D input width, U units, O output width (U, or 2 × U bidirectional)
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
 from typing import Any, Literal, get_args
 
 import keras
@@ -17,6 +18,13 @@ Cell = Literal["gru", "lstm", "rnn", "mingru"]
 Normalisation = Literal["none", "layer"]
 
 _STOCK = {"gru": keras.layers.GRU, "lstm": keras.layers.LSTM, "rnn": keras.layers.SimpleRNN}
+
+Fused = Callable[..., tuple[tf.Tensor, list[tf.Tensor]]]
+"""`fused(layer, inputs_BTD, lengths_B, before, backwards=...) -> outputs_BTU, after`: one
+recurrence as a single operation."""
+fused_recurrence: ContextVar[Fused | None] = ContextVar("fused_recurrence", default=None)
+"""What runs GRUs and LSTMs while a network is translated into another format, which has operations
+for them."""
 
 
 def last_real_step(values_BTU: tf.Tensor, lengths_B: tf.Tensor, before_BU: tf.Tensor) -> tf.Tensor:
@@ -271,6 +279,9 @@ class RecurrentStack(keras.layers.Layer):
         training: bool,
     ) -> tuple[tf.Tensor, list[tf.Tensor]]:
         """Runs one layer in one direction: outputs, (batch, time, units), and last state."""
+        fused = fused_recurrence.get()
+        if fused and self.cell in ("gru", "lstm"):
+            return fused(recurrence, inputs_BTD, lengths_B, before, backwards=backwards)
         dropping = training and bool(self.weight_drop) and self.cell != "mingru"
         if self.cell == "gru" and not (recurrence.use_cudnn and gpu_visible()):
             cell = recurrence.cell

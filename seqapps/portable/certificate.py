@@ -13,6 +13,7 @@ import math
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,16 +32,18 @@ TOLERANCE = 1e-5
 """Largest difference of a number, relative to it if it is above 1."""
 
 _NAME = "certificate.json"
+_KEPT = 8
+"""Real texts that a certificate keeps, at most."""
 _EAGER = 4
 """Inputs that are asked operation by operation too."""
 
 _FRESH = """
-import base64, json, sys
+import base64, json, sys, time
 import tensorflow as tf
 assert not {"seqapps", "tensorflow_text", "sentencepiece"} & sys.modules.keys()
 request = json.load(sys.stdin)
 loaded = tf.saved_model.load(request["servable"])
-answers = []
+answers, seconds = [], []
 for signature, batch in request["calls"]:
     tensors = {}
     for name, (dtype, shape, values) in batch.items():
@@ -48,12 +51,15 @@ for signature, batch in request["calls"]:
             dtype, values = "string", [base64.b64decode(value) for value in values]
         tensors[name] = tf.reshape(tf.constant(values, dtype), shape)
     answers.append({})
-    for name, value in loaded.signatures[signature](**tensors).items():
+    begun = time.perf_counter()
+    outputs = loaded.signatures[signature](**tensors)
+    seconds.append(time.perf_counter() - begun)
+    for name, value in outputs.items():
         flat = tf.reshape(value, [-1]).numpy().tolist()
         if value.dtype == tf.string:
             flat = [base64.b64encode(part).decode() for part in flat]
         answers[-1][name] = [value.dtype.name, value.shape.as_list(), flat]
-json.dump(answers, sys.stdout)
+json.dump([answers, seconds], sys.stdout)
 """
 
 Rows = list[dict[str, Any]]
@@ -85,47 +91,14 @@ def certify(
     """
     copy = load_network(folder)
     reset_cudnn(copy, False)
-    every = default_options(interface.options)
-    expected: dict[str, Rows] = {}
-    forms: list[tuple[str, Sequence[Field], Rows, Rows]] = []
-    trained, again = answers_of_network(network), answers_of_network(copy)
-    asked: dict[str, list[Rows]] = {}
-    for name in (MAIN, *(signature.name for signature in interface.further)):
-        taken = interface.inputs_of(name)
-        rows = probes(taken, samples if _alike(taken, interface.inputs) else ())
-        together, alone = [rows], [[row] for row in rows]
-        asked[name] = [*together, *alone]
-        # Operation by operation, which takes long: the short ones.
-        short = sorted(range(len(rows)), key=lambda i: size(rows[i]))[:_EAGER]
-        # The main function's details are shown by `options`.
-        given = interface.outputs_of(OPTIONS if name == MAIN else name)
-        in_memory = _traced(trained[name], taken, interface.options)
-        # A GPU rounds otherwise: all forms are compared where all of them run.
-        with tf.device("/CPU:0"):
-            want = expected[name] = _ask(in_memory, taken, every, given, together)
-            single = _ask(in_memory, taken, every, given, alone)
-            eager = _ask(trained[name], taken, every, given, [[rows[i] for i in short]])
-            reloaded = _ask(
-                _traced(again[name], taken, interface.options), taken, every, given, together
-            )
-        suffix = "" if name == MAIN else f", {name}"
-        forms += [
-            (f"each input alone{suffix}", given, want, single),
-            (f"eager{suffix}", given, [want[i] for i in short], eager),
-            (f"model.keras, reloaded{suffix}", given, want, reloaded),
-        ]
-    if interface.has_options:
-        asked[OPTIONS] = asked[MAIN]
     servable = folder / "servable" / "1"
-    for name, found in _ask_fresh(servable, interface, asked).items():
-        fields, form = interface.outputs_of(name), f"SavedModel in a fresh CPU process, {name}"
-        want = expected.get(name, expected[MAIN])
-        forms.append((form, fields, want, found[: len(want)]))
-        forms.append((f"{form}, each input alone", fields, want, found[len(want) :]))
-    compared = [
-        {"form": form, "inputs": len(want), **compare(fields, want, found)}
-        for form, fields, want, found in forms
-    ]
+    compared = compare_forms(
+        servable,
+        interface=interface,
+        trained=answers_of_network(network),
+        again=answers_of_network(copy),
+        samples=samples,
+    )
     bound = device_bound(servable)
     broken = [str(row["form"]) for row in compared if not row["equal"]]
     if broken or bound:
@@ -140,8 +113,96 @@ def certify(
         "tolerance": TOLERANCE,
         "rows": compared,
         "operations": operations(servable),
+        "samples": _kept(interface, samples),
         "files": hashes(folder),
     }
+
+
+def compare_forms(
+    servable: Path,
+    *,
+    interface: Interface,
+    trained: Answers,
+    again: Answers,
+    samples: Sequence[Any],
+) -> list[dict[str, Any]]:
+    """Asks every form of a model in TensorFlow the same.
+
+    Args:
+        servable: The SavedModel.
+        interface: What it takes and gives.
+        trained: The served functions of a network.
+        again: Those of the same network, loaded from its file.
+        samples: Real inputs, of which the shortest, the longest and some between are asked.
+
+    Returns:
+        A row for each form: `form`, `inputs`, `equal`, `largest_difference`, `milliseconds` of
+        a call with one input where that was taken, and what differs `first`.
+    """
+    every = default_options(interface.options)
+    expected: dict[str, Rows] = {}
+    forms: list[tuple[str, Sequence[Field], Rows, Rows, float | None]] = []
+    asked: dict[str, list[Rows]] = {}
+    for name in (MAIN, *(signature.name for signature in interface.further)):
+        taken = interface.inputs_of(name)
+        rows = probes(taken, samples if _alike(taken, interface.inputs) else ())
+        together, alone = [rows], [[row] for row in rows]
+        asked[name] = [*together, *alone]
+        # Operation by operation, which takes long: the short ones.
+        short = sorted(range(len(rows)), key=lambda i: size(rows[i]))[:_EAGER]
+        # The main function's details are shown by `options`.
+        given = interface.outputs_of(OPTIONS if name == MAIN else name)
+        in_memory = _traced(trained[name], taken, interface.options)
+        # A GPU rounds otherwise: all forms are compared where all of them run.
+        with tf.device("/CPU:0"):
+            want = expected[name] = _ask(in_memory, taken, every, given, together)
+            begun = time.perf_counter()
+            single = _ask(in_memory, taken, every, given, alone)
+            alone_ms = 1000 * (time.perf_counter() - begun) / len(rows)
+            eager = _ask(trained[name], taken, every, given, [[rows[i] for i in short]])
+            reloaded = _ask(
+                _traced(again[name], taken, interface.options), taken, every, given, together
+            )
+        suffix = "" if name == MAIN else f", {name}"
+        forms += [
+            (f"each input alone{suffix}", given, want, single, alone_ms),
+            (f"eager{suffix}", given, [want[i] for i in short], eager, None),
+            (f"model.keras, reloaded{suffix}", given, want, reloaded, None),
+        ]
+    if interface.has_options:
+        asked[OPTIONS] = asked[MAIN]
+    for name, (found, took_ms) in _ask_fresh(servable, interface, asked).items():
+        fields, form = interface.outputs_of(name), f"SavedModel in a fresh CPU process, {name}"
+        want = expected.get(name, expected[MAIN])
+        forms.append((form, fields, want, found[: len(want)], None))
+        forms.append((f"{form}, each input alone", fields, want, found[len(want) :], took_ms))
+    return [
+        {
+            "form": form,
+            "inputs": len(want),
+            **compare(fields, want, found),
+            **({} if took_ms is None else {"milliseconds": round(took_ms, 2)}),
+        }
+        for form, fields, want, found, took_ms in forms
+    ]
+
+
+def _kept(interface: Interface, samples: Sequence[Any]) -> list[str]:
+    """Real texts with which other forms of the bundle are compared later."""
+    if len(interface.inputs) != 1 or interface.inputs[0].media != "text":
+        return []
+    texts = [text for text in samples if isinstance(text, str)]
+    middle = sorted(texts, key=len)[len(texts) // 4 : -(len(texts) // 4) or None]
+    return middle[:: max(1, len(middle) // _KEPT)][:_KEPT]
+
+
+def samples_of(folder: Path) -> list[str]:
+    """The real texts that a bundle's certificate keeps; older ones keep none."""
+    try:
+        found = json.loads((folder / _NAME).read_text(encoding="utf-8")).get("samples", [])
+    except (OSError, ValueError, AttributeError):
+        return []
+    return [text for text in found if isinstance(text, str)]
 
 
 def hashes(folder: Path) -> dict[str, str]:
@@ -241,8 +302,12 @@ def _ask(
 
 def _ask_fresh(
     servable: Path, interface: Interface, asked: dict[str, list[Rows]]
-) -> dict[str, Rows]:
-    """Calls every signature of the SavedModel in a new interpreter without GPU and seqapps."""
+) -> dict[str, tuple[Rows, float]]:
+    """Calls every signature of the SavedModel in a new interpreter without GPU and seqapps.
+
+    Returns:
+        For each signature its answers, and milliseconds of a call.
+    """
     calls: list[tuple[str, dict[str, Any]]] = []
     for name, batches in asked.items():
         defaults = default_options(interface.options_of(name))
@@ -251,7 +316,7 @@ def _ask_fresh(
         calls += [(name, batch_of(taken, batch) | options) for batch in batches]
     request = {
         "servable": str(servable.resolve()),
-        "calls": [[name, {n: _pack(v) for n, v in tensors.items()}] for name, tensors in calls],
+        "calls": [[name, {n: pack(v) for n, v in tensors.items()}] for name, tensors in calls],
     }
     done = subprocess.run(
         # -I: neither this folder nor the user's packages are on the path.
@@ -267,22 +332,31 @@ def _ask_fresh(
             f"the SavedModel does not run in a fresh process: {done.stderr.strip()[-2000:]}"
         )
     answers: dict[str, Rows] = {}
-    for (signature, _), outputs in zip(calls, json.loads(done.stdout), strict=True):
-        arrays = {name: _unpack(*packed) for name, packed in outputs.items()}
+    times: dict[str, list[float]] = {}
+    given, seconds = json.loads(done.stdout)
+    for (signature, _), outputs, taken_s in zip(calls, given, seconds, strict=True):
+        times.setdefault(signature, []).append(taken_s)
+        arrays = {name: unpack(*packed) for name, packed in outputs.items()}
         answers.setdefault(signature, []).extend(
             answers_of(interface.outputs_of(signature), arrays)
         )
-    return answers
+    # The first call of a signature builds what later ones use.
+    return {
+        name: (rows, 1000 * float(np.median(times[name][1:] or times[name])))
+        for name, rows in answers.items()
+    }
 
 
-def _pack(array: Any) -> tuple[str, tuple[int, ...], list[Any]]:
+def pack(array: Any) -> tuple[str, tuple[int, ...], list[Any]]:
+    """An array for JSON: type, shape, flat values; bytes in base64."""
     flat = array.ravel().tolist()
     if array.dtype == object:
         flat = [base64.b64encode(part).decode() for part in flat]
     return array.dtype.name, array.shape, flat
 
 
-def _unpack(dtype: str, shape: Sequence[int], flat: Sequence[Any]) -> Any:
+def unpack(dtype: str, shape: Sequence[int], flat: Sequence[Any]) -> Any:
+    """The array of which `pack`, or TensorFlow's names of types, speak."""
     if dtype == "string":
         return np.array([*map(base64.b64decode, flat), None], object)[:-1].reshape(shape)
     return np.array(flat, dtype).reshape(shape)
@@ -324,6 +398,15 @@ def difference(want: Any, got: Any) -> float:
 def operations(servable: Path) -> list[str]:
     """Types of all operations of a SavedModel, read from its file."""
     return sorted({node.op for node in _nodes(servable)})
+
+
+def functions(servable: Path) -> list[str]:
+    """Names of a SavedModel's own functions, which its nodes may call like operations."""
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    proto = saved_model_pb2.SavedModel()
+    proto.ParseFromString((servable / "saved_model.pb").read_bytes())
+    return [f.signature.name for f in proto.meta_graphs[0].graph_def.library.function]
 
 
 def device_bound(servable: Path) -> list[str]:

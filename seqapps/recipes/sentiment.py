@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from seqapps.bundle.application import Application
 from seqapps.data.labelled import LabelledData
-from seqapps.fields import Answer, Answers, Assets, Field, Interface, Signature
+from seqapps.fields import Answer, Answers, Assets, Field, Interface, Parts, Signature
 from seqapps.importance import coloured, web_page
 from seqapps.lazy import lazy_imports
 from seqapps.models.settings import CLASSIFIER_SPACE, Classifier, Pretraining
@@ -34,6 +34,7 @@ with lazy_imports():
         labelled_texts,
         text_classifier,
     )
+    from seqapps.models import parts as networks
     from seqapps.training import loop, losses, pretraining
 
 if TYPE_CHECKING:
@@ -195,6 +196,11 @@ def further(config: Config, network: "keras.Model", assets: Assets) -> Answers:
     return {"explain": text_classifier.ClassifyText(network, assets, config.text.cut).explain}
 
 
+def parts(config: Config, network: "keras.Model", assets: Assets) -> Parts:
+    """The classifier, for ONNX."""
+    return networks.classifier_parts(network, config.text.cut)
+
+
 def evaluate(
     config: Config, application: Application, examples: "LabelledExamples", reporter: Reporter
 ) -> Evaluation:
@@ -241,6 +247,7 @@ RECIPE = Recipe(
     answer=answer,
     further=further,
     evaluate=evaluate,
+    parts=parts,
     space=CLASSIFIER_SPACE,
     show=show,
     views={

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from seqapps.bundle.application import Application
 from seqapps.data.pairs import PairData
 from seqapps.decoding.settings import Decoding
-from seqapps.fields import Answer, Assets, Field, Interface
+from seqapps.fields import Answer, Assets, Field, Interface, Parts
 from seqapps.lazy import lazy_imports
 from seqapps.models.settings import TRANSLATOR_SPACE, Translator
 from seqapps.recipe import Evaluation, Recipe, run, strategy_options
@@ -27,6 +27,7 @@ from seqapps.training.settings import Training
 
 with lazy_imports():
     from seqapps import metrics
+    from seqapps.models import parts as networks
     from seqapps.models import sentence_pairs, translation, translator
     from seqapps.training import loop, losses
 
@@ -135,6 +136,11 @@ def answer(config: Config, network: "keras.Model", assets: Assets) -> Answer:
     return translation.Translate(network, assets)
 
 
+def parts(config: Config, network: "keras.Model", assets: Assets) -> Parts:
+    """Encoder and decoder, for ONNX."""
+    return networks.translator_parts(network)
+
+
 def evaluate(
     config: Config, application: Application, examples: "PairExamples", reporter: Reporter
 ) -> Evaluation:
@@ -174,6 +180,7 @@ RECIPE = Recipe(
     goal=goal,
     answer=answer,
     evaluate=evaluate,
+    parts=parts,
     plots=plots,
     space=TRANSLATOR_SPACE,
     show=show,

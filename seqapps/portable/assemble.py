@@ -1,0 +1,58 @@
+"""One file out of several modules: `predictor.py`, which needs no seqapps."""
+
+import ast
+import importlib.util
+from pathlib import Path
+
+_HEAD = '''"""{summary} Written by seqapps {version}.
+
+    python predictor.py < in.txt > out.txt
+    python predictor.py --json --set beam_width=8 < in.txt
+
+In Python: `from predictor import {name}; {name}(".").answers(["..."])`.
+"""
+'''
+
+
+def assemble(module: str, *, main: str, summary: str, name: str, version: str) -> str:
+    """The source of a module with all that it imports from seqapps, and a command line.
+
+    Args:
+        module: The predictor's module.
+        main: The module with the command line, which calls `run(PREDICTOR)`.
+        summary: First line of its docstring.
+        name: The predictor's class.
+        version: Of seqapps.
+    """
+    bodies: dict[str, str] = {}
+    imports: set[str] = set()
+    for each in (module, main):
+        _gather(each, bodies, imports)
+    parts = [_HEAD.format(summary=summary, version=version, name=name)]
+    parts += ["\n".join(sorted(imports, key=lambda line: (line.startswith("from"), line)))]
+    parts += list(bodies.values())
+    parts.append(f'if __name__ == "__main__":\n    sys.exit(run({name}))')
+    return "\n\n".join(part.strip("\n") for part in parts) + "\n"
+
+
+def _gather(module: str, bodies: dict[str, str], imports: set[str]) -> None:
+    """Puts a module's body behind those of the modules that it needs."""
+    if module in bodies:
+        return
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        raise ValueError(f"{module} must be a module with a source file.")
+    source = Path(spec.origin).read_text(encoding="utf-8")
+    lines, tree = source.splitlines(), ast.parse(source)
+    dropped: set[int] = set()
+    for number, node in enumerate(tree.body):
+        span = set(range(node.lineno - 1, node.end_lineno or node.lineno))
+        if number == 0 and isinstance(node, ast.Expr):
+            dropped |= span
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("seqapps"):
+            _gather(str(node.module), bodies, imports)
+            dropped |= span
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            imports.add(ast.unparse(node))
+            dropped |= span
+    bodies[module] = "\n".join(line for i, line in enumerate(lines) if i not in dropped)

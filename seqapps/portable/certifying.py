@@ -1,0 +1,225 @@
+"""`python -m seqapps certify`: asks every form of a bundle again, wherever it can be run."""
+
+import functools
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tensorflow.python.framework import op_def_registry
+
+from seqapps.bundle.application import load, load_network
+from seqapps.bundle.folder import read_assets
+from seqapps.bundle.values import answers_of, batch_of
+from seqapps.config import from_dict
+from seqapps.errors import UserError
+from seqapps.fields import MAIN
+from seqapps.layers.cudnn import reset_cudnn
+from seqapps.portable import certificate, litert, onnx
+from seqapps.portable.c_api import call_servable
+from seqapps.portable.certificate import compare, compare_forms, pack, probes, unpack
+
+Log = Callable[[str], None]
+
+
+def certify_bundle(
+    folder: Path, exported: Sequence[Path], *, recipe: Any, log: Log
+) -> dict[str, Any]:
+    """Asks every form of a bundle, and of what was exported from it, the same.
+
+    Args:
+        folder: The bundle.
+        exported: Folders that `export` wrote from it, in ONNX or LiteRT.
+        recipe: The `Recipe` that made it.
+        log: Says what goes on.
+
+    Returns:
+        `holds`, `rows` (one for each form), `changed_files`, `operations`, `not_core` and
+        `device_bound`.
+    """
+    changed = _changed(folder)
+    for place in exported:
+        changed += [f"{place}: {name}" for name in _changed(place)]
+    application = load(folder)
+    interface = application.interface
+    config = from_dict(recipe.config, application.config, source=str(folder / "config.json"))
+    assets = read_assets(folder)
+    networks = [load_network(folder) for _ in range(2)]
+    for network in networks:
+        reset_cudnn(network, False)
+    trained, again = (recipe.answers(config, network, assets) for network in networks)
+    servable, samples = folder / "servable" / "1", certificate.samples_of(folder)
+    log("Asking Keras, model.keras and the SavedModel in a fresh process")
+    rows = compare_forms(
+        servable, interface=interface, trained=trained, again=again, samples=samples
+    )
+    asked = probes(interface.inputs, samples)
+    want = application.answers([_given(interface, row) for row in asked])
+    for form, run in (("saved_model_cli", _by_cli), ("TensorFlow's C interface", _by_c)):
+        log(f"Asking {form}")
+        rows += _tried(form, functools.partial(run, servable, interface, asked), interface, want)
+    for place in exported:
+        log(f"Asking {place}")
+        rows += _exported(place, application, recipe, config, networks[0], assets, samples)
+    held = not changed and all(row["equal"] for row in rows)
+    found = certify_servable(servable)
+    return {
+        "holds": held and found["holds"],
+        "tolerance": certificate.TOLERANCE,
+        "rows": rows,
+        "changed_files": changed,
+        **{name: found[name] for name in ("operations", "not_core", "device_bound")},
+    }
+
+
+def certify_servable(servable: Path) -> dict[str, Any]:
+    """Looks for what ties a SavedModel, whoever wrote it, to a device or to a library.
+
+    Returns:
+        `holds`, `rows` (none), `operations`, `not_core` (operations that TensorFlow alone does not
+        have) and `device_bound`.
+    """
+    operations = certificate.operations(servable)
+    defined = {f for f in certificate.functions(servable)}
+    foreign = [op for op in operations if op not in defined and op_def_registry.get(op) is None]
+    bound = certificate.device_bound(servable)
+    return {
+        "holds": not foreign and not bound,
+        "rows": [],
+        "operations": operations,
+        "not_core": foreign,
+        "device_bound": bound,
+    }
+
+
+def _changed(folder: Path) -> list[str]:
+    path = folder / "certificate.json"
+    if not path.is_file():
+        # A LiteRT export has none.
+        return [] if (folder / "litert.json").is_file() else ["certificate.json"]
+    try:
+        certificate.check_files(folder)
+    except UserError as error:
+        return [str(error)]
+    return []
+
+
+def _given(interface: Any, row: dict[str, Any]) -> Any:
+    return row[interface.inputs[0].name] if len(interface.inputs) == 1 else row
+
+
+def _tried(
+    form: str, run: Callable[[], Any], interface: Any, want: Sequence[Any]
+) -> list[dict[str, Any]]:
+    """Rows of one form, batched and alone; a form that does not run does not hold."""
+    fields = interface.outputs_of(MAIN)
+    try:
+        together, alone, took_ms = run()
+    except UserError as error:
+        return [{"form": form, "inputs": len(want), "equal": False,
+                 "largest_difference": float("inf"), "first": str(error)}]  # fmt: skip
+    rows = [{"form": form, "inputs": len(want), **compare(fields, list(want), together)}]
+    if alone is not None:
+        found = compare(fields, list(want), alone)
+        rows.append({"form": f"{form}, each input alone", "inputs": len(want), **found})
+    if took_ms is not None:
+        rows[-1]["milliseconds"] = round(took_ms, 2)
+    return rows
+
+
+def _by_c(servable: Path, interface: Any, asked: Sequence[Any]) -> Any:
+    taken, given = interface.inputs_of(MAIN), interface.outputs_of(MAIN)
+    batches = [asked, *([row] for row in asked)]
+    packed = []
+    for batch in batches:
+        tensors = {name: pack(value) for name, value in batch_of(taken, batch).items()}
+        packed.append(
+            {n: ("string" if d == "object" else d, s, v) for n, (d, s, v) in tensors.items()}
+        )
+    answers, seconds = call_servable(servable, MAIN, packed)
+    rows: list[Any] = []
+    for outputs in answers:
+        rows += answers_of(given, {name: unpack(*value) for name, value in outputs.items()})
+    return rows[: len(asked)], rows[len(asked) :], 1000 * float(np.median(seconds[1:]))
+
+
+def _by_cli(servable: Path, interface: Any, asked: Sequence[Any]) -> Any:
+    batch = batch_of(interface.inputs_of(MAIN), asked)
+    with tempfile.TemporaryDirectory() as place:
+        words = []
+        for name, value in batch.items():
+            path = Path(place) / f"{name}.npy"
+            np.save(path, value, allow_pickle=True)
+            words.append(f"{name}={path}")
+        done = subprocess.run(
+            [
+                sys.executable, "-m", "tensorflow.python.tools.saved_model_cli", "run", "--dir",
+                str(servable), "--tag_set", "serve", "--signature_def", MAIN, "--inputs",
+                ";".join(words), "--outdir", place, "--overwrite",
+            ],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"},
+            check=False,
+        )  # fmt: skip
+        if done.returncode:
+            raise UserError(f"saved_model_cli fails: {done.stderr.strip()[-500:]}")
+        outputs = {
+            path.stem: np.load(path, allow_pickle=True)
+            for path in Path(place).glob("*.npy")
+            if path.stem not in batch
+        }
+    return answers_of(interface.outputs_of(MAIN), outputs), None, None
+
+
+def _exported(
+    place: Path, application: Any, recipe: Any, config: Any, network: Any, assets: Any,
+    samples: Sequence[Any],
+) -> list[dict[str, Any]]:  # fmt: skip
+    """Rows of what `export` wrote."""
+    if (place / "predictor.json").is_file():
+        table = json.loads((place / "certificate.json").read_text("utf-8"))
+        if table.get("quantised"):
+            # Its answers are other ones; what that costs is on its card.
+            return [{"form": f"{place}: ONNX, int8, not compared", "inputs": 0, "equal": True,
+                     "largest_difference": 0.0}]  # fmt: skip
+        return onnx.verify(place, application, samples=samples)
+    if (place / "litert.json").is_file():
+        rows = []
+        for name, part in recipe.parts(config, network, assets).parts.items():
+            form = f"LiteRT, {name}"
+            try:
+                rows.append({"form": form, **litert.verify(name, part, place / f"{name}.tflite")})
+            except UserError as error:
+                rows.append({"form": form, "inputs": 0, "equal": False,
+                             "largest_difference": float("inf"), "first": str(error)})  # fmt: skip
+        return rows
+    raise UserError(
+        f"{place} is no export in ONNX or LiteRT: it has neither predictor.json nor litert.json."
+    )
+
+
+def table(found: dict[str, Any]) -> str:
+    """What was found, for people."""
+    lines = []
+    for row in found["rows"]:
+        took = f"  {row['milliseconds']:8.2f} ms" if "milliseconds" in row else ""
+        said = "equal    " if row["equal"] else "DIFFERENT"
+        lines.append(f"{said}  {row['largest_difference']:8.1e}  {row['form']}{took}")
+        if "first" in row:
+            lines.append(f"           {row['first']}")
+    for title, name in (
+        ("changed files", "changed_files"),
+        ("operations that are not TensorFlow's own", "not_core"),
+        ("bound to a device or process", "device_bound"),
+    ):
+        if name in found:
+            lines.append(f"{title}: {', '.join(found[name]) or 'none'}")
+    lines.append(f"operations: {len(found['operations'])} kinds")
+    lines.append("The certificate holds." if found["holds"] else "The certificate does not hold.")
+    return "\n".join(lines)

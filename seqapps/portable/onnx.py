@@ -1,0 +1,337 @@
+"""A bundle in ONNX: its networks, its assets, and a predictor that needs no TensorFlow.
+
+tf2onnx translates each network; what stands around them is `seqapps.portable.runtime`. The export
+is asked in a fresh process, without TensorFlow, and must answer as the SavedModel does.
+"""
+
+import base64
+import contextlib
+import inspect
+import io
+import json
+import logging
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from seqapps import __version__
+from seqapps.bundle.application import Application
+from seqapps.bundle.folder import read_assets, staging, write_assets, write_config, write_json
+from seqapps.errors import UserError
+from seqapps.fields import Assets, Interface, Part, Parts
+from seqapps.layers.recurrent import fused_recurrence
+from seqapps.portable.assemble import assemble
+from seqapps.portable.certificate import compare, hashes, probes
+from seqapps.portable.onnx_application import OnnxApplication, predictor_class
+from seqapps.portable.onnx_recurrence import trace_recurrence, write_recurrence
+
+Measure = Callable[[Any], Mapping[str, Any]]
+"""`measure(application) -> metrics` on the test split."""
+OPSET = 18
+REQUIREMENTS = {
+    "translate": ("numpy", "onnxruntime", "sentencepiece"),
+    "sentiment": ("numpy", "onnxruntime", "sentencepiece"),
+}
+"""What each predictor imports."""
+
+_FRESH = """
+import base64, json, sys
+sys.path.insert(0, sys.argv[1])
+import predictor
+request = json.load(sys.stdin)
+application = getattr(predictor, request["name"])(sys.argv[1])
+inputs = [base64.b64decode(text) for text in request["inputs"]]
+found = [application.answers(inputs, **options) for options in request["options"]]
+found += [[application.answers([row])[0] for row in inputs]]
+assert not {"tensorflow", "keras", "seqapps"} & sys.modules.keys(), "it imports TensorFlow"
+json.dump(found, sys.stdout)
+"""
+
+
+def to_onnx(part: Part, path: Path) -> None:
+    """Writes one network.
+
+    Raises:
+        UserError: If tf2onnx is not installed, or knows no ONNX form of an operation.
+    """
+    try:
+        import tf2onnx
+    except ImportError:
+        raise UserError(
+            "ONNX needs the packages of the extra onnx; pip install 'seqapps[onnx]'."
+        ) from None
+    names = [spec.name for spec in part.inputs]
+
+    def call(*values: Any) -> dict[str, Any]:
+        return part.function(**dict(zip(names, values, strict=True)))
+
+    # The graph's inputs get their names from the arguments.
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    call.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [inspect.Parameter(name, kind) for name in names]
+    )
+    traced = tf.function(call, input_signature=part.inputs, autograph=False)
+    logging.getLogger("tf2onnx").setLevel(logging.ERROR)
+    try:
+        # What it prints is for those who write converters.
+        with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            with _safe_optimizers(), _fused():
+                tf2onnx.convert.from_function(
+                    traced,
+                    input_signature=part.inputs,
+                    opset=OPSET,
+                    custom_op_handlers={
+                        "SelectV2": (_select, []),
+                        "Select": (_select, []),
+                        "CudnnRNNV3": (write_recurrence, []),
+                    },
+                    output_path=str(path),
+                )
+    except (ValueError, NotImplementedError, RuntimeError, KeyError) as error:
+        raise UserError(
+            f"{path.stem} has no form in ONNX ({str(error)[:300]}); export the SavedModel."
+        ) from error
+
+
+def _select(context: Any, node: Any, name: str, args: Any) -> None:
+    """Translates a choice as a choice: tf2onnx multiplies by 0 and 1, which makes -inf NaN."""
+    node.type = "Where"
+
+
+@contextlib.contextmanager
+def _safe_optimizers() -> Iterator[None]:
+    """Leaves out the one of tf2onnx's optimizers that joins reshapes of unlike ranks wrongly."""
+    from tf2onnx import optimizer
+
+    known = vars(optimizer)["_optimizers"]
+    left_out = known.pop("remove_back_to_back")
+    try:
+        yield
+    finally:
+        known["remove_back_to_back"] = left_out
+
+
+@contextlib.contextmanager
+def _fused() -> Iterator[None]:
+    """Traces each GRU and LSTM as one operation."""
+    token = fused_recurrence.set(trace_recurrence)
+    try:
+        yield
+    finally:
+        fused_recurrence.reset(token)
+
+
+def write_export(
+    folder: Path, *, parts: Parts, assets: Assets, interface: Interface, recipe: str, summary: str
+) -> None:
+    """Writes networks, assets and predictor.
+
+    Args:
+        folder: Where to; it is there and empty.
+        parts: The networks.
+        assets: Files that travel with them.
+        interface: What goes in and out.
+        recipe: Name of the recipe.
+        summary: What it does, in one line.
+    """
+    (folder / "networks").mkdir()
+    for name, part in parts.parts.items():
+        to_onnx(part, folder / "networks" / f"{name}.onnx")
+    write_assets(folder, assets)
+    module = f"seqapps.portable.runtime.{parts.predictor}"
+    name = predictor_class(parts.predictor).__name__
+    source = assemble(
+        module,
+        main="seqapps.portable.runtime.command",
+        summary=summary,
+        name=name,
+        version=__version__,
+    )
+    (folder / "predictor.py").write_text(source, encoding="utf-8")
+    requirements = "".join(f"{line}\n" for line in REQUIREMENTS[parts.predictor])
+    (folder / "requirements.txt").write_text(requirements, encoding="utf-8")
+    write_json(
+        folder / "predictor.json",
+        {
+            "seqapps": __version__,
+            "recipe": recipe,
+            "predictor": parts.predictor,
+            "class": name,
+            "interface": interface.to_json(),
+            "settings": dict(parts.settings),
+        },
+    )
+
+
+def verify(
+    folder: Path, application: Application, *, samples: Sequence[Any] = ()
+) -> list[dict[str, Any]]:
+    """Asks the export, in a fresh process without TensorFlow, what the SavedModel is asked.
+
+    Args:
+        folder: The export.
+        application: The bundle that it was made from.
+        samples: Real inputs, besides those at the edge of what is allowed.
+
+    Returns:
+        A row for each form: `form`, `inputs`, `equal`, `largest_difference`.
+    """
+    interface = application.interface
+    inputs = [row[interface.inputs[0].name] for row in probes(interface.inputs, samples)]
+    asked = strategies(interface)
+    table = json.loads((folder / "predictor.json").read_text("utf-8"))
+    request = {
+        "name": table["class"],
+        "inputs": [base64.b64encode(value).decode() for value in inputs],
+        "options": asked,
+    }
+    done = subprocess.run(
+        [sys.executable, "-IB", "-c", _FRESH, str(folder.resolve())],
+        input=json.dumps(request),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise UserError(f"the predictor does not run: {done.stderr.strip()[-2000:]}")
+    *together, alone = json.loads(done.stdout)
+    fields = interface.outputs_of("options" if interface.has_options else "serving_default")
+    rows = []
+    for options, found in zip(asked, together, strict=True):
+        want = application.answers(inputs, **options)
+        said = ", ".join(f"{name} {value}" for name, value in options.items())
+        rows.append(_row(f"ONNX{', ' if said else ''}{said}", fields, want, found))
+        if not options:
+            rows.append(_row("ONNX, each input alone", fields, want, alone))
+    return rows
+
+
+def _row(form: str, fields: Any, want: Any, found: Any) -> dict[str, Any]:
+    return {"form": form, "inputs": len(want), **compare(fields, want, found)}
+
+
+def strategies(interface: Interface) -> list[dict[str, Any]]:
+    """Strategy values with which forms are compared: the defaults first."""
+    known = {option.name for option in interface.options}
+    wanted: list[Mapping[str, Any]] = [
+        {},
+        {"beam_width": 1},
+        {"beam_width": 5, "n_best": 3, "length_penalty": 0.6},
+        {"temperature": 0.9, "top_k": 20, "top_p": 0.9, "seed": 7},
+    ]
+    return [dict(options) for options in wanted if options.keys() <= known]
+
+
+def export(
+    bundle: Path,
+    output: Path,
+    *,
+    parts: Parts,
+    application: Application,
+    summary: str,
+    overwrite: bool,
+    samples: Sequence[Any] = (),
+    measure: Measure | None = None,
+    log: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Writes a bundle in ONNX, once it is known to answer as the bundle does.
+
+    Args:
+        bundle: The bundle.
+        output: Where to.
+        parts: Its networks.
+        application: The same bundle, loaded.
+        summary: What it does, in one line.
+        overwrite: Whether an earlier export there may be replaced.
+        samples: Real inputs with which it is verified.
+        measure: Given: the weights become 8-bit whole numbers, and this says what is lost.
+        log: Says what goes on.
+
+    Raises:
+        UserError: If a network has no form in ONNX, an answer differs, or the place is taken.
+    """
+    interface = application.interface
+    with staging(output, overwrite=overwrite, mark="predictor.json") as folder:
+        log("Translating the networks to ONNX")
+        write_export(
+            folder,
+            parts=parts,
+            assets=read_assets(bundle),
+            interface=interface,
+            recipe=application.recipe,
+            summary=summary,
+        )
+        write_config(
+            folder, recipe=application.recipe, interface=interface, settings=application.config
+        )
+        log("Asking them, without TensorFlow, what the SavedModel is asked")
+        rows = verify(folder, application, samples=samples)
+        if broken := [row for row in rows if not row["equal"]]:
+            raise UserError(
+                f"the ONNX form answers differently, so nothing is written: {broken[0]['form']}: "
+                f"{broken[0]['first']}. Serve the SavedModel, and please report this."
+            )
+        loss = None
+        if measure:
+            log("Quantising to int8, and measuring before and after")
+            before = measure(OnnxApplication(folder, model=application))
+            _quantise(folder)
+            after = measure(OnnxApplication(folder, model=application))
+            loss = {
+                name: {"float32": value, "int8": after[name]}
+                for name, value in before.items()
+                if isinstance(value, int | float) and not name.startswith("baseline")
+            }
+        card = _card(application, summary, rows, folder, loss)
+        (folder / "CARD.md").write_text(card, encoding="utf-8")
+        certificate = {"holds": True, "rows": rows, "quantised": loss, "files": hashes(folder)}
+        write_json(folder / "certificate.json", certificate)
+
+
+def _quantise(folder: Path) -> None:
+    """Makes the weights of products 8-bit, in place; activations are quantised as they come."""
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    logging.getLogger().setLevel(logging.ERROR)
+    for path in sorted((folder / "networks").glob("*.onnx")):
+        whole = path.with_suffix(".whole")
+        path.rename(whole)
+        quantize_dynamic(
+            str(whole),
+            str(path),
+            weight_type=QuantType.QInt8,
+            per_channel=True,
+            op_types_to_quantize=["MatMul", "Gather", "LSTM"],
+        )
+        whole.unlink()
+
+
+def _card(
+    application: Application,
+    summary: str,
+    rows: Sequence[Mapping[str, Any]],
+    folder: Path,
+    loss: Mapping[str, Mapping[str, Any]] | None,
+) -> str:
+    """What the export is, for people."""
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    lines = [
+        f"# {application.recipe} in ONNX", "", summary, "",
+        f"Made from `{application.path.name}` by seqapps {__version__}; {size / 1e6:.1f} MB.", "",
+        "```bash", "pip install -r requirements.txt", "python predictor.py < in.txt > out.txt",
+        "```", "", "Before it was quantised, asked beside the SavedModel:" if loss else
+        "Asked beside the SavedModel:", "", "| form | inputs | largest difference |",
+        "|---|---|---|",
+    ]  # fmt: skip
+    lines += [f"| {r['form']} | {r['inputs']} | {r['largest_difference']:.1e} |" for r in rows]
+    if loss:
+        lines += ["", "What 8-bit weights cost, on the test split:", ""]
+        lines += ["| metric | float32 | int8 |", "|---|---|---|"]
+        lines += [f"| {n} | {v['float32']:g} | {v['int8']:g} |" for n, v in loss.items()]
+    return "\n".join(lines) + "\n"

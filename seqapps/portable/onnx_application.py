@@ -1,0 +1,102 @@
+"""An ONNX export as the same Python function that its bundle is, without TensorFlow."""
+
+import importlib
+import inspect
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from seqapps.bundle.folder import read_config
+from seqapps.errors import UserError
+
+_PORTION = 256
+"""Inputs after which progress is told."""
+
+
+class OnnxApplication:
+    """What `Application` is, on ONNX Runtime: its main function, no further signatures.
+
+    Args:
+        path: What `export --format onnx` wrote.
+        model: The bundle that it was made from, where its Keras model is asked for.
+
+    Attributes:
+        path: As given.
+        recipe: Name of the recipe.
+        interface: What goes in and out.
+        config: Every setting of the training.
+    """
+
+    def __init__(self, path: Path, *, model: Any = None) -> None:
+        stored = read_config(path)
+        self.path, self._bundle = path, model
+        self.recipe, self.interface = stored.recipe, stored.interface
+        self.config = stored.settings
+        try:
+            table = json.loads((path / "predictor.json").read_text(encoding="utf-8"))
+            self._predictor = predictor_class(table["predictor"])(path)
+        except ImportError as error:
+            raise UserError(
+                f"an ONNX export needs {error.name}; pip install 'seqapps[onnx]'."
+            ) from None
+        # ONNX Runtime's own errors are RuntimeErrors of many names.
+        except (OSError, ValueError, KeyError, RuntimeError) as error:
+            raise UserError(
+                f"{path} cannot be loaded ({str(error)[:200]}); export it again."
+            ) from error
+
+    @property
+    def model(self) -> Any:
+        """The Keras model of the bundle that this was made from.
+
+        Raises:
+            UserError: If that is not at hand.
+        """
+        if self._bundle is None:
+            raise UserError("an ONNX export has no Keras model; load the bundle.")
+        return self._bundle.model
+
+    def __call__(
+        self, inputs: Sequence[Any], *, advance: Callable[[int], None] = lambda _: None,
+        **options: Any,
+    ) -> list[Any]:  # fmt: skip
+        """Answers each input in short: the first output alone."""
+        first = self.interface.outputs[0].name
+        return [answer[first] for answer in self.answers(inputs, advance=advance, **options)]
+
+    def answers(
+        self, inputs: Sequence[Any], *, advance: Callable[[int], None] = lambda _: None,
+        **options: Any,
+    ) -> list[dict[str, Any]]:  # fmt: skip
+        """Answers each input with everything, by field name.
+
+        Raises:
+            UserError: If an option is unknown or does not fit.
+        """
+        found: list[dict[str, Any]] = []
+        for start in range(0, len(inputs), _PORTION):
+            some = inputs[start : start + _PORTION]
+            try:
+                found += self._predictor.answers(some, **options)
+            except ValueError as error:
+                raise UserError(str(error)) from None
+            advance(len(some))
+        return found
+
+    def ask(self, signature: str, inputs: Sequence[Any], **options: Any) -> list[dict[str, Any]]:
+        """Refuses: further signatures are the bundle's."""
+        raise UserError(
+            f"an ONNX export has no signature {signature!r}; ask the bundle it was made from."
+        )
+
+
+def predictor_class(name: str) -> Any:
+    """The class that runs an application's networks."""
+    module = importlib.import_module(f"seqapps.portable.runtime.{name}")
+    (found,) = [
+        value
+        for value in vars(module).values()
+        if inspect.isclass(value) and value.__module__ == module.__name__
+    ]
+    return found

@@ -1,0 +1,149 @@
+"""What every predictor shares: its folder, its networks, batches of rows."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+
+ROWS = 64
+"""Inputs that are answered together, at most."""
+BUDGET = 1 << 16
+"""Rows × size of the longest among them, at most."""
+
+
+class Network:
+    """One network in ONNX, called with arrays by name.
+
+    Args:
+        path: The file.
+        threads: Of one product; a single short input is fastest with one.
+    """
+
+    def __init__(self, path: Path, threads: int = 1) -> None:
+        settings = onnxruntime.SessionOptions()
+        settings.intra_op_num_threads = threads
+        # Errors alone: a person sees what is printed.
+        settings.log_severity_level = 3
+        self._session = onnxruntime.InferenceSession(
+            str(path), settings, providers=["CPUExecutionProvider"]
+        )
+        self.inputs = [value.name for value in self._session.get_inputs()]
+        self.outputs = [value.name for value in self._session.get_outputs()]
+
+    def __call__(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """Runs it on what it takes of `inputs`."""
+        taken = {name: inputs[name] for name in self.inputs}
+        return dict(zip(self.outputs, self._session.run(self.outputs, taken), strict=True))
+
+
+class Predictor:
+    """An application as a function: a list of inputs in, a list of outputs out.
+
+    Args:
+        folder: What `export` wrote.
+        threads: Of one product of a network.
+
+    Attributes:
+        folder: As given.
+        interface: What goes in and out, as config.json of a bundle has it.
+        settings: What the application was trained with, as far as its answers depend on it.
+    """
+
+    def __init__(self, folder: str | Path, threads: int = 1) -> None:
+        self.folder = Path(folder)
+        table = json.loads((self.folder / "predictor.json").read_text(encoding="utf-8"))
+        self.interface: dict[str, Any] = table["interface"]
+        self.settings: dict[str, Any] = table["settings"]
+        self._threads = threads
+        self._options = {option["name"]: option for option in self.interface["options"]}
+        self.open()
+
+    def open(self) -> None:
+        """Reads networks and assets."""
+        raise NotImplementedError
+
+    def respond(self, rows: list[Any], options: dict[str, Any]) -> list[dict[str, Any]]:
+        """Answers a batch.
+
+        Args:
+            rows: The inputs: of a text its bytes.
+            options: Strategy values, an array (rows,) each.
+        """
+        raise NotImplementedError
+
+    def network(self, name: str) -> Network:
+        """One of the networks."""
+        return Network(self.folder / "networks" / f"{name}.onnx", self._threads)
+
+    def asset(self, name: str) -> bytes:
+        """One of the files that travel with the networks."""
+        return (self.folder / "assets" / name).read_bytes()
+
+    def answers(self, inputs: Sequence[Any], **options: Any) -> list[dict[str, Any]]:
+        """Answers each input with everything the application gives, by field name.
+
+        Args:
+            inputs: Texts, as strings or as bytes in UTF-8; or the bytes of recordings.
+            **options: Strategy values by name, one for all inputs or one for each.
+
+        Raises:
+            ValueError: If there is no such option, or it has another number of values.
+        """
+        for name in options:
+            if name not in self._options:
+                known = ", ".join(self._options) or "none"
+                raise ValueError(f"there is no option {name!r}; there is {known}.")
+        rows = [row.encode("utf-8", "surrogatepass") if isinstance(row, str) else row
+                for row in inputs]  # fmt: skip
+        values = {
+            name: self._values(option, options.get(name, option["default"]), len(rows))
+            for name, option in self._options.items()
+        }
+        found: list[dict[str, Any]] = [{}] * len(rows)
+        for chosen in _together([len(row) for row in rows]):
+            some = {name: value[chosen] for name, value in values.items()}
+            answers = self.respond([rows[i] for i in chosen], some)
+            for i, answer in zip(chosen, answers, strict=True):
+                found[i] = answer
+        return found
+
+    def __call__(self, inputs: Sequence[Any], **options: Any) -> list[Any]:
+        """Answers each input in short: the first output alone."""
+        first = self.interface["outputs"][0]["name"]
+        return [answer[first] for answer in self.answers(inputs, **options)]
+
+    def _values(self, option: Mapping[str, Any], value: Any, count: int) -> Any:
+        if option.get("rank"):
+            lists = [value] * count if all(isinstance(v, str | bytes) for v in value) else value
+            made = np.empty(count, object)
+            made[:] = [list(each) for each in lists]
+            return made
+        array = np.asarray(value, None if option["dtype"] == "string" else option["dtype"])
+        if array.shape not in ((), (1,), (count,)):
+            raise ValueError(
+                f"option {option['name']} needs one value, or one for each of {count} inputs, "
+                f"got {array.size}."
+            )
+        return np.broadcast_to(array, (count,))
+
+
+def _together(sizes: Sequence[int]) -> Iterator[list[int]]:
+    """Numbers of rows that are answered together, the longest first."""
+    order = sorted(range(len(sizes)), key=lambda i: -sizes[i])
+    start = 0
+    while start < len(order):
+        count = min(ROWS, max(1, BUDGET // max(1, sizes[order[start]])))
+        yield order[start : start + count]
+        start += count
+
+
+def padded(rows: Sequence[Any]) -> tuple[Any, Any]:
+    """Rows of numbers as one array, right-padded with 0, at least one step wide; and lengths."""
+    lengths = np.array([len(row) for row in rows], np.int32)
+    batch = np.zeros((len(rows), max(1, int(lengths.max(initial=0)))), np.int32)
+    for place, row in zip(batch, rows, strict=True):
+        place[: len(row)] = row
+    return batch, lengths

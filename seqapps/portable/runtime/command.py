@@ -1,0 +1,45 @@
+"""The command line of `predictor.py`."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from seqapps.portable.runtime.base import Predictor
+
+
+def run(predictor: type[Predictor], argv: list[str] | None = None) -> int:
+    """Answers each line of standard input, or each file that is a recording."""
+    parser = argparse.ArgumentParser(description="Answers each line of standard input.")
+    parser.add_argument("files", nargs="*", type=Path, help="recordings, where they are asked for")
+    parser.add_argument("--json", action="store_true", help="print everything, as JSON")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help="a strategy value"
+    )
+    given = parser.parse_args(argv)
+    application = predictor(Path(__file__).resolve().parent)
+    try:
+        options = {
+            name: _value(text) for name, _, text in (each.partition("=") for each in given.set)
+        }
+        if application.interface["inputs"][0]["media"] == "wav":
+            inputs = [path.read_bytes() for path in given.files]
+        else:
+            inputs = sys.stdin.buffer.read().splitlines()
+        answers = application.answers(inputs, **options)
+    except (OSError, ValueError) as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 1
+    first = application.interface["outputs"][0]["name"]
+    for answer in answers:
+        line = json.dumps(answer, ensure_ascii=False) if given.json else str(answer[first])
+        sys.stdout.buffer.write(line.encode() + b"\n")
+    return 0
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

@@ -1,0 +1,194 @@
+"""What `export --format onnx` and `litert` write, and what `certify` finds, on a real bundle."""
+
+import json
+import shutil
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import pytest
+
+import seqapps
+from seqapps.errors import UserError
+from seqapps.portable.certificate import compare
+from seqapps.portable.onnx_application import OnnxApplication
+from seqapps.recipes.translate import RECIPE
+
+LINES = ["Where is the station?", "", "Größe ☃ 你好", "The old man is reading a book.", "  two  "]
+NEEDED = ("numpy", "onnxruntime", "sentencepiece", "flatbuffers", "google", "packaging")
+"""What `pip install -r requirements.txt` brings, as far as it is imported."""
+
+
+@pytest.fixture(scope="module")
+def exported(tiny_bundle, tmp_path_factory):
+    """The tiny translator in ONNX."""
+    folder = tmp_path_factory.mktemp("exported") / "onnx"
+    command = [sys.executable, "-m", "seqapps.recipes.translate", "export", str(tiny_bundle)]
+    done = subprocess.run(
+        [*command, "--format", "onnx", "--output", str(folder)],
+        capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{folder}\n"
+    assert done.stderr.splitlines() == [
+        "Translating the networks to ONNX",
+        "Asking them, without TensorFlow, what the SavedModel is asked",
+    ]
+    return folder
+
+
+@pytest.fixture(scope="module")
+def app(tiny_bundle):
+    return seqapps.load(tiny_bundle)
+
+
+def test_the_predictor_runs_where_neither_tensorflow_nor_seqapps_is(exported, app, tmp_path):
+    # An environment with what requirements.txt names and nothing else.
+    venv.create(tmp_path / "env", with_pip=False, symlinks=True)
+    python = tmp_path / "env" / "bin" / "python"
+    (packages,) = (tmp_path / "env" / "lib").glob("python3*/site-packages")
+    import numpy
+
+    installed = Path(numpy.__file__).parents[1]
+    for path in installed.iterdir():
+        if path.name.partition("-")[0].partition(".")[0] in NEEDED:
+            (packages / path.name).symlink_to(path)
+    requirements = (exported / "requirements.txt").read_text().split()
+    assert requirements == ["numpy", "onnxruntime", "sentencepiece"]
+    for module in ("tensorflow", "seqapps", "keras"):
+        gone = subprocess.run([python, "-Ic", f"import {module}"], capture_output=True)
+        assert b"ModuleNotFoundError" in gone.stderr
+    done = subprocess.run(
+        [python, "-IB", exported / "predictor.py", "--json", "--set", "n_best=2"],
+        input="".join(f"{line}\n" for line in LINES).encode(),
+        capture_output=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    fields = app.interface.outputs_of("options")
+    assert compare(fields, app.answers(LINES, n_best=2), found)["equal"]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"beam_width": 1},
+        {"beam_width": 6, "n_best": 6, "length_penalty": 0.0},
+        {"beam_width": 3, "n_best": 2, "length_penalty": -0.5},
+        {"temperature": 1.1, "seed": 2**62},
+        {"temperature": [0.0, 0.7, 1.0, 0.0, 0.3], "top_k": 5, "seed": [1, 2, 3, 4, -5]},
+        {"temperature": 0.8, "top_p": 0.7, "seed": 11},
+    ],
+)
+def test_every_strategy_gives_what_the_savedmodel_gives(exported, app, options):
+    fields = app.interface.outputs_of("options")
+    found = OnnxApplication(exported).answers(LINES, **options)
+    assert compare(fields, app.answers(LINES, **options), found) | {"largest_difference": 0} == {
+        "equal": True,
+        "largest_difference": 0,
+    }
+
+
+def test_predict_answers_from_an_onnx_export_without_tensorflow(exported, app, tmp_path):
+    code = (
+        "import sys; sys.argv = ['', 'predict', sys.argv[1]]\n"
+        "from seqapps.recipe import run; from seqapps.recipes.translate import RECIPE\n"
+        "assert run(RECIPE) == 0\n"
+        "assert 'tensorflow.python' not in sys.modules"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(exported)],
+        input="".join(f"{line}\n" for line in LINES).encode(),
+        capture_output=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.decode().splitlines() == app(LINES)
+
+
+def test_wrong_options_of_an_export_are_refused(exported):
+    application = OnnxApplication(exported)
+    with pytest.raises(UserError, match="there is no option 'beams'; there is beam_width"):
+        application(["a"], beams=2)
+    with pytest.raises(UserError, match="beam_width needs one value, or one for each of 1 inputs"):
+        application(["a"], beam_width=[1, 2, 3])
+    with pytest.raises(UserError, match="no signature 'explain'"):
+        application.ask("explain", ["a"])
+
+
+def test_an_export_that_answers_differently_is_refused(command, tiny_bundle, tmp_path, monkeypatch):
+    from seqapps.models import parts
+
+    def forgets(*given, **named):
+        found = translator_parts(*given, **named)
+        return type(found)(
+            predictor=found.predictor, parts=found.parts, settings={"longest": 1}
+        )  # fmt: skip
+
+    translator_parts = parts.translator_parts
+    monkeypatch.setattr(parts, "translator_parts", forgets)
+    place = tmp_path / "onnx"
+    code, out, err = command(RECIPE, "export", tiny_bundle, "--format", "onnx", "--output", place)
+    assert (code, out) == (1, "")
+    assert "the ONNX form answers differently, so nothing is written" in err
+    assert not place.exists()
+
+
+def test_certify_asks_every_form_and_finds_a_changed_file(tiny_bundle, exported, tmp_path):
+    command = [sys.executable, "-m", "seqapps", "certify"]
+    done = subprocess.run(
+        [*command, str(tiny_bundle), str(exported), "--json"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    forms = {row["form"] for row in found["rows"]}
+    assert {
+        "eager", "model.keras, reloaded", "saved_model_cli", "TensorFlow's C interface",
+        "TensorFlow's C interface, each input alone", "ONNX", "ONNX, each input alone",
+        "SavedModel in a fresh CPU process, serving_default",
+    } <= forms  # fmt: skip
+    assert all(row["equal"] and row["largest_difference"] <= 1e-5 for row in found["rows"])
+    assert found["holds"]
+    assert (found["changed_files"], found["not_core"], found["device_bound"]) == ([], [], [])
+    assert "While" in found["operations"] or "StatelessWhile" in found["operations"]
+
+    copy = tmp_path / "copy"
+    shutil.copytree(exported, copy)
+    with (copy / "predictor.py").open("a") as file:
+        file.write("\n")
+    from seqapps.portable.certificate import check_files
+    from seqapps.portable.certifying import certify_servable
+
+    with pytest.raises(UserError, match="predictor.py changed"):
+        check_files(copy)
+    assert certify_servable(tiny_bundle / "servable" / "1")["holds"]
+
+
+def test_litert_networks_run_and_are_refused_when_they_differ(
+    command, tiny_bundle, tmp_path, monkeypatch
+):
+    place = tmp_path / "litert"
+    export = (RECIPE, "export", tiny_bundle, "--format", "litert", "--output", place)
+    code, out, err = command(*export)
+    assert (code, out) == (0, f"{place}\n"), err
+    rows = json.loads((place / "litert.json").read_text())["rows"]
+    assert [row["form"] for row in rows] == ["LiteRT, encode", "LiteRT, step"]
+    assert all(row["equal"] and row["largest_difference"] <= 1e-5 for row in rows)
+
+    from seqapps.portable import litert
+
+    run = litert.run
+    monkeypatch.setattr(litert, "run", lambda *given: [each + 1e-3 for each in run(*given)])
+    code, out, err = command(*export, "--overwrite")
+    assert code == 1
+    assert "answers differently in LiteRT" in err
+    assert (place / "encode.tflite").is_file(), "the earlier export stays"
+
+
+def test_int8_is_for_onnx_alone(command, tiny_bundle):
+    code, _, err = command(RECIPE, "export", tiny_bundle, "--quantise", "int8")
+    assert code == 2
+    assert "--quantise is for --format onnx, got --format tf_saved_model" in err
