@@ -53,27 +53,22 @@ def dropped(rows: Rows, count_B: Any) -> Rows:
     return Rows(_blank(_read(rows.values, place_BN), lengths_B), lengths_B)
 
 
-def exact_rate(rate_hz: Any, target_hz: int) -> Any:
-    """Whether a stream of this rate can be heard.
+def exact_rate(rates_B: Any, target_hz: int) -> Any:
+    """Whether streams of these rates can be heard.
 
     Args:
-        rate_hz: int32 tensor of any shape, or int.
+        rates_B: int32, (B,), in Hz.
         target_hz: The rate wanted.
 
     Returns:
-        bool, likewise: it is one that the resampler meets exactly, or the end of a stream would
-        drift from that of the whole recording. For 16,000 Hz those are the multiples of 25 Hz.
+        bool, (B,): whether the resampler meets the rate exactly, or the end of a stream would
+        drift from that of the whole recording. For 16,000 Hz all multiples of 25 Hz are such.
     """
-    step = rate_step(target_hz)
-    return (rate_hz >= LOWEST_RATE) & (rate_hz <= HIGHEST_RATE) & (rate_hz % step == 0)
-
-
-def rate_step(target_hz: int) -> int:
-    """Of which number a rate must be a multiple, in Hz."""
-    return min(
-        step for step in range(1, target_hz + 1)
-        if target_hz % step == 0 and target_hz // step <= FINEST
-    )  # fmt: skip
+    filters_L = tf.range(1, FINEST + 1, dtype=tf.int64)
+    products_BL = tf.cast(rates_B, tf.int64)[:, tf.newaxis] * filters_L
+    exact_B = tf.reduce_any(products_BL % target_hz == 0, 1)
+    within_B = (rates_B >= LOWEST_RATE) & (rates_B <= HIGHEST_RATE)
+    return within_B & (exact_B | (rates_B == target_hz))
 
 
 def resample_on(tail: Rows, new: Rows, rates_B: Any, target_hz: int, *, last: bool) -> Any:

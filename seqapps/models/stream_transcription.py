@@ -13,7 +13,6 @@ from seqapps.audio.portions import (
     dropped,
     exact_rate,
     joined,
-    rate_step,
     resample_on,
     rows_of,
 )
@@ -157,8 +156,9 @@ class TranscribeStream:
             "status": tf.where(
                 good_B,
                 "ok",
-                f"sample rate not supported: a stream takes multiples of {rate_step(target)} Hz "
-                f"from {LOWEST_RATE:,} to {HIGHEST_RATE:,}",
+                "sample rate not supported: a stream's must be from "
+                f"{LOWEST_RATE:,} to {HIGHEST_RATE:,} Hz and meet the model's {target:,} Hz "
+                "exactly, as all multiples of 100 Hz do, 11,025 and 22,050 Hz",
             ),
         }
 
