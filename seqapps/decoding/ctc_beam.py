@@ -505,9 +505,9 @@ def trace(found: Advanced, order_BK: Any) -> tuple[Any, Any, Any]:
     real_BKS = labels_BKS >= 0
     counts_BK = tf.reduce_sum(tf.cast(real_BKS, tf.int32), 2)
     most = tf.reduce_max(tf.concat([tf.reshape(counts_BK, [-1]), [0]], 0))
-    found = tf.where(real_BKS)
-    place = tf.gather_nd(tf.cumsum(tf.cast(real_BKS, tf.int64), axis=2) - 1, found)
-    target = tf.concat([found[:, :2], place[:, tf.newaxis]], 1)
+    written_N3 = tf.where(real_BKS)
+    place = tf.gather_nd(tf.cumsum(tf.cast(real_BKS, tf.int64), axis=2) - 1, written_N3)
+    target = tf.concat([written_N3[:, :2], place[:, tf.newaxis]], 1)
     size = tf.cast(tf.stack([shape[0], shape[1], most]), tf.int64)
-    labels_BKL = tf.scatter_nd(target, tf.gather_nd(labels_BKS, found), size)
+    labels_BKL = tf.scatter_nd(target, tf.gather_nd(labels_BKS, written_N3), size)
     return labels_BKL, counts_BK, origin_BK
