@@ -137,8 +137,9 @@ def hear_input(application: Application, options: HearOptions, *, strategy: dict
 def _portions(rate_hz: int, stopped: list[KeyboardInterrupt]) -> Iterator[bytes]:
     """Standard input as it comes; Ctrl-C ends the recording, and what was said is kept."""
     most = max(2, 2 * round(rate_hz * _PORTION_S))
+    source: Any = sys.stdin.buffer
     try:
-        while portion := sys.stdin.buffer.read1(most):
+        while portion := source.read1(most):
             yield portion
     except KeyboardInterrupt as stop:
         stopped.append(stop)

@@ -225,7 +225,11 @@ RECIPE = Recipe(
         help="Transcribe recordings: files, folders, or a WAV file on standard input",
         run=predict,
         options=HearOptions,
-        examples=("BUNDLE recording.wav", "BUNDLE talks/ --format srt --output subtitles"),
+        examples=(
+            "BUNDLE recording.wav",
+            "BUNDLE talks/ --format srt --output subtitles",
+            "BUNDLE --stream --rate 16000 < recording.raw",
+        ),
     ),
 )
 
