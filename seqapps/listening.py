@@ -44,7 +44,8 @@ class ListenOptions(PredictOptions):
     format: Literal["text", "json", "srt", "vtt"] = "text"
     """What to write: the text, everything as JSON, or subtitles."""
     output: Path | None = None
-    """Folder to write to, a file for each recording; standard output if it is not given."""
+    """Folder to write to, a file for each recording, in folders as the recordings are; standard
+    output if it is not given."""
 
 
 @dataclass(frozen=True)
@@ -77,16 +78,19 @@ def listen(application: Application, options: ListenOptions, *, strategy: dict[s
         UserError: If a recording cannot be read; the others are transcribed first.
     """
     style = "json" if options.json else options.format
-    paths = list(_recordings(options.files))
+    names = list(_recordings(options.files))
+    paths = [path for path, _ in names]
     if len(paths) > 1 and style in ("srt", "vtt") and options.output is None:
         raise UserError(
             f"{len(paths)} recordings give as many files of subtitles: name a folder for them with "
             "--output."
         )
+    targets: list[Path | None] = [None] * len(paths)
     if options.output is not None:
+        targets = list(_targets(names, options.output, {"text": "txt"}.get(style, style)))
         options.output.mkdir(parents=True, exist_ok=True)
     failed = []
-    for path in paths:
+    for path, target in zip(paths, targets, strict=True):
         found = transcribe(application, path, strategy=strategy)
         if found.status != "ok":
             sys.stderr.write(f"{found.file}: {found.status}\n")
@@ -95,10 +99,9 @@ def listen(application: Application, options: ListenOptions, *, strategy: dict[s
             if style != "json":
                 continue
         text = _written(found, style)
-        if options.output is not None:
-            ending = {"text": "txt"}.get(style, style)
-            name = "recording" if path is None else path.stem
-            (options.output / f"{name}.{ending}").write_text(text, encoding="utf-8")
+        if target is not None:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text, encoding="utf-8")
             continue
         named = f"{found.file}\t" if style == "text" and len(paths) > 1 else ""
         sys.stdout.write(named + text)
@@ -137,6 +140,9 @@ def transcribe(
     ]
     options = {key: value for key, value in strategy.items() if key != "n_best"}
     answers: list[dict[str, Any]] = []
+    several = strategy.get("n_best", 1) > 1 and len(asked) == 1
+    if several:
+        answers, asked = application.answers([_wav(samples, rate_hz)], **strategy), []
     for first in range(0, len(asked), _TOGETHER):
         answers += application.ask("pcm", asked[first : first + _TOGETHER], **options)
     words = join(
@@ -159,10 +165,7 @@ def transcribe(
         letters = [len(word.text) for word in words]
         weighted = sum(w.confidence * n for w, n in zip(words, letters, strict=True))
         confidence = weighted / max(1, sum(letters))
-    alternatives = None
-    if strategy.get("n_best", 1) > 1 and len(answers) == 1:
-        (best,) = application.answers([_wav(samples, rate_hz)], **strategy)
-        alternatives = best["alternatives"]
+    alternatives = answers[0]["alternatives"] if several else None
     return Transcript(name, text, words, seconds, confidence, status, alternatives)
 
 
@@ -175,21 +178,23 @@ def find_cuts(samples_N: "Samples", rate_hz: int) -> list[float]:
     if seconds <= LONGEST_S:
         return []
     block = max(1, rate_hz // 50)
+    # Not 50 at every rate.
+    blocks_a_second = rate_hz / block
     usable = samples_N[: len(samples_N) // block * block].astype(np.float64)
     power = (usable.reshape(-1, block) ** 2).mean(1)
-    width = max(1, round(_QUIET_S * 50))
+    width = max(1, round(_QUIET_S * blocks_a_second))
     # The loudest block of a stretch says how quiet it is.
     padded = np.pad(power, (width // 2, width - 1 - width // 2), mode="edge")
     loudest = np.lib.stride_tricks.sliding_window_view(padded, width).max(1)
     cuts: list[float] = []
     start = 0.0
     while seconds - start > LONGEST_S:
-        low = round((start + LONGEST_S / 3) * 50)
-        high = round((start + LONGEST_S) * 50)
+        low = round((start + LONGEST_S / 3) * blocks_a_second)
+        high = round((start + LONGEST_S) * blocks_a_second)
         window = loudest[low:high]
         # Of the quiet moments (within 3 dB) the last one: long parts have more context.
         quietest = np.flatnonzero(window <= window.min() * 2.0)
-        start = (low + int(quietest[-1])) / 50.0
+        start = (low + int(quietest[-1])) / blocks_a_second
         cuts.append(start)
     return cuts
 
@@ -197,14 +202,28 @@ def find_cuts(samples_N: "Samples", rate_hz: int) -> list[float]:
 def join(parts: Sequence[Sequence[Word]], cuts: Sequence[float]) -> list[Word]:
     """Puts the words of overlapping parts together: each counts where its middle lies.
 
+    A word whose middle both parts hear on the other's side of the cut is taken from the surer one.
+
     Args:
         parts: Words of each part, with their times in the whole recording.
         cuts: Seconds between the parts, one fewer.
     """
     bounds = [-np.inf, *cuts, np.inf]
     found: list[Word] = []
+    before: Sequence[Word] = ()
     for words, low, high in zip(parts, bounds[:-1], bounds[1:], strict=True):
-        kept = [word for word in words if low <= (word.start_s + word.end_s) / 2 < high]
+        kept = [word for word in words if low <= _middle(word) < high]
+        late = [word for word in before if _middle(word) >= low]
+        early = [word for word in words if _middle(word) < low]
+        if late and early:
+            left, right = late[0], early[-1]
+            if (
+                max(left.start_s, right.start_s) < min(left.end_s, right.end_s)
+                and not any(w.start_s <= _middle(right) < w.end_s for w in found[-1:])
+                and not any(w.start_s <= _middle(left) < w.end_s for w in kept[:1])
+            ):
+                found.append(max(left, right, key=lambda word: word.confidence))
+        before = words
         # Heard twice, once from either side of the cut, at slightly different times.
         if found and kept and found[-1].text == kept[0].text and found[-1].end_s > kept[0].start_s:
             kept = kept[1:]
@@ -212,18 +231,45 @@ def join(parts: Sequence[Sequence[Word]], cuts: Sequence[float]) -> list[Word]:
     return found
 
 
-def _recordings(files: Sequence[Path]) -> Iterator[Path | None]:
-    """The files that are named, and those in folders; None is standard input."""
+def _middle(word: Word) -> float:
+    return (word.start_s + word.end_s) / 2
+
+
+def _recordings(files: Sequence[Path]) -> Iterator[tuple[Path | None, Path]]:
+    """The files that are named, and those in folders, None being standard input; and their names.
+
+    A name is what the answer's file is called after: that of a file in a folder begins there.
+    """
     if not files:
-        yield None
+        yield None, Path("recording")
     for path in files:
         if not path.is_dir():
-            yield path
+            yield path, Path(path.name)
             continue
         there = sorted(p for p in path.rglob("*") if p.suffix.lower() in recordings.ENDINGS)
         if not there:
             raise UserError(f"there are no recordings in {path} ({', '.join(recordings.ENDINGS)}).")
-        yield from there
+        yield from ((file, file.relative_to(path)) for file in there)
+
+
+def _targets(
+    names: Sequence[tuple[Path | None, Path]], output: Path, ending: str
+) -> Iterator[Path]:
+    """The file of each answer.
+
+    Raises:
+        UserError: If two answers would be in the same file.
+    """
+    owners: dict[Path, Path | None] = {}
+    for path, name in names:
+        target = output / name.with_suffix(f".{ending}")
+        if target in owners:
+            raise UserError(
+                f"the answers to {owners[target]} and {path} would both be written to {target}; "
+                "name the folder that holds both, or write them to different folders."
+            )
+        owners[target] = path
+        yield target
 
 
 def _read(path: Path | None) -> "tuple[Samples, int, str]":
@@ -236,9 +282,15 @@ def _read(path: Path | None) -> "tuple[Samples, int, str]":
     if content[:4] in (b"RIFF", b"RF64"):
         found = wav.parse_wav(tf.constant(content))
         status = int(found.status)
-        if status >= wav.NOT_WAV:
+        if status < wav.NOT_WAV:
+            return found.samples.numpy(), int(found.rate_hz), wav.STATUSES[status]
+        if status not in (wav.NOT_WAV, wav.UNSUPPORTED):
             raise UserError(wav.STATUSES[status])
-        return found.samples.numpy(), int(found.rate_hz), wav.STATUSES[status]
+        # Of a kind (mu-law, ADPCM, RF64 ...) that the graph does not read.
+        try:
+            return *recordings.decode_audio(content, "a WAV file"), "ok"
+        except UserError:
+            raise UserError(wav.STATUSES[status]) from None
     if not content:
         raise UserError("the recording is empty")
     samples, rate_hz = recordings.decode_audio(

@@ -8,7 +8,16 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from seqapps.audio.resample import resample
-from seqapps.audio.wav import BAD_RATE, EMPTY, HIGHEST_RATE, LOWEST_RATE, OK, parse_wav
+from seqapps.audio.wav import (
+    BAD_RATE,
+    EMPTY,
+    HIGHEST_RATE,
+    LOWEST_RATE,
+    NOT_FINITE,
+    OK,
+    only_numbers,
+    parse_wav,
+)
 
 
 class Samples(NamedTuple):
@@ -52,9 +61,9 @@ def read_pcm(samples_BN: Any, lengths_B: Any, rates_B: Any, rate_hz: int) -> Sam
         rate = rates_B[row]
         bad = (rate < LOWEST_RATE) | (rate > HIGHEST_RATE)
         count = tf.where(bad, 0, lengths_B[row])
-        samples = samples_BN[row, :count]
-        samples = tf.where(tf.math.is_finite(samples), samples, 0.0)
-        status = tf.where(bad, BAD_RATE, tf.where(count > 0, OK, EMPTY))
+        samples, sane = only_numbers(samples_BN[row, :count])
+        status = tf.where(count > 0, tf.where(sane, OK, NOT_FINITE), EMPTY)
+        status = tf.where(bad, BAD_RATE, status)
         return resample(samples, tf.where(bad, rate_hz, rate), rate_hz), status
 
     return _each(tf.shape(lengths_B)[0], read)

@@ -78,14 +78,21 @@ class Augmentation:
     speed: float = 0.1
     """Play faster or slower by up to this share; pitch changes with it (Ko et al. 2015)."""
     gain_db: float = 6.0
-    """Louder or softer by up to this much."""
+    """Louder or softer by up to this much. Features that are normalised by recording
+    (`features.normalise=utterance`) do not show it."""
     noise_db: float = 15.0
     """Lowest signal-to-noise ratio of the noise that is added, the highest being 40; 0 for none."""
     shift_ms: float = 100.0
     """Silence (noise, if there is any) before and after, up to this long each."""
-    warp: float = 0.1
-    """Stretch or squeeze the frequency axis by up to this share, as a longer or shorter throat
-    does (Jaitly and Hinton 2013)."""
+    warp: float = 0.12
+    """Stretch or squeeze the frequency axis (in Hz) by up to this share, as a longer or shorter
+    throat does (Jaitly and Hinton 2013)."""
+    channel_tilt_db: float = 0.0
+    """Raise and lower the mel bands by up to this much along a smooth curve, a new one for each
+    recording, as another microphone does; a band's deviation counts as 8 dB."""
+    tempo: float = 0.0
+    """Speak faster or slower by up to this share at the same pitch: whole frames are repeated or
+    left out."""
     time_masks: int = 2
     """Blocks of frames that are blanked out (SpecAugment, Park et al. 2019)."""
     time_share: float = 0.08
@@ -96,9 +103,11 @@ class Augmentation:
     """Widest block, as a share of the bands."""
 
     def __post_init__(self) -> None:
-        for name in ("gain_db", "noise_db", "shift_ms", "time_masks", "band_masks"):
+        for name in (
+            "gain_db", "noise_db", "shift_ms", "channel_tilt_db", "time_masks", "band_masks",
+        ):  # fmt: skip
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}.")
-        for name in ("speed", "warp", "time_share", "band_share"):
+        for name in ("speed", "warp", "tempo", "time_share", "band_share"):
             if not 0 <= getattr(self, name) <= 0.5:
                 raise ValueError(f"{name} must be from 0 to 0.5, got {getattr(self, name)}.")

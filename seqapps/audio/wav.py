@@ -13,6 +13,7 @@ import tensorflow as tf
 STATUSES = (
     "ok",
     "truncated: shorter than its header says; what is there was used",
+    "not finite: samples that are no numbers or beyond all measure counted as silence",
     "not a WAV file (no RIFF/WAVE header)",
     "no fmt chunk",
     "no data chunk",
@@ -21,10 +22,12 @@ STATUSES = (
     "sample rate out of range (1,000 to 768,000 Hz are supported)",
 )
 """What a status means, by its number. From `NOT_WAV` on there are no samples."""
-OK, TRUNCATED, NOT_WAV, NO_FORMAT, NO_DATA, UNSUPPORTED, EMPTY, BAD_RATE = range(8)
+OK, TRUNCATED, NOT_FINITE, NOT_WAV, NO_FORMAT, NO_DATA, UNSUPPORTED, EMPTY, BAD_RATE = range(9)
 
 LOWEST_RATE, HIGHEST_RATE = 1_000, 768_000
 
+_LOUDEST = 1e6
+"""Samples beyond this (full scale is 1) are a mistake, and their power would not be finite."""
 _STREAMED = 0x7FFF_F000
 """A chunk that claims to be as long as this was written before its length was known."""
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
@@ -110,8 +113,15 @@ def parse_wav(file: Any) -> Recording:
         tf.reshape(samples, [-1, tf.cast(_pick(~good, 1, channels), tf.int32)]), 1
     )
     # A file of floats may hold anything.
-    mono = tf.where(tf.math.is_finite(mono), mono, 0.0)
+    mono, sane = only_numbers(mono)
+    status = _pick(good & ~sane, NOT_FINITE, status)
     return Recording(mono, tf.cast(_pick(~good, 0, rate), tf.int32), tf.cast(status, tf.int32))
+
+
+def only_numbers(samples: Any) -> tuple[Any, Any]:
+    """Samples, float32, with 0 for what is not finite or beyond 1e6, and whether all were fine."""
+    fine = tf.abs(samples) <= _LOUDEST
+    return tf.where(fine, samples, 0.0), tf.reduce_all(fine)
 
 
 def _pick(condition: Any, number: int, otherwise: Any) -> Any:

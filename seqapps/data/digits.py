@@ -1,18 +1,19 @@
 """Strings of spoken digits, put together from recordings of single ones.
 
 The recordings are WAV files named `{digit}_{speaker}_{index}.wav`, as in the Free Spoken Digit
-Dataset. A string has 1 to 7 digits of one speaker with random gaps, levels and noise.
+Dataset. A string has 1 to 7 digits of one speaker with random gaps, levels and noise. It is a
+function of its split, the seed and its number alone.
 """
 
 # N samples of a recording
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from seqapps.data.recordings import Recordings, Samples, read_audio, resampled, to_int16
 from seqapps.data.speech_settings import DigitStrings
@@ -22,11 +23,18 @@ NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight",
 
 TEST_STRINGS = 1000
 """Strings of the test split; it is drawn with seed 0, whatever the seed of the training."""
+LONGEST, SNR_DB = 7, (10.0, 30.0)
+"""Digits of the longest string and signal-to-noise ratios of validation and test, whatever the
+settings of the training."""
+RATE_HZ = 8000
+"""Rate at which recordings are put together, before they are brought to the rate wanted."""
 
 _FILE = re.compile(r"([0-9])_(.+)_([0-9]+)\.wav")
 _TEST, _VALIDATION = range(0, 5), range(5, 10)
 """Indices of recordings that are kept for the test and for validation, of each speaker and digit,
 where the test speaker is known; else the test has a speaker and validation has both ranges."""
+_FOR_TEST, _FOR_VALIDATION, _FOR_TRAINING, _FOR_SYNTHETIC = range(1, 5)
+"""First numbers of the seeds. Not 0: trailing zeros of a seed do not count."""
 _GAP_S, _EDGE_S = (0.0, 0.25), (0.1, 0.3)
 _LEVEL_DB = 6.0
 
@@ -44,8 +52,7 @@ class Digits:
     test: Pool
     settings: DigitStrings
     rate_hz: int
-    synthetic: Pool = field(default_factory=dict)
-    """Voices of eSpeak NG, for training alone."""
+    """Rate of the strings; that of the recordings is `RATE_HZ`."""
 
     @classmethod
     def read(cls, folder: Path, settings: DigitStrings, *, rate_hz: int) -> "Digits":
@@ -58,7 +65,7 @@ class Digits:
         for path in sorted(folder.glob("*.wav")) if folder.is_dir() else ():
             if name := _FILE.fullmatch(path.name):
                 digit, speaker, index = int(name[1]), name[2], int(name[3])
-                samples = read_audio(path, rate_hz)
+                samples = read_audio(path, RATE_HZ)
                 found.setdefault(speaker, {}).setdefault(digit, {})[index] = samples
         if not found:
             raise UserError(
@@ -97,24 +104,22 @@ class Digits:
         if not known:
             raise UserError(f"no speaker is left for training in {folder}.")
         kept = {*_TEST, *_VALIDATION}
-        synthetic = speak_digits(rate_hz) if settings.synthetic_share else {}
         test = pool([settings.held_out]) if settings.held_out else pool(known, _TEST)
         if settings.validation_speaker:
             return cls(
                 pool(known, but=() if settings.held_out else _TEST),
-                pool([settings.validation_speaker]), test, settings, rate_hz, synthetic,
+                pool([settings.validation_speaker]), test, settings, rate_hz,
             )  # fmt: skip
         validation = pool(known, kept if settings.held_out else _VALIDATION)
-        return cls(pool(known, but=kept), validation, test, settings, rate_hz, synthetic)
+        return cls(pool(known, but=kept), validation, test, settings, rate_hz)
 
     def training(self, epoch: int, *, seed: int) -> Recordings:
         """The strings of one training pass: a function of seed and epoch."""
-        count, seeds = self.settings.strings, [seed, epoch + 1]
+        count = self.settings.strings
         spoken = round(self.settings.synthetic_share * count)
-        mixed = self.settings.mixed_share
-        found = self._strings(self.train, count - spoken, seed=seeds, mixed_share=mixed)
+        found = self._training(self.train, count - spoken, [_FOR_TRAINING, seed, epoch])
         if spoken:
-            more = self._strings(self.synthetic, spoken, seed=[*seeds, 1], mixed_share=mixed)
+            more = self._training(speak_digits(), spoken, [_FOR_SYNTHETIC, seed, epoch])
             for row in range(spoken):
                 found.add(
                     more.samples[row], more.texts[row],
@@ -123,23 +128,37 @@ class Digits:
         return found
 
     def validation_strings(self, *, seed: int) -> Recordings:
-        """The strings of the validation split."""
-        return self._strings(self.validation, self.settings.validation_strings, seed=[seed, 0])
+        """The strings of the validation split, made as those of the test are."""
+        count = self.settings.validation_strings
+        return self._strings(self.validation, count, [_FOR_VALIDATION, seed])
 
     def test_strings(self) -> Recordings:
         """The strings of the test split, always the same."""
-        return self._strings(self.test, TEST_STRINGS, seed=[0])
+        return self._strings(self.test, TEST_STRINGS, [_FOR_TEST, 0])
+
+    def _training(self, pool: Pool, count: int, seed: Sequence[int]) -> Recordings:
+        settings = self.settings
+        return self._strings(
+            pool, count, seed, longest=settings.longest, mixed_share=settings.mixed_share,
+            snr_db=(settings.snr_low_db, settings.snr_high_db),
+        )  # fmt: skip
 
     def _strings(
-        self, pool: Pool, count: int, *, seed: list[int], mixed_share: float = 0.0
+        self,
+        pool: Pool,
+        count: int,
+        seed: Sequence[int],
+        *,
+        longest: int = LONGEST,
+        snr_db: tuple[float, float] = SNR_DB,
+        mixed_share: float = 0.0,
     ) -> Recordings:
-        rng = np.random.default_rng(seed)
         speakers = sorted(pool)
         found = Recordings()
         for number in range(count):
+            rng = np.random.default_rng([*seed, number])
             speaker = speakers[rng.integers(len(speakers))]
-            count_of = rng.integers(1, self.settings.longest + 1)
-            digits = rng.integers(10, size=count_of).tolist()
+            digits = rng.integers(10, size=rng.integers(1, longest + 1)).tolist()
             who = [speaker] * len(digits)
             if mixed_share and rng.uniform() < mixed_share:
                 who = [speakers[i] for i in rng.integers(len(speakers), size=len(digits))]
@@ -148,9 +167,12 @@ class Digits:
                 pool[by][digit][int(rng.integers(len(pool[by][digit])))]
                 for by, digit in zip(who, digits, strict=True)
             ]
-            snr_db = rng.uniform(self.settings.snr_low_db, self.settings.snr_high_db)
+            joined = join(chosen, snr_db=float(rng.uniform(*snr_db)), rate_hz=RATE_HZ, rng=rng)
+            if self.rate_hz != RATE_HZ:
+                values = joined.astype(np.float32) / 32768.0
+                joined = to_int16(resampled(values, RATE_HZ, self.rate_hz))
             found.add(
-                join(chosen, snr_db=float(snr_db), rate_hz=self.rate_hz, rng=rng),
+                joined,
                 " ".join(NAMES[digit] for digit in digits),
                 speaker=speaker,
                 place=("digit strings", number + 1),
@@ -158,8 +180,9 @@ class Digits:
         return found
 
 
-def speak_digits(rate_hz: int) -> Pool:
-    """Single digits of many voices of eSpeak NG, by voice and digit: always the same.
+@cache
+def speak_digits() -> Pool:
+    """Single digits of many voices of eSpeak NG at `RATE_HZ`, by voice and digit: always the same.
 
     Raises:
         UserError: If eSpeak NG is not installed.
@@ -181,7 +204,7 @@ def speak_digits(rate_hz: int) -> Pool:
                     pitch=int(rng.integers(20, 81)),
                 )
                 values = resampled(
-                    spoken.astype(np.float32) / 32768.0, synthesis.native_rate_hz(), rate_hz
+                    spoken.astype(np.float32) / 32768.0, synthesis.native_rate_hz(), RATE_HZ
                 )
                 # The silence that it leaves around a word would be a gap of its own.
                 loud = np.flatnonzero(np.abs(values) > 0.01)
@@ -206,23 +229,25 @@ def join(
     Returns:
         int16, (N,).
     """
-
-    def silence(low: float, high: float) -> npt.NDArray[np.float64]:
-        return np.zeros(int(rng.uniform(low, high) * rate_hz))
-
-    parts = [silence(*_EDGE_S)]
-    for i, recording in enumerate(recordings):
-        level = 10.0 ** (rng.uniform(-_LEVEL_DB, _LEVEL_DB) / 20.0)
-        parts += [silence(*_GAP_S)] if i else []
-        parts.append(level * recording.astype(np.float64) / 32768.0)
-    values_N = np.concatenate([*parts, silence(*_EDGE_S)])
-    speech = sum(float((part**2).sum()) for part in parts[1::2]) / max(
-        1, sum(len(part) for part in parts[1::2])
-    )
+    # Everything else is drawn before the noise, whose share of the numbers depends on the rest.
+    edges_s = rng.uniform(*_EDGE_S, size=2)
+    gaps_s = rng.uniform(*_GAP_S, size=len(recordings) - 1)
+    levels = 10.0 ** (rng.uniform(-_LEVEL_DB, _LEVEL_DB, size=len(recordings)) / 20.0)
+    colour = rng.uniform()
+    spoken = [
+        level * recording.astype(np.float64) / 32768.0
+        for level, recording in zip(levels, recordings, strict=True)
+    ]
+    silences = [np.zeros(int(s * rate_hz)) for s in (edges_s[0], *gaps_s, edges_s[1])]
+    parts = [silences[0]]
+    for part, silence in zip(spoken, silences[1:], strict=True):
+        parts += [part, silence]
+    values_N = np.concatenate(parts)
+    speech = sum(float((part**2).sum()) for part in spoken) / max(1, sum(map(len, spoken)))
     # Of a power of two, for which the transform is quick.
     points = 1 << len(values_N).bit_length()
     spectrum = np.fft.rfft(rng.standard_normal(points))
-    spectrum *= np.arange(1, len(spectrum) + 1) ** (-0.5 * rng.uniform())
+    spectrum *= np.arange(1, len(spectrum) + 1) ** (-0.5 * colour)
     noise_N = np.fft.irfft(spectrum, points)[: len(values_N)]
     wanted = speech / 10.0 ** (snr_db / 10.0)
     values_N += noise_N * np.sqrt(wanted / max(float((noise_N**2).mean()), 1e-20))

@@ -97,7 +97,7 @@ def read_audio(
             rate = file.samplerate
     except (soundfile.SoundFileError, OSError) as error:
         raise UserError(f"{path} cannot be read as audio: {error}") from None
-    return to_int16(resampled(values, rate, rate_hz))
+    return to_int16(resampled(_numbers(values), rate, rate_hz))
 
 
 def decode_audio(content: bytes, name: str) -> tuple[npt.NDArray[np.float32], int]:
@@ -118,7 +118,12 @@ def decode_audio(content: bytes, name: str) -> tuple[npt.NDArray[np.float32], in
         values, rate = soundfile.read(io.BytesIO(content), dtype="float32", always_2d=True)
     except (soundfile.SoundFileError, OSError) as error:
         raise UserError(f"{name} cannot be read as audio: {error}") from None
-    return values.mean(axis=1), int(rate)
+    return _numbers(values.mean(axis=1)), int(rate)
+
+
+def _numbers(values_N: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Silence for what is no number or beyond all measure, as `audio.wav.only_numbers` has it."""
+    return np.where(np.abs(values_N) <= 1e6, values_N, np.float32(0.0))
 
 
 def resampled(

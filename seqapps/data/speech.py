@@ -7,6 +7,7 @@ up to a stated share; those of a validation or test set stay, and one that canno
 import csv
 import json
 import math
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,11 +26,16 @@ from seqapps.data.splits import (
     find_tfds,
     in_hash_order,
     load_each,
+    text_key,
 )
 from seqapps.errors import UserError
 
 _HELD_OUT_MOST = 2000
 _SHOWN = 5
+_REPEATED = 5
+"""Recordings of a text on average from which on texts are on both sides of a split."""
+_NO_TEXT = re.compile("_[a-z_]+_")
+"""Labels of a data set that are no words: `_silence_`, `_unknown_`."""
 
 
 @dataclass(frozen=True)
@@ -50,11 +56,13 @@ def load_speech(
     rate_hz: int,
     seed: int,
     log: Callable[[str], None],
+    sift: Callable[[Recordings], Recordings] | None = None,
 ) -> SpeechSplits:
     """Loads the three splits.
 
     Splits that are missing are held out from the training recordings: whole speakers where there
-    are at least ten, else recordings by a hash of their text, so that no text is on both sides.
+    are at least ten; else recordings by a hash of their text, so that no text is on both sides; or
+    single recordings where a text is said five times and more on average.
 
     Args:
         settings: Where the recordings come from.
@@ -62,6 +70,7 @@ def load_speech(
         rate_hz: The sample rate wanted.
         seed: Chooses what is held out, and the digit strings of training and validation.
         log: Takes lines for the user.
+        sift: Leaves out bad training recordings before others are held out.
 
     Raises:
         UserError: If a location has no recordings, or too many cannot be read.
@@ -94,6 +103,8 @@ def load_speech(
 
     splits, missing = load_each(settings, load)
     if missing:
+        if sift is not None:
+            splits["train"] = sift(splits["train"])
         splits |= _hold_out(splits["train"], missing, settings.held_out_share, seed, log)
     return SpeechSplits(**splits, renew=renewed[0] if renewed else None)
 
@@ -144,7 +155,7 @@ def _load(
         return _spoken(split, rate_hz, log)
     if location.startswith("tfds:"):
         place = find_tfds(location, settings.tfds_folder, split, own=own)
-        return None if place is None else _from_tfds(*place, rate_hz=rate_hz)
+        return None if place is None else _from_tfds(*place, rate_hz=rate_hz, log=log)
     path = Path(settings.folder).expanduser() / Path(location).expanduser()
     if path.is_dir():
         entries = _folder_entries(path, split, own=own)
@@ -213,9 +224,9 @@ def manifest(path: Path) -> Iterator[Entry]:
                 place,
                 path.parent / str(row["path"]),
                 str(row["text"]),
-                str(row.get("speaker") or ""),
-                float(row.get("start") or 0.0),
-                float(row.get("end") or math.inf),
+                "" if row.get("speaker") is None else str(row["speaker"]),
+                _seconds(row.get("start"), 0.0),
+                _seconds(row.get("end"), math.inf),
             )
         except (TypeError, ValueError):
             yield Entry(place, path, reason="start and end must be seconds, numbers")
@@ -223,6 +234,11 @@ def manifest(path: Path) -> Iterator[Entry]:
         if not 0.0 <= entry.start_s < entry.end_s:
             entry = replace(entry, reason=f"start {entry.start_s:g} s is not before its end")
         yield entry
+
+
+def _seconds(value: Any, otherwise: float) -> float:
+    """A time; what is empty or absent is not 0."""
+    return otherwise if value is None or value == "" else float(value)
 
 
 def _tsv(path: Path) -> Iterator[tuple[int, dict[str, Any] | str]]:
@@ -247,8 +263,12 @@ def _jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any] | str]]:
             yield number, f"the line is not valid JSON: {error}"
             continue
         missing = {"path", "text"} - (row.keys() if isinstance(row, dict) else set())
+        wrong = [name for name in ("path", "text") if not missing and type(row[name]) is not str]
         if missing:
             yield number, f"the line has no {' and no '.join(sorted(missing))}"
+        elif wrong:
+            shown = json.dumps(row[wrong[0]])[:60]
+            yield number, f"{wrong[0]} must be a string in quotation marks, it is {shown}"
         else:
             yield number, row
 
@@ -301,10 +321,16 @@ def _common_voice(path: Path, name: str) -> Iterator[Entry]:
         if not {"path", "sentence"} <= set(reader.fieldnames or ()):
             raise UserError(f"{path / name} must have the columns path and sentence.")
         for row in reader:
+            place = (str(path / name), reader.line_num)
+            # What a line lacks is None; what it has too much is under None.
+            if None in row or None in row.values():
+                reason = f"the line has not as many columns as the header, {len(row)}"
+                yield Entry(place, path / name, reason=reason)
+                continue
             yield Entry(
-                (str(path / name), reader.line_num),
+                place,
                 path / "clips" / row["path"],
-                row["sentence"] or "",
+                row["sentence"],
                 row.get("client_id") or "",
             )
 
@@ -331,8 +357,11 @@ def _read(entries: Iterator[Entry], rate_hz: int, log: Callable[[str], None]) ->
     return found
 
 
-def _from_tfds(path: Path, split: str, *, rate_hz: int) -> Recordings:
-    """Reads a prepared data set with a feature `audio` or `speech` and a text or label."""
+def _from_tfds(path: Path, split: str, *, rate_hz: int, log: Callable[[str], None]) -> Recordings:
+    """Reads a prepared data set with a feature `audio` or `speech` and a text or label.
+
+    Recordings whose label is no word (`_silence_`, `_unknown_`) are left out.
+    """
     import tensorflow_datasets as tfds
 
     builder = tfds.builder_from_directory(str(path))
@@ -347,8 +376,11 @@ def _from_tfds(path: Path, split: str, *, rate_hz: int) -> Recordings:
     rate = getattr(features[sound], "sample_rate", None) or 16_000
     speaker = next((n for n in ("speaker_id", "speaker") if n in features), None)
     names = getattr(features[said], "names", None)
-    found = Recordings()
+    found, left_out = Recordings(), 0
     for number, row in enumerate(tfds.as_numpy(builder.as_dataset(split=split)), start=1):
+        if names and _NO_TEXT.fullmatch(names[row[said]]):
+            left_out += 1
+            continue
         values = row[sound]
         scale = 32768.0 if values.dtype.kind == "i" else 1.0
         values = values.reshape(len(values), -1).mean(1).astype("float32") / scale
@@ -358,6 +390,8 @@ def _from_tfds(path: Path, split: str, *, rate_hz: int) -> Recordings:
             to_int16(resampled(values, rate, rate_hz)), text, speaker=who,
             place=(f"{path} {split}", number),
         )  # fmt: skip
+    if left_out:
+        log(f"{left_out:,} recordings of {split} have a label that is no word; they are left out")
     return found
 
 
@@ -372,15 +406,19 @@ def _hold_out(
     seed: int,
     log: Callable[[str], None],
 ) -> dict[Split, Recordings]:
-    """Takes whole speakers (ten and more) or texts from the training recordings."""
-    known = sorted(set(train.speakers))
-    by_speaker = len(known) >= 10
-    keys = train.speakers if by_speaker else [" ".join(t.casefold().split()) for t in train.texts]
+    """Takes whole speakers (ten and more), texts, or recordings from the training recordings."""
+    texts = list(map(text_key, train.texts))
+    if len(set(train.speakers)) >= 10:
+        by, keys = "speaker", train.speakers
+    elif len(texts) < _REPEATED * len(set(texts)):
+        by, keys = "text", texts
+    else:
+        by, keys = "recording", [f"{file}:{line}" for file, line in train.places]
     distinct = in_hash_order(keys, seed)
     each = min(max(1, round(share * len(distinct))), _HELD_OUT_MOST)
     if len(distinct) <= each * len(splits):
         raise UserError(
-            f"{len(distinct)} different texts are too few to hold out {each} for each of "
+            f"{len(distinct)} different {by}s are too few to hold out {each} for each of "
             f"{', '.join(splits)}; give more recordings, or name these splits."
         )
     owners = deal(distinct, splits, each)
@@ -391,7 +429,7 @@ def _hold_out(
     rest = [i for i, key in enumerate(keys) if key not in owners]
     result["train"] = train.take(rest, train.problems)
     log(
-        f"Held out by {'speaker' if by_speaker else 'text'}: "
+        f"Held out by {by}: "
         + ", ".join(f"{len(result[split]):,} recordings for {split}" for split in splits)
     )
     return result

@@ -63,9 +63,9 @@ class DigitStrings:
     validation_strings: int = 300
     """Strings of the validation split."""
     longest: int = 7
-    """Digits of the longest string."""
+    """Digits of the longest training string; those of validation and test have 1 to 7."""
     snr_low_db: float = 10.0
-    """Lowest signal-to-noise ratio of a string."""
+    """Lowest signal-to-noise ratio of a training string; in validation and test 10 to 30 dB."""
     snr_high_db: float = 30.0
     """Highest; between the two every ratio is as likely."""
     synthetic_share: float = 0.0
@@ -81,6 +81,12 @@ class DigitStrings:
         for name in ("synthetic_share", "mixed_share"):
             if not 0.0 <= getattr(self, name) <= 1.0:
                 raise ValueError(f"{name} must be from 0 to 1, got {getattr(self, name)}.")
+        if self.held_out and self.held_out == self.validation_speaker:
+            raise ValueError(
+                "held_out and validation_speaker must be different speakers, or choices are made "
+                f"on the test; got {self.held_out!r} for both. Name another validation_speaker, or "
+                "leave it empty."
+            )
         if not self.snr_low_db <= self.snr_high_db:
             raise ValueError(
                 f"snr_low_db must be at most snr_high_db, got {self.snr_low_db} and "

@@ -2,14 +2,20 @@
 
 # B batch, T frames, M mel bands, C channels, D output width
 
+import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
 import keras
+import numpy as np
 import tensorflow as tf
+
+from seqapps.audio.mel import hz_to_mel, mel_to_hz
 
 _LEAST_DEVIATION = 1e-3
 """A band that varies less (in ln power) says nothing; it is not blown up."""
+_DEVIATION_DB = 8.0
+"""What one unit of a normalised band counts as: about the deviation of a band in speech."""
 
 
 def _mask(lengths_B: Any, frames: Any, dtype: Any = tf.float32) -> Any:
@@ -76,16 +82,21 @@ class FeatureNormalisation(keras.layers.Layer):
 class FeatureAugmentation(keras.layers.Layer):
     """Varies normalised features in training; does nothing else.
 
-    The frequency axis is stretched or squeezed, as a longer or shorter throat does (Jaitly and
-    Hinton 2013); blocks of frames and of bands are blanked out (SpecAugment, Park et al. 2019).
-    Every row is varied in its own way.
+    The frequency axis (in Hz) is stretched or squeezed, as a longer or shorter throat does (Jaitly
+    and Hinton 2013); bands are raised and lowered by a smooth curve, as another microphone does;
+    blocks of frames and of bands are blanked out (SpecAugment, Park et al. 2019). Every row is
+    varied in its own way.
 
     Args:
         warp: Share by which the axis is stretched or squeezed, at most.
+        channel_tilt_db: How far a band is raised or lowered, at most; a normalised band's unit
+            counts as 8 dB.
         time_masks: Blocks of frames.
         time_share: Longest block, as a share of the row's length.
         band_masks: Blocks of bands.
         band_share: Widest block, as a share of the bands.
+        lowest_hz: Lower edge of the lowest band, of Slaney's mel scale.
+        highest_hz: Upper edge of the highest.
         seed: None draws one.
         **kwargs: For `keras.layers.Layer`.
     """
@@ -94,15 +105,19 @@ class FeatureAugmentation(keras.layers.Layer):
         self,
         *,
         warp: float = 0.0,
+        channel_tilt_db: float = 0.0,
         time_masks: int = 0,
         time_share: float = 0.0,
         band_masks: int = 0,
         band_share: float = 0.0,
+        lowest_hz: float = 20.0,
+        highest_hz: float = 8000.0,
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**{**kwargs, "dtype": "float32"})
-        self.warp, self.seed = warp, seed
+        self.warp, self.channel_tilt_db, self.seed = warp, channel_tilt_db, seed
+        self.lowest_hz, self.highest_hz = lowest_hz, highest_hz
         self.time_masks, self.time_share = time_masks, time_share
         self.band_masks, self.band_share = band_masks, band_share
         self.seed_generator = keras.random.SeedGenerator(seed)
@@ -116,6 +131,10 @@ class FeatureAugmentation(keras.layers.Layer):
         bands = features_BTM.shape[-1]
         if self.warp:
             features_BTM = self._warped(features_BTM, bands)
+        if self.channel_tilt_db:
+            real_BT1 = _mask(lengths_B, tf.shape(features_BTM)[1])[:, :, tf.newaxis]
+            tilt_BM = self._tilt(tf.shape(features_BTM)[0], bands)
+            features_BTM += tilt_BM[:, tf.newaxis] * real_BT1
         batch = tf.shape(features_BTM)[0]
         frame_T = tf.cast(tf.range(tf.shape(features_BTM)[1]), tf.float32)
         length_B = tf.cast(lengths_B, tf.float32)
@@ -139,13 +158,27 @@ class FeatureAugmentation(keras.layers.Layer):
         return (since >= 0.0) & (since < width_B[:, tf.newaxis])
 
     def _warped(self, features_BTM: Any, bands: int) -> Any:
+        """Each band as the one whose frequency is a factor away; beyond the edge, the last."""
         factor_B1 = self._uniform(tf.shape(features_BTM)[0], 1.0 - self.warp, 1.0 + self.warp)[
             :, tf.newaxis
         ]
-        read_BM = tf.minimum(tf.range(float(bands)) * factor_B1, float(bands - 1))
+        low, high = hz_to_mel([self.lowest_hz, self.highest_hz])
+        edge_mel = np.linspace(low, high, bands + 2)
+        wanted_BM = _mel(mel_to_hz(edge_mel[1:-1]).astype(np.float32) * factor_B1)
+        read_BM = (wanted_BM - edge_mel[1]) / (edge_mel[1] - edge_mel[0])
+        read_BM = tf.clip_by_value(read_BM, 0.0, float(bands - 1))
         # Between two bands, each counts by its nearness.
         apart_BMM = tf.abs(tf.range(float(bands))[tf.newaxis, :, tf.newaxis] - read_BM[:, None])
         return tf.matmul(features_BTM, tf.maximum(0.0, 1.0 - apart_BMM))
+
+    def _tilt(self, batch: Any, bands: int) -> Any:
+        """Three slow cosines over the bands, the slowest the largest: float32, (batch, bands)."""
+        weights = np.array([4.0, 2.0, 1.0])
+        place_M = (np.arange(bands) + 0.5) / bands
+        curves_CM = np.cos(math.pi * np.arange(1, 4)[:, None] * place_M)
+        curves_CM *= (weights / weights.sum() * self.channel_tilt_db / _DEVIATION_DB)[:, None]
+        drawn_BC = keras.random.uniform((batch, 3), -1.0, 1.0, seed=self.seed_generator)
+        return tf.matmul(drawn_BC, curves_CM.astype(np.float32))
 
     def compute_output_spec(self, features_BTM: Any, lengths_B: Any, training: Any = None) -> Any:
         """Says what `call` returns, for models built from `keras.Input`."""
@@ -153,8 +186,87 @@ class FeatureAugmentation(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Every argument of the constructor."""
-        names = "warp time_masks time_share band_masks band_share seed"
+        names = (
+            "warp channel_tilt_db time_masks time_share band_masks band_share lowest_hz highest_hz "
+            "seed"
+        )
         return {**super().get_config(), **{name: getattr(self, name) for name in names.split()}}
+
+
+def _mel(hz: Any) -> Any:
+    """`audio.mel.hz_to_mel` in the graph: Slaney's scale is linear to 1,000 Hz."""
+    break_mel, step = float(hz_to_mel(1000.0)), float(hz_to_mel(math.e * 1000.0))
+    above = break_mel + tf.math.log(tf.maximum(hz, 1000.0) / 1000.0) * (step - break_mel)
+    return tf.where(hz < 1000.0, hz * (break_mel / 1000.0), above)
+
+
+@keras.saving.register_keras_serializable("seqapps")
+class TempoAugmentation(keras.layers.Layer):
+    """Makes rows longer or shorter in training, their frequencies untouched; else does nothing.
+
+    Whole frames are repeated or left out, evenly over the row.
+
+    Args:
+        tempo: Share by which a row grows or shrinks, at most: 0.15 for 0.85 to 1.15 times.
+        seed: None draws one.
+        **kwargs: For `keras.layers.Layer`.
+
+    Raises:
+        ValueError: If `tempo` is not from 0 to 0.5.
+    """
+
+    def __init__(self, tempo: float = 0.0, *, seed: int | None = None, **kwargs: Any) -> None:
+        super().__init__(**{**kwargs, "dtype": "float32"})
+        if not 0.0 <= tempo <= 0.5:
+            raise ValueError(f"tempo must be from 0 to 0.5, got {tempo}; 0 switches it off.")
+        self.tempo, self.seed = tempo, seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def call(
+        self, features_BTM: tf.Tensor, lengths_B: tf.Tensor, training: bool | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Stretches each row by its own factor.
+
+        Args:
+            features_BTM: float32, (batch, frames, bands).
+            lengths_B: int32, (batch,). Real frames of each row.
+            training: Whether anything is done.
+
+        Returns:
+            float32, (batch, most frames, bands), 0 past each row's length, and int32, (batch,),
+            the new lengths, rounded.
+        """
+        if not training or not self.tempo:
+            return features_BTM, lengths_B
+        factor_B = keras.random.uniform(
+            (tf.shape(features_BTM)[0],), 1.0 - self.tempo, 1.0 + self.tempo,
+            seed=self.seed_generator,
+        )  # fmt: skip
+        length_B = tf.cast(lengths_B, tf.float32)
+        new_B = tf.cast(tf.round(length_B * factor_B), tf.int32)
+        new_B = tf.maximum(tf.minimum(lengths_B, 1), new_B)
+        frames = tf.maximum(tf.reduce_max(new_B), 1)
+        # A frame shows the old one in which its middle lies.
+        middle_T = 2 * tf.range(tf.cast(frames, tf.int64)) + 1
+        old_B1, new_B1 = (tf.cast(n, tf.int64)[:, tf.newaxis] for n in (lengths_B, new_B))
+        read_BT = middle_T * old_B1 // tf.maximum(2 * new_B1, 1)
+        read_BT = tf.minimum(read_BT, tf.maximum(old_B1 - 1, 0))
+        stretched_BTM = tf.gather(features_BTM, read_BT, batch_dims=1)
+        return stretched_BTM * _mask(new_B, frames)[:, :, tf.newaxis], new_B
+
+    def compute_output_spec(
+        self, features_BTM: Any, lengths_B: Any, training: Any = None
+    ) -> tuple[Any, Any]:
+        """Says what `call` returns, for models built from `keras.Input`."""
+        shape = (features_BTM.shape[0], None, features_BTM.shape[2])
+        return (
+            keras.KerasTensor(shape, dtype="float32"),
+            keras.KerasTensor(lengths_B.shape, dtype="int32"),
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        """Every argument of the constructor."""
+        return {**super().get_config(), "tempo": self.tempo, "seed": self.seed}
 
 
 @keras.saving.register_keras_serializable("seqapps")
@@ -167,12 +279,12 @@ class ConvolutionalFrontEnd(keras.layers.Layer):
     Args:
         channels: Of each convolution.
         time_strides: How many frames become one, for each convolution.
-        kernel: Frames and bands that a convolution looks at, both.
+        kernel: Frames and bands that a convolution looks at, both; odd and at least 3.
         causal: Look at a frame and those before it alone, where else as many after it.
         **kwargs: For `keras.layers.Layer`.
 
     Raises:
-        ValueError: No convolution, or a number below 1.
+        ValueError: No convolution, a number below 1, or another kernel.
 
     Source: Amodei et al. 2016, "Deep Speech 2", sections 3.5 and 3.6 (convolution with strides,
     sequence-wise batch norm).
@@ -193,6 +305,8 @@ class ConvolutionalFrontEnd(keras.layers.Layer):
                 "channels, kernel and every stride must be at least 1, and there must be a stride, "
                 f"got {channels}, {kernel} and {list(time_strides)}."
             )
+        if kernel < 3 or kernel % 2 == 0:
+            raise ValueError(f"kernel must be odd and at least 3, got {kernel}; use 3 or 5.")
         self.channels, self.kernel, self.causal = channels, kernel, causal
         self.time_strides = tuple(time_strides)
         policy = self.dtype_policy

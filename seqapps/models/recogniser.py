@@ -17,6 +17,7 @@ from seqapps.layers.spectrogram import (
     ConvolutionalFrontEnd,
     FeatureAugmentation,
     FeatureNormalisation,
+    TempoAugmentation,
 )
 from seqapps.models.settings import Recogniser, recogniser_settings
 
@@ -66,12 +67,19 @@ def build_recogniser(
     values = FeatureNormalisation(features.normalise, name=NORMALISATION)(
         inputs["features"], lengths
     )
+    if augmentation.tempo:
+        values, lengths = TempoAugmentation(augmentation.tempo, seed=seed * 1000 + 4, name="tempo")(
+            values, lengths
+        )
     values = FeatureAugmentation(
         warp=augmentation.warp,
+        channel_tilt_db=augmentation.channel_tilt_db,
         time_masks=augmentation.time_masks,
         time_share=augmentation.time_share,
         band_masks=augmentation.band_masks,
         band_share=augmentation.band_share,
+        lowest_hz=features.lowest_hz,
+        highest_hz=features.top_hz,
         seed=seed * 1000 + 1,
         name="augmentation",
     )(values, lengths)

@@ -297,6 +297,8 @@ class Recogniser:
         for name in ("channels", "kernel", "projection", "units", "depth"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
+        if self.kernel < 3 or self.kernel % 2 == 0:
+            raise ValueError(f"kernel must be odd and at least 3, got {self.kernel}; use 3 or 5.")
         if not self.time_strides or min(self.time_strides) < 1:
             raise ValueError(
                 f"time_strides must hold numbers of at least 1, got {list(self.time_strides)}."
@@ -327,7 +329,7 @@ def recogniser_settings(model: Recogniser, features: Features) -> None:
 
     Raises:
         ValueError: If a streaming model, or one that reads forward only, is to know what is to
-            come.
+            come, or to look back before its start.
     """
     for name, value, needed in (
         ("model.bidirectional", model.bidirectional, False),
@@ -344,6 +346,11 @@ def recogniser_settings(model: Recogniser, features: Features) -> None:
             "a model that reads forward only (model.bidirectional false) must normalise by the "
             "training data, for it does not know the recording's end: set features.normalise to "
             "'global'."
+        )
+    if not model.bidirectional and features.centre:
+        raise ValueError(
+            "a model that reads forward only (model.bidirectional false) must take frames as they "
+            "come, not centred on their time: set features.centre to false."
         )
 
 

@@ -4,7 +4,7 @@
 
 import io
 import wave
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -83,18 +83,28 @@ class SpeechExamples:
             UserError: If the data cannot be used, see `load_speech` and `lint`.
         """
         rate = features.sample_rate_hz
-        splits = load_speech(data, digits, rate_hz=rate, seed=seed, log=log)
-        alphabet = (
-            Alphabet.fit(splits.train.texts, pieces=text.pieces, lower=text.lower)
-            if assets is None
-            else alphabet_in(assets)
-        )
+        left_out: list[Any] = []
+
+        def sift(found: Recordings) -> Recordings:
+            # What is wrong with them whatever the alphabet.
+            problems = lint(
+                found, rate_hz=rate,
+                labels=lambda line: np.arange(len(line.strip()), dtype=np.int32),
+                unknown=lambda line: (), steps=lambda samples: 2**31, max_seconds=data.max_seconds,
+            )  # fmt: skip
+            report(problems, found, "train", log)
+            left_out.extend(problems.values())
+            _check_share(left_out, len(found), data)
+            return found.take([i for i in range(len(found)) if i not in problems], found.problems)
+
+        splits = load_speech(data, digits, rate_hz=rate, seed=seed, log=log, sift=sift)
+        alphabet = _alphabet(splits.train.texts, text) if assets is None else alphabet_in(assets)
         log(f"Alphabet: {len(alphabet.symbols)} symbols")
 
         def steps(samples: int) -> int:
-            # As few as the fastest speed of augmentation leaves.
+            # As few as the fastest speed and tempo of augmentation leave.
             frames = int(frames_of(int(samples / (1.0 + augmentation.speed)), features))
-            return -(-frames // model.stride)
+            return -(-max(1, int(frames * (1.0 - augmentation.tempo))) // model.stride)
 
         for split in ("train", "validation", "test"):
             found: Recordings = getattr(splits, split)
@@ -107,14 +117,14 @@ class SpeechExamples:
                 max_seconds=data.max_seconds if split == "train" else float("inf"),
             )
             report(problems, found, split, log)
+            if split != "train" and not any(map(alphabet.clean, found.texts)):
+                raise UserError(
+                    f"none of the {len(found):,} {split} transcripts has a word; give recordings "
+                    f"in which something is said (data.{split})."
+                )
             if split == "train":
-                if len(problems) > data.max_bad_share * len(found):
-                    first = next(iter(problems.values()))
-                    raise UserError(
-                        f"{len(problems):,} of {len(found):,} training recordings cannot be used, "
-                        f"{len(problems) / len(found):.1%}; at most {data.max_bad_share:.1%} may "
-                        f"be (data.max_bad_share). The first: {first[0]}"
-                    )
+                count = len(found) + len(left_out)
+                _check_share([*left_out, *problems.values()], count, data)
                 if problems:
                     good = [i for i in range(len(found)) if i not in problems]
                     splits = replace(splits, train=found.take(good))
@@ -173,6 +183,17 @@ class SpeechExamples:
     def validation_labels(self) -> list[Ids]:
         """The labels of the validation recordings."""
         return [self.alphabet.encode(text) for text in self.splits.validation.texts]
+
+    def validation_part(
+        self, most: int
+    ) -> Iterator[tuple[npt.NDArray[np.int64], dict[str, tf.Tensor]]]:
+        """Rows and batch of so many validation recordings, drawn by the seed, or of all."""
+        found = self.splits.validation
+        chosen = np.random.default_rng(self.seed).permutation(len(found))[:most]
+        frames = self._frames(found)[chosen]
+        order = [chosen[part] for part in evaluation_batches(frames, tokens=VALIDATION_FRAMES)]
+        dataset = self._batches(found, self.validation_labels, order, epoch=None)
+        return zip(order, dataset, strict=True)
 
     def statistics(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """Mean and deviation of each band over training recordings: float64, (M,) each."""
@@ -244,6 +265,23 @@ class SpeechExamples:
 
         dataset = tf.data.Dataset.range(skip, max(skip, len(order)))
         return dataset.map(make).prefetch(2)
+
+
+def _check_share(problems: Sequence[Any], count: int, data: SpeechData) -> None:
+    """Stops if too many of so many training recordings are left out."""
+    if len(problems) > data.max_bad_share * count:
+        raise UserError(
+            f"{len(problems):,} of {count:,} training recordings cannot be used, "
+            f"{len(problems) / count:.1%}; at most {data.max_bad_share:.1%} may be "
+            f"(data.max_bad_share). The first: {problems[0][0]}"
+        )
+
+
+def _alphabet(texts: Sequence[str], settings: Transcripts) -> Alphabet:
+    """The symbols that are asked for, or those of the training transcripts."""
+    if settings.alphabet:
+        return Alphabet.fit([settings.alphabet], lower=settings.lower)
+    return Alphabet.fit(texts, pieces=settings.pieces, lower=settings.lower)
 
 
 def _language(

@@ -33,7 +33,9 @@ from seqapps.text.alphabet import alphabet_in
 from seqapps.text.normalise_graph import constant, normalise
 
 _TUNED_ON = 300
-"""Validation recordings by which the language model's weight is chosen, about."""
+"""Validation recordings by which the language model's weight is chosen, drawn from all."""
+_WEIGHTS, _BONUSES = (0.3, 0.6, 1.0, 1.5, 2.0), (0.0, 0.8, 1.6, 3.0)
+"""What is tried."""
 
 
 class Transcribe:
@@ -139,7 +141,7 @@ class Transcribe:
         there_BK &= tf.range(tf.shape(there_BK)[1]) < asked_B[:, tf.newaxis]
         kept_B = tf.reduce_sum(tf.cast(there_BK, tf.int32), 1)
         return {
-            **self._words(path),
+            **self._words(path, tf.cast(samples.lengths, tf.float32)),
             "status": tf.gather(self._statuses, samples.status),
             "seconds": tf.cast(samples.lengths, tf.float32) / self.features.sample_rate_hz,
             "alternatives": tf.where(there_BK, self._texts(found.labels, found.lengths), ""),
@@ -199,7 +201,15 @@ class Transcribe:
         )
         return tf.strings.strip(tf.strings.regex_replace(joined_BK, " +", " "))
 
-    def _words(self, path: Path) -> dict[str, Any]:
+    def _times(self, steps_BW: Any, samples_B: Any) -> Any:
+        """When steps begin, within the recording: float32, (B, W), seconds."""
+        # A step stands around its first frame, and a centred frame around its time.
+        early = 0.5 if self.features.centre else 0.0
+        seconds_BW = (tf.cast(steps_BW, tf.float32) - early) * self.step_s
+        most_B1 = samples_B[:, tf.newaxis] / self.features.sample_rate_hz
+        return tf.minimum(tf.maximum(seconds_BW, 0.0), most_B1)
+
+    def _words(self, path: Path, samples_B: Any) -> dict[str, Any]:
         """Puts labels together to words: what `answer` returns of them."""
         real_BL = tf.sequence_mask(path.lengths, tf.shape(path.labels)[1])
         symbols_BL = tf.where(real_BL, tf.gather(self._symbols_V, path.labels), "")
@@ -235,9 +245,9 @@ class Transcribe:
             "confidence": confidence_B,
             "words": words_BW,
             "words_lengths": counts_B,
-            "starts": tf.where(real_BW, tf.cast(start_BW, tf.float32) * self.step_s, 0.0),
+            "starts": tf.where(real_BW, self._times(start_BW, samples_B), 0.0),
             "starts_lengths": counts_B,
-            "ends": tf.where(real_BW, tf.cast(end_BW, tf.float32) * self.step_s, 0.0),
+            "ends": tf.where(real_BW, self._times(end_BW, samples_B), 0.0),
             "ends_lengths": counts_B,
             "word_confidences": tf.math.divide_no_nan(total_BW, letters_BW),
             "word_confidences_lengths": counts_B,
@@ -331,21 +341,13 @@ def tune_language(
         lambda batch: network({name: batch[name] for name in network.input}, training=False),
         reduce_retracing=True,
     )
-    batches, order = [], []
-    for rows, batch in zip(examples.validation_order, examples.validation_batches(), strict=True):
+    references = [examples.alphabet.clean(text) for text in examples.splits.validation.texts]
+    batches, said = [], []
+    for rows, batch in examples.validation_part(_TUNED_ON):
         outputs = heard(batch)
         log_probs = tf.nn.log_softmax(outputs["logits"])
         batches.append(useful_steps(log_probs, outputs["logits_lengths"])[:2])
-        order.append(rows)
-    every = np.concatenate(order)
-    # A part of a large split is enough to choose two numbers by.
-    kept = (
-        len(batches)
-        if len(every) <= _TUNED_ON
-        else 1 + int(np.searchsorted(np.cumsum([len(rows) for rows in order]), _TUNED_ON))
-    )
-    references = [examples.alphabet.clean(text) for text in examples.splits.validation.texts]
-    said = [references[i] for rows in order[:kept] for i in rows]
+        said += [references[i] for i in rows]
 
     def decode(log_probs: Any, steps: Any, weight: Any, bonus: Any) -> tuple[Any, Any]:
         width = tf.fill([tf.shape(steps)[0]], 8)
@@ -359,7 +361,7 @@ def tune_language(
 
     def errors(weights: speech_language.Weights) -> float:
         texts = []
-        for log_probs, steps in batches[:kept]:
+        for log_probs, steps in batches:
             labels, lengths = search(
                 log_probs, steps, tf.constant(weights.language), tf.constant(weights.bonus)
             )
@@ -370,8 +372,8 @@ def tune_language(
         return error_rates(texts, said)["wer"]
 
     best, fewest = speech_language.Weights(), errors(speech_language.Weights())
-    for weight in (0.3, 0.6, 1.0):
-        for bonus in (0.0, 0.8, 1.6):
+    for weight in _WEIGHTS:
+        for bonus in _BONUSES:
             weights = speech_language.Weights(language=weight, bonus=bonus)
             if (found := errors(weights)) < fewest:
                 best, fewest = weights, found
@@ -394,8 +396,9 @@ def real_time_factor(application: Any, recordings: Sequence[bytes]) -> dict[str,
         recordings: WAV files, of which the first 30 are asked.
     """
     chosen = list(recordings[:30])
-    # The first call of a new shape prepares it.
-    application.answers(chosen[:3])
+    # The first calls of a shape prepare it.
+    for recording in chosen[:3]:
+        application.answers([recording])
     spent, heard = 0.0, 0.0
     for recording in chosen:
         began = time.perf_counter()

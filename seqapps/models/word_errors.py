@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from seqapps.errors import UserError
+
 _RESAMPLES = 1000
 _MOST_CONFUSED = 12
 _FEW_SPEAKERS = 20
@@ -24,7 +26,7 @@ def recognition_scores(
 
     Args:
         hypotheses: What was understood.
-        references: What was said, of at least one word each.
+        references: What was said. Recordings in which no word is said are left out.
         speakers: By whom; empty where nobody knows.
         seed: Of the bootstrap.
 
@@ -33,10 +35,12 @@ def recognition_scores(
         `cer_interval` (percentile bootstrap over recordings, 95 %); `insertions`, `deletions`,
         `substitutions` of words; `sentence_error_rate`; `wer_by_speaker` (the worst ten of more
         than twenty, with `speakers` and `wer_of_median_speaker`) and `wer_by_words` (number of
-        words said); `confused`: [said, understood, times] of the most frequent; `recordings`.
+        words said); `confused`: [said, understood, times] of the most frequent; `recordings`,
+        and `without_words` if some were left out.
 
     Raises:
-        ValueError: The lists differ in length or are empty, or a reference has no words.
+        ValueError: The lists differ in length or are empty.
+        UserError: No reference has words.
     """
     import jiwer
 
@@ -45,8 +49,11 @@ def recognition_scores(
             "word errors need one hypothesis and one speaker for each reference and at least one, "
             f"got {len(hypotheses)}, {len(speakers)} and {len(references)}."
         )
-    if empty := [i for i, text in enumerate(references) if not text.split()]:
-        raise ValueError(f"every reference needs words, number {empty[0] + 1} has none.")
+    rows = _with_words(references)
+    left_out = len(references) - len(rows)
+    hypotheses, references, speakers = (
+        [values[i] for i in rows] for values in (hypotheses, references, speakers)
+    )
     words = jiwer.process_words(list(references), list(hypotheses))
     letters = jiwer.process_characters(list(references), list(hypotheses))
     errors_N, said_N = _counts(words)
@@ -72,7 +79,18 @@ def recognition_scores(
         },
         "confused": confusions(words),
         "recordings": len(references),
+        **({"without_words": left_out} if left_out else {}),
     }
+
+
+def _with_words(references: Sequence[str]) -> list[int]:
+    """The references that have words; they are what rates are of."""
+    if rows := [i for i, text in enumerate(references) if text.split()]:
+        return rows
+    raise UserError(
+        f"none of the {len(references):,} transcripts has a word, so there are no word errors to "
+        "count; give recordings in which something is said."
+    )
 
 
 def _by_speaker(rates: Mapping[str, float]) -> dict[str, Any]:
@@ -91,10 +109,13 @@ def error_rates(hypotheses: Sequence[str], references: Sequence[str]) -> dict[st
     """Word and character error rates: `wer` and `cer`, per cent.
 
     References without words count for nothing.
+
+    Raises:
+        UserError: No reference has words.
     """
     import jiwer
 
-    rows = [i for i, text in enumerate(references) if text.split()]
+    rows = _with_words(references)
     said, heard = [references[i] for i in rows], [hypotheses[i] for i in rows]
     return {"wer": 100.0 * jiwer.wer(said, heard), "cer": 100.0 * jiwer.cer(said, heard)}
 

@@ -43,10 +43,12 @@ class Config:
 
     data: TextData = field(default_factory=TextData)
     text: RunningText = field(default_factory=RunningText)
-    model: LanguageModel = field(default_factory=LanguageModel)
+    model: LanguageModel = field(
+        default_factory=lambda: LanguageModel(dropout=0.2, output_dropout=0.2, weight_drop=0.1)
+    )
     training: Training = field(
         default_factory=lambda: Training(
-            epochs=8,
+            epochs=12,
             monitor="loss",
             batch_tokens=2048,
             learning_rate=5e-3,

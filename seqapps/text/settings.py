@@ -89,6 +89,9 @@ class Transcripts:
 
     pieces: int = 0
     """SentencePiece pieces that it writes; 0: single characters."""
+    alphabet: str = ""
+    """Characters that it writes; training recordings with others in their transcripts are left
+    out. Empty: those of the training transcripts."""
     lower: bool = True
     """Put transcripts in lower case."""
     language_order: int = 6
@@ -99,5 +102,10 @@ class Transcripts:
     def __post_init__(self) -> None:
         if self.pieces and self.pieces < 16:
             raise ValueError(f"pieces must be 0 or at least 16, got {self.pieces}.")
+        if self.pieces and self.alphabet:
+            raise ValueError(
+                f"alphabet is for single characters, and pieces is {self.pieces}; leave one of "
+                "them out."
+            )
         if not 0 <= self.language_order <= 20:
             raise ValueError(f"language_order must be from 0 to 20, got {self.language_order}.")

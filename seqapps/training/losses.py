@@ -104,7 +104,7 @@ def ctc() -> Loss:
         `loss(outputs, batch, training) -> (sum, count)`, float32 scalars, in nats and labels;
         `outputs` holds `logits` (B, S, V), the blank as the last of V, and `logits_lengths` int32
         (B,); `batch` holds `labels` int32 (B, L) and `labels_lengths` int32 (B,). A row whose
-        labels do not fit in its steps (see `steps_needed`) counts for nothing.
+        labels do not fit in its steps (see `steps_needed`), or that has none, counts for nothing.
 
     Source: Graves et al. 2006. The labels are sparse: the dense version of TensorFlow's loss is
     12 times slower on a CPU.
@@ -112,13 +112,17 @@ def ctc() -> Loss:
 
     def loss(outputs: Any, batch: Batch, training: bool) -> tuple[Any, Any]:
         labels_BL, lengths_B = batch["labels"], batch["labels_lengths"]
+        fits_B = steps_needed(labels_BL, lengths_B) <= outputs["logits_lengths"]
+        fits_B &= lengths_B > 0
+        # TensorFlow's loss takes no row without labels: it gets one, and does not count.
         real_BL = tf.sequence_mask(lengths_B, tf.shape(labels_BL)[1])
+        labels_BL = tf.pad(tf.where(real_BL, labels_BL, 0), [[0, 0], [0, 1]])
+        real_BL = tf.sequence_mask(tf.maximum(lengths_B, 1), tf.shape(labels_BL)[1])
         sparse = tf.SparseTensor(
             tf.where(real_BL),
             tf.boolean_mask(labels_BL, real_BL),
             tf.cast(tf.shape(labels_BL), tf.int64),
         )
-        fits_B = steps_needed(labels_BL, lengths_B) <= outputs["logits_lengths"]
         loss_B = tf.compat.v1.nn.ctc_loss(
             labels=sparse,
             inputs=tf.transpose(tf.cast(outputs["logits"], tf.float32), [1, 0, 2]),

@@ -11,7 +11,7 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seqapps.audio.read import read_wav
+from seqapps.audio.read import read_pcm, read_wav
 from seqapps.audio.wav import (
     BAD_RATE,
     EMPTY,
@@ -131,6 +131,19 @@ def test_bad_rows_leave_their_batch_alone():
     np.testing.assert_allclose(found.values[1, :400], MONO, atol=1e-4)
     assert found.lengths.numpy().tolist() == [0, 400, *[0] * (len(files) - 1), 400, 600]
     assert not found.values.numpy()[:, 600:].any()
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf, 1e30])
+def test_what_is_no_number_is_silence_with_a_status(wrong):
+    values = np.full(400, 0.5, np.float32)
+    values[[7, 100]] = wrong
+    buffer = io.BytesIO()
+    soundfile.write(buffer, values, 16_000, subtype="FLOAT", format="WAV")
+    expected = np.where(values == 0.5, 0.5, 0.0)
+    pcm = read_pcm(values[np.newaxis], tf.constant([400]), tf.constant([16_000]), 16_000)
+    for found in (READ([buffer.getvalue()]), pcm):
+        assert STATUSES[int(found.status[0])].startswith("not finite")
+        np.testing.assert_array_equal(found.values[0], expected)
 
 
 def test_no_rows():

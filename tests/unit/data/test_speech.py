@@ -5,7 +5,9 @@ import json
 import numpy as np
 import pytest
 import soundfile
+import tensorflow_datasets as tfds
 
+from seqapps.audio.settings import Augmentation, Features
 from seqapps.data.digits import Digits, join
 from seqapps.data.lint import lint
 from seqapps.data.recordings import Recordings, read_audio
@@ -14,6 +16,9 @@ from seqapps.data.speech_settings import DigitStrings, SpeechData
 from seqapps.data.spoken import phrases, spoken
 from seqapps.data.spoken.splits import VARIANTS, split_of
 from seqapps.errors import UserError
+from seqapps.models.settings import Recogniser
+from seqapps.models.speech_examples import SpeechExamples
+from seqapps.text.settings import Transcripts
 
 RATE = 8_000
 RNG = np.random.default_rng(0)
@@ -29,6 +34,18 @@ def load(train, tmp_path, **settings):
     log = []
     data = SpeechData(train=train, folder=str(tmp_path), **settings)
     return load_speech(data, DigitStrings(), rate_hz=RATE, seed=0, log=log.append), log
+
+
+def examples(tmp_path, train, text=None, **settings):
+    """What a recogniser learns from, of a manifest."""
+    log = []
+    found = SpeechExamples.load(
+        SpeechData(train=train, folder=str(tmp_path), **settings),
+        DigitStrings(), None, features=Features(sample_rate_hz=RATE, mels=16),
+        augmentation=Augmentation(), model=Recogniser(time_strides=(2,)),
+        text=text or Transcripts(language_order=0), batch_frames=500, seed=0, log=log.append,
+    )  # fmt: skip
+    return found, log
 
 
 @pytest.fixture
@@ -93,6 +110,9 @@ def test_jsonl_manifests_with_parts(tmp_path):
         {"path": "x.wav", "text": "second", "start": 0.25},
         {"path": "x.wav", "text": "third", "start": 0.5, "end": 0.25},
         {"path": "x.wav"},
+        {"path": "x.wav", "text": None},
+        {"path": "x.wav", "text": "nothing", "start": 0, "end": 0},
+        {"path": "x.wav", "text": "fourth", "end": "", "speaker": 0},
     ]
     path = tmp_path / "m.jsonl"
     path.write_text("\n".join(map(json.dumps, rows)) + "\nnot json\n")
@@ -101,7 +121,10 @@ def test_jsonl_manifests_with_parts(tmp_path):
     assert found[0].end_s == 0.25
     assert "not before its end" in found[2].reason
     assert found[3].reason == "the line has no text"
-    assert "not valid JSON" in found[4].reason
+    assert found[4].reason == "text must be a string in quotation marks, it is null"
+    assert "start 0 s is not before its end" in found[5].reason
+    assert (found[6].reason, found[6].end_s, found[6].speaker) == ("", float("inf"), "0")
+    assert "not valid JSON" in found[7].reason
 
 
 def test_folders_as_librispeech_and_common_voice_have_them(tmp_path):
@@ -126,6 +149,131 @@ def test_folders_as_librispeech_and_common_voice_have_them(tmp_path):
     assert splits.test.speakers == ["84"] * 3
     with pytest.raises(UserError, match="neither a folder clips"):
         load("clips", tmp_path / "cv")
+
+
+def test_labels_that_are_no_words_are_left_out(tmp_path):
+    names = ["yes", "no", "_silence_", "_unknown_"]
+
+    class Commands(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+        name = "commands"
+        VERSION = tfds.core.Version("1.0.0")
+
+        def _info(self):
+            audio = tfds.features.Audio(sample_rate=RATE, dtype=np.int16)
+            label = tfds.features.ClassLabel(names=names)
+            features = tfds.features.FeaturesDict({"audio": audio, "label": label})
+            return tfds.core.DatasetInfo(builder=self, features=features)
+
+        def _split_generators(self, manager):
+            return {split: self._generate_examples() for split in ("train", "validation", "test")}
+
+        def _generate_examples(self):
+            for i in range(8):
+                yield i, {"audio": np.full(400, i, np.int16), "label": i % 4}
+
+    Commands(data_dir=str(tmp_path)).download_and_prepare()
+    splits, log = load("tfds:commands", tmp_path, tfds_folder=str(tmp_path))
+    found = {
+        int(x[0]): text for x, text in zip(splits.train.samples, splits.train.texts, strict=True)
+    }
+    assert found == {0: "yes", 1: "no", 4: "yes", 5: "no"}
+    assert sum("4 recordings of" in line and "no word" in line for line in log) == 3
+
+
+def test_short_and_long_lines_of_common_voice_are_problems(tmp_path):
+    write(tmp_path / "cv" / "clips" / "a.wav")
+    rows = ["client_id\tpath\tsentence", "w\ta.wav\tfine", "w", "w\ta.wav\tone\ttoo many"]
+    for name in ("train", "dev", "test"):
+        (tmp_path / "cv" / f"{name}.tsv").write_text("\n".join(rows[: 4 if name == "train" else 2]))
+    splits, log = load("cv", tmp_path, max_bad_share=0.7)
+    assert splits.train.texts == ["fine"]
+    assert [problem.line for problem in splits.train.problems] == [3, 4]
+    assert any("not as many columns as the header" in line for line in log)
+
+
+def test_few_texts_that_many_say_are_on_both_sides(tmp_path):
+    rows = ["path\ttext\tspeaker"]
+    for i in range(40):
+        write(tmp_path / f"{i}.wav", seconds=0.1)
+        rows.append(f"{i}.wav\t{['yes', 'No', 'no '][i % 3]}\t{i % 4}")
+    (tmp_path / "m.tsv").write_text("\n".join(rows) + "\n")
+    splits, log = load("m.tsv", tmp_path)
+    assert any("Held out by recording: 4 recordings for validation, 4" in line for line in log)
+    places = [set(found.places) for found in (splits.train, splits.validation, splits.test)]
+    assert len(set.union(*places)) == sum(map(len, places)) == 40
+    again, _ = load("m.tsv", tmp_path)
+    assert again.test.places == splits.test.places
+
+
+def test_bad_recordings_are_left_out_before_others_are_held_out(tmp_path, table):
+    log = []
+
+    def sift(found):
+        return found.take([i for i, text in enumerate(found.texts) if text != "text 3"])
+
+    data = SpeechData(train="train.tsv", folder=str(tmp_path), held_out_share=0.4)
+    splits = load_speech(data, DigitStrings(), rate_hz=RATE, seed=0, log=log.append, sift=sift)
+    assert "text 3" not in [*splits.train.texts, *splits.validation.texts, *splits.test.texts]
+
+
+@pytest.mark.parametrize(
+    ("bad", "error"), [(2, None), (3, "3 of 24 training recordings cannot be used")]
+)
+def test_no_recording_without_a_word_is_held_out(tmp_path, bad, error):
+    rows = ["path\ttext"]
+    for i in range(24):
+        write(tmp_path / f"{i}.wav")
+        rows.append(f"{i}.wav\t{'' if i < bad else f'say {i}'}")
+    (tmp_path / "m.tsv").write_text("\n".join(rows) + "\n")
+    if error:
+        with pytest.raises(UserError, match=error):
+            examples(tmp_path, "m.tsv", max_bad_share=0.1)
+        return
+    found, log = examples(tmp_path, "m.tsv", max_bad_share=0.1)
+    splits = found.splits
+    assert len(splits.train) + len(splits.validation) + len(splits.test) == 22
+    assert all([*splits.train.texts, *splits.validation.texts, *splits.test.texts])
+    assert sum("2 × empty transcript" in line for line in log) == 1
+    # A test set of the user's own in which nothing is said.
+    (tmp_path / "none.tsv").write_text("path\ttext\n5.wav\t\n6.wav\t \n")
+    with pytest.raises(UserError, match="none of the 2 test transcripts has a word"):
+        examples(tmp_path, "m.tsv", max_bad_share=0.1, test="none.tsv")
+
+
+def test_characters_outside_of_the_alphabet_that_is_asked_for(tmp_path):
+    rows = ["path\ttext"]
+    for i in range(20):
+        write(tmp_path / f"{i}.wav")
+        rows.append(f"{i}.wav\t{'naïve' if i == 7 else 'AB' * (1 + i % 2) + 'abc'[i % 3]}")
+    (tmp_path / "m.tsv").write_text("\n".join(rows) + "\n")
+    evaluation = {"validation": "m.tsv", "test": "m.tsv", "max_bad_share": 0.05}
+    found, log = examples(tmp_path, "m.tsv", Transcripts(alphabet="abc"), **evaluation)
+    assert found.alphabet.symbols == (" ", "a", "b", "c")
+    assert len(found.splits.train) == 19
+    assert any("1 × characters outside the alphabet, such as" in line for line in log)
+    # Without one, whatever training says can be written.
+    found, _ = examples(tmp_path, "m.tsv", **evaluation)
+    assert "ï" in found.alphabet.symbols
+    with pytest.raises(ValueError, match="alphabet is for single characters"):
+        Transcripts(alphabet="abc", pieces=50)
+
+
+def test_a_part_of_the_validation_split_is_drawn_from_all_lengths(tmp_path):
+    rows = ["path\ttext"]
+    for i in range(40):
+        write(tmp_path / f"{i}.wav", seconds=0.3 + 0.02 * i)
+        rows.append(f"{i}.wav\ta b")
+    (tmp_path / "m.tsv").write_text("\n".join(rows) + "\n")
+    found, _ = examples(tmp_path, "m.tsv", validation="m.tsv", test="m.tsv")
+    rows = np.concatenate([rows for rows, _ in found.validation_part(10)])
+    again = np.concatenate([rows for rows, _ in found.validation_part(10)])
+    np.testing.assert_array_equal(rows, again)
+    assert len(set(rows.tolist())) == 10
+    # Not the shortest.
+    assert rows.max() > 25
+    for rows, batch in found.validation_part(40):
+        frames = [1 + len(found.splits.validation.samples[i]) // 80 for i in rows]
+        assert batch["features_lengths"].numpy().tolist() == frames
 
 
 def test_the_linter_finds_what_cannot_be_learned_from():
@@ -215,6 +363,50 @@ def test_digit_strings(tmp_path):
     assert len(test) == 1000
     assert test.texts == found.test_strings().texts
     assert "mixed" not in test.speakers
+
+
+def test_the_digits_test_is_defined_once(tmp_path):
+    folder = write_digits(tmp_path / "digits")
+    found = Digits.read(folder, DigitStrings(validation_strings=20), rate_hz=RATE)
+    other = DigitStrings(
+        validation_strings=20, longest=2, snr_low_db=0, snr_high_db=5, mixed_share=0.5
+    )
+    same = Digits.read(folder, other, rate_hz=RATE)
+    at_16k = Digits.read(folder, other, rate_hz=2 * RATE)
+    test, again, higher = (digits.test_strings() for digits in (found, same, at_16k))
+    assert test.texts == again.texts == higher.texts
+    assert test.speakers == again.speakers == higher.speakers
+    for one, two, three in zip(test.samples, again.samples, higher.samples, strict=True):
+        np.testing.assert_array_equal(one, two)
+        assert len(three) == 2 * len(one)
+    # The settings are those of training; each string depends on its number alone.
+    assert {len(text.split()) for text in same.training(0, seed=0).texts} == {1, 2}
+    assert {len(text.split()) for text in same.validation_strings(seed=0).texts} > {1, 2}
+    fewer = Digits.read(folder, DigitStrings(validation_strings=5), rate_hz=RATE)
+    few, many = (digits.validation_strings(seed=0) for digits in (fewer, found))
+    np.testing.assert_array_equal(few.samples[4], many.samples[4])
+
+
+def test_no_two_splits_draw_the_same_strings(tmp_path):
+    folder = write_digits(tmp_path / "digits")
+    settings = DigitStrings(strings=100, validation_strings=100)
+    found = Digits.read(folder, settings, rate_hz=RATE)
+    drawn = [
+        found.training(0, seed=0),
+        found.training(1, seed=0),
+        found.training(0, seed=1),
+        found.validation_strings(seed=0),
+        found.validation_strings(seed=1),
+        found.test_strings().take(range(100)),
+    ]
+    for i, one in enumerate(drawn):
+        for other in drawn[:i]:
+            assert sum(a == b for a, b in zip(one.texts, other.texts, strict=True)) < 15
+
+
+def test_the_speakers_of_validation_and_test_differ():
+    with pytest.raises(ValueError, match="must be different speakers, .*'ann' for both"):
+        DigitStrings(held_out="ann", validation_speaker="ann")
 
 
 def test_noise_has_the_level_that_is_stated():

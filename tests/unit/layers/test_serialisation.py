@@ -16,6 +16,7 @@ from seqapps.layers.spectrogram import (
     ConvolutionalFrontEnd,
     FeatureAugmentation,
     FeatureNormalisation,
+    TempoAugmentation,
 )
 from seqapps.layers.temperature import Temperature
 from seqapps.layers.token_dropout import TokenDropout
@@ -76,8 +77,13 @@ LAYERS = {
     "FeatureNormalisation-global": lambda inputs, lengths: [
         FeatureNormalisation("global")(inputs, lengths)
     ],
+    "TempoAugmentation": lambda inputs, lengths: list(
+        TempoAugmentation(0.1, seed=3)(inputs, lengths)
+    ),
     "FeatureAugmentation": lambda inputs, lengths: [
-        FeatureAugmentation(warp=0.1, time_masks=1, time_share=0.2, seed=3)(inputs, lengths)
+        FeatureAugmentation(
+            warp=0.1, channel_tilt_db=3.0, time_masks=1, time_share=0.2, highest_hz=4000.0, seed=3
+        )(inputs, lengths)
     ],
     "ConvolutionalFrontEnd": lambda inputs, lengths: list(
         ConvolutionalFrontEnd(4, time_strides=(2, 1), kernel=5, causal=True)(inputs, lengths)

@@ -5,11 +5,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from seqapps.audio.mel import hz_to_mel, mel_to_hz
 from seqapps.layers.lookahead import Lookahead
 from seqapps.layers.spectrogram import (
     ConvolutionalFrontEnd,
     FeatureAugmentation,
     FeatureNormalisation,
+    TempoAugmentation,
 )
 
 RNG = np.random.default_rng(0)
@@ -78,15 +80,61 @@ def test_augmentation_is_for_training_alone_and_differs_from_row_to_row():
     assert not np.array_equal(varied[0], varied[1])
 
 
-def test_warping_moves_bands_alone():
-    layer = FeatureAugmentation(warp=0.3, seed=2)
-    ramp = tf.tile(tf.range(8.0)[tf.newaxis, tf.newaxis], [5, 3, 1])
+def test_warping_moves_bands_alone_and_by_a_factor_in_hertz():
+    layer = FeatureAugmentation(warp=0.3, lowest_hz=20.0, highest_hz=4000.0, seed=2)
+    edge_mel = np.linspace(*hz_to_mel([20.0, 4000.0]), 34)
+    centre_mel = edge_mel[1:-1]
+    # What a band says is its place on the mel scale, so what is read tells whence.
+    ramp = tf.tile(tf.constant(centre_mel, tf.float32)[tf.newaxis, tf.newaxis], [5, 3, 1])
     found = layer(ramp, tf.fill([5], 3), training=True).numpy()
+    factors = []
     for row in found:
         np.testing.assert_allclose(row[0], row[2])
-        factor = row[0, 1]
-        assert 0.7 <= factor <= 1.3
-        np.testing.assert_allclose(row[0], np.minimum(np.arange(8) * factor, 7), atol=1e-5)
+        factors.append(mel_to_hz(row[0, 20]) / mel_to_hz(centre_mel[20]))
+        expected = hz_to_mel(mel_to_hz(centre_mel) * factors[-1])
+        np.testing.assert_allclose(
+            row[0], np.clip(expected, centre_mel[0], centre_mel[-1]), atol=1e-3
+        )
+    assert 0.7 <= min(factors) < 0.97
+    assert 1.03 < max(factors) <= 1.3
+
+
+def test_a_channel_tilts_the_bands_of_a_row_smoothly_and_by_at_most_what_is_stated():
+    layer = FeatureAugmentation(channel_tilt_db=6.0, seed=3)
+    values = tf.zeros([200, 4, 32])
+    lengths = tf.fill([200], 3)
+    assert not layer(values, lengths).numpy().any()
+    found = layer(values, lengths, training=True).numpy()
+    assert not found[:, 3].any()
+    np.testing.assert_array_equal(found[:, 0], found[:, 2])
+    tilt = found[:, 0]
+    # 8 dB are one deviation; no overall gain; neighbours are alike, rows are not.
+    assert 0.5 < np.abs(tilt).max() <= 0.75
+    np.testing.assert_allclose(tilt.mean(1), 0.0, atol=1e-6)
+    assert np.abs(np.diff(tilt, axis=1)).max() < 0.75 * np.pi / 32 * 11 / 7
+    assert np.abs(np.corrcoef(tilt[0], tilt[1])[0, 1]) < 0.999
+    assert np.abs(tilt.mean(0)).max() < 0.1
+
+
+def test_tempo_repeats_or_leaves_out_whole_frames():
+    layer = TempoAugmentation(0.15, seed=1)
+    lengths = np.array([100, 60, 1, 0] * 20, np.int32)
+    values = np.zeros((80, 100, 2), np.float32)
+    for row, count in enumerate(lengths):
+        values[row, :count] = np.arange(1, count + 1)[:, None]
+    same, unchanged = layer(values, lengths)
+    np.testing.assert_array_equal(same, values)
+    np.testing.assert_array_equal(unchanged, lengths)
+    found, counts = (part.numpy() for part in layer(values, lengths, training=True))
+    assert found.shape[1] == counts.max()
+    for row, (before, after) in enumerate(zip(lengths, counts, strict=True)):
+        assert abs(after - before) <= round(0.15 * before)
+        frames = found[row, :after, 0]
+        assert not found[row, after:].any()
+        # Whole frames, in order, evenly over the row.
+        expected = (2 * np.arange(after) + 1) * before // max(2 * after, 1) + 1
+        np.testing.assert_array_equal(frames, expected)
+    assert counts[0::4].min() < 92 < 108 < counts[0::4].max()
 
 
 def test_looking_ahead_is_a_weighted_sum_of_what_is_to_come():
@@ -106,7 +154,10 @@ def test_looking_ahead_is_a_weighted_sum_of_what_is_to_come():
         (lambda: FeatureNormalisation("speaker"), "utterance or global"),
         (lambda: ConvolutionalFrontEnd(0), "at least 1"),
         (lambda: ConvolutionalFrontEnd(4, time_strides=(2, 0)), "at least 1"),
+        (lambda: ConvolutionalFrontEnd(4, kernel=1), "odd and at least 3, got 1"),
+        (lambda: ConvolutionalFrontEnd(4, kernel=4), "odd and at least 3, got 4"),
         (lambda: Lookahead(0), "at least 1"),
+        (lambda: TempoAugmentation(0.6), "from 0 to 0.5"),
     ],
 )
 def test_bad_arguments(make, words):

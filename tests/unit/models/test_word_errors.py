@@ -2,6 +2,7 @@
 
 import pytest
 
+from seqapps.errors import UserError
 from seqapps.models.word_errors import error_rates, recognition_scores
 
 SAID = ["one two three", "four", "five six", "seven eight nine ten"]
@@ -44,5 +45,14 @@ def test_perfect_and_silent():
 def test_what_cannot_be_measured():
     with pytest.raises(ValueError, match="one hypothesis and one speaker for each"):
         recognition_scores(["a"], ["a", "b"], speakers=[""], seed=0)
-    with pytest.raises(ValueError, match="number 2 has none"):
-        recognition_scores(["a", "b"], ["a", " "], speakers=["", ""], seed=0)
+    for measure in (error_rates, lambda h, s: recognition_scores(h, s, speakers=["", ""], seed=0)):
+        with pytest.raises(UserError, match="none of the 2 transcripts has a word"):
+            measure(["a", "b"], ["", " "])
+
+
+def test_recordings_in_which_nothing_is_said_are_left_out_and_counted():
+    found = recognition_scores(
+        [*HEARD, "noise"], [*SAID, " "], speakers=["ann", "ann", "bob", "", "eve"], seed=0
+    )
+    expected = recognition_scores(HEARD, SAID, speakers=["ann", "ann", "bob", ""], seed=0)
+    assert found == {**expected, "without_words": 1}

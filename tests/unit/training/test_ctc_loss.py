@@ -76,6 +76,21 @@ def test_gradients_are_those_of_the_loss_and_do_not_touch_padding():
     assert gradient[0, 3, 1] == pytest.approx(slope, abs=1e-2)
 
 
+@pytest.mark.parametrize("rows", [[[], [2], [3, 3, 0]], [[], [], []]])
+def test_a_row_without_labels_counts_for_nothing(rows):
+    logits = tf.Variable(np.random.default_rng(3).normal(size=(3, 9, V)).astype(np.float32))
+    labels, lengths = batch(rows, STEPS)
+    with tf.GradientTape() as tape:
+        total, count = LOSS({"logits": logits, "logits_lengths": lengths}, labels, True)
+    log_probs = tf.nn.log_softmax(logits).numpy().astype(float)
+    expected = [forward(log_probs[i, : STEPS[i]], row) for i, row in enumerate(rows) if row]
+    assert float(total) == pytest.approx(sum(expected), rel=1e-5)
+    assert float(count) == sum(map(len, rows))
+    gradient = tape.gradient(total, logits).numpy()
+    assert np.isfinite(gradient).all()
+    assert not gradient[0].any()
+
+
 def test_what_does_not_fit_counts_for_nothing():
     labels, _ = batch(ROWS, STEPS)
     assert steps_needed(labels["labels"], labels["labels_lengths"]).numpy().tolist() == [5, 1, 4]
