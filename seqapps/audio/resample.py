@@ -8,7 +8,7 @@ reach beyond it) times one matrix gives L output samples.
 # N input samples, O output samples, L outputs of a block, M inputs of a block, K reach of a filter
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -61,26 +61,57 @@ def resample(samples_N: Any, rate_hz: Any, target_hz: int) -> Any:
     )
 
 
-def _polyphase(samples_N: Any, rate: Any, target_hz: int) -> Any:
+class Blocks(NamedTuple):
+    """How a rate becomes another, block by block."""
+
+    up: Any
+    """int64, (): outputs of a block."""
+    down: Any
+    """int64, (): input samples of a block."""
+    half: Any
+    """int64, (): input samples that a filter reads to either side."""
+    stretch: Any
+    """float64, (): input samples from one zero crossing of the filter to the next."""
+
+
+def blocks_of(rate: Any, target_hz: int) -> Blocks:
+    """The blocks in which a rate, int64 (), becomes `target_hz`."""
     up, down = _ratio(rate, target_hz)
     # A filter at the lower rate's cutoff, in input samples.
     ratio = tf.cast(down, tf.float64) / tf.cast(up, tf.float64)
     stretch = tf.maximum(ratio, tf.constant(1.0, tf.float64)) / _CUTOFF
     half = tf.cast(tf.math.ceil(_ZEROS * stretch), tf.int64)
-    reach = 2 * half
     # Blocks at least as long as the filters, or most of each product would be read twice.
-    times = -(-tf.maximum(reach, tf.constant(128, tf.int64)) // down)
-    down, up = down * times, up * times
-    weights_KL = _filters(up, down, half, stretch)
+    times = -(-tf.maximum(2 * half, tf.constant(128, tf.int64)) // down)
+    return Blocks(up * times, down * times, half, stretch)
 
-    wanted = output_length(tf.shape(samples_N)[0], rate, target_hz)
-    blocks = tf.cast(-(-tf.cast(wanted, tf.int64) // up), tf.int64)
-    size = tf.shape(samples_N, tf.int64)[0]
-    after = tf.maximum((blocks + 1) * down - half - size, tf.constant(0, tf.int64))
-    padded = tf.pad(samples_N, [[half, after]])[: (blocks + 1) * down]
-    block_QM = tf.reshape(padded, [blocks + 1, down])
+
+def read_blocks(padded_N: Any, blocks: Any, plan: Blocks) -> Any:
+    """Filters whole blocks.
+
+    Args:
+        padded_N: float32, (N,), from half a filter before the first block on; what is missing at
+            the end is silence.
+        blocks: int64, (). How many.
+        plan: From `blocks_of`.
+
+    Returns:
+        float32, (blocks × outputs of a block,).
+    """
+    down, reach = plan.down, 2 * plan.half
+    weights_KL = _filters(plan.up, down, plan.half, plan.stretch)
+    wanted = (blocks + 1) * down
+    after = tf.maximum(wanted - tf.shape(padded_N, tf.int64)[0], tf.constant(0, tf.int64))
+    block_QM = tf.reshape(tf.pad(padded_N, [[0, after]])[:wanted], [blocks + 1, down])
     read_QK = tf.concat([block_QM[:-1], block_QM[1:, :reach]], 1)
-    return tf.reshape(tf.matmul(read_QK, weights_KL), [-1])[:wanted]
+    return tf.reshape(tf.matmul(read_QK, weights_KL), [-1])
+
+
+def _polyphase(samples_N: Any, rate: Any, target_hz: int) -> Any:
+    plan = blocks_of(rate, target_hz)
+    wanted = output_length(tf.shape(samples_N)[0], rate, target_hz)
+    blocks = -(-tf.cast(wanted, tf.int64) // plan.up)
+    return read_blocks(tf.pad(samples_N, [[plan.half, 0]]), blocks, plan)[:wanted]
 
 
 def _ratio(rate: Any, target_hz: int) -> tuple[Any, Any]:

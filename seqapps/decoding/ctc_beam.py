@@ -69,16 +69,29 @@ class Found(NamedTuple):
     """float32, (B, K): log-probability of the network alone, over the ways that were searched."""
 
 
-def useful_steps(log_probs_BSV: Any, lengths_B: Any) -> tuple[Any, Any, Any]:
+def surely_blank(log_probs: Any) -> Any:
+    """Whether the blank is so likely that a second such step changes nothing."""
+    return log_probs > tf.math.log1p(-_SURE)
+
+
+def useful_steps(log_probs_BSV: Any, lengths_B: Any, *, sure_B: Any = None) -> tuple[Any, Any, Any]:
     """Leaves out steps in the middle of a silence, of which nothing can be learned.
+
+    Args:
+        log_probs_BSV: float32, (B, S, V).
+        lengths_B: int32, (B,).
+        sure_B: bool, (B,): whether there was such a step before the first; None: nowhere.
 
     Returns:
         float32 (B, U, V), the other steps; int32 (B,), how many there are; int32 (B, U), where each
         stood.
     """
     steps = tf.shape(log_probs_BSV)[1]
-    sure_BS = log_probs_BSV[:, :, -1] > tf.math.log1p(-_SURE)
-    again_BS = sure_BS & tf.pad(sure_BS[:, :-1], [[0, 0], [1, 0]])
+    sure_BS = surely_blank(log_probs_BSV[:, :, -1])
+    before_BS = tf.pad(sure_BS[:, :-1], [[0, 0], [1, 0]])
+    if sure_B is not None:
+        before_BS |= sure_B[:, tf.newaxis] & (tf.range(steps) == 0)
+    again_BS = sure_BS & before_BS
     kept_BS = ~again_BS & tf.sequence_mask(lengths_B, steps)
     counts_B = tf.reduce_sum(tf.cast(kept_BS, tf.int32), 1)
     most = tf.reduce_max(tf.concat([counts_B, [1]], 0))
@@ -87,7 +100,7 @@ def useful_steps(log_probs_BSV: Any, lengths_B: Any) -> tuple[Any, Any, Any]:
     return tf.gather(log_probs_BSV, order_BS, batch_dims=1), counts_B, order_BS
 
 
-class _Beam(NamedTuple):
+class Beam(NamedTuple):
     """The hypotheses of one moment, (B, K) each."""
 
     blank: Any
@@ -139,38 +152,129 @@ def prefix_beam_search(
         label_bonus: float32, (B,) or (). Makes up for what the language model takes.
         hot: None for no hot words.
     """
-    batch, steps = tf.shape(log_probs_BSV)[0], tf.shape(log_probs_BSV)[1]
-    outputs = log_probs_BSV.shape[-1]
-    labels = outputs - 1
+    batch = tf.shape(log_probs_BSV)[0]
     width = tf.maximum(1, tf.reduce_max(tf.concat([beam_width, [1]], 0)))
-    allowed_BK = tf.range(width) < beam_width[:, tf.newaxis]
-    weight_B11 = tf.reshape(tf.broadcast_to(language_weight, [batch]), [-1, 1, 1])
-    bonus_B11 = tf.reshape(tf.broadcast_to(label_bonus, [batch]), [-1, 1, 1])
-    first_BK = tf.broadcast_to(tf.range(width) == 0, [batch, width])
+    found = advance(
+        start_beam(batch, width, language=language, outputs=log_probs_BSV.shape[-1]),
+        log_probs_BSV,
+        lengths_B,
+        beam_width=beam_width,
+        language=language,
+        language_weight=language_weight,
+        label_bonus=label_bonus,
+        hot=hot,
+    )
+    beam = found.beam
+    scores_BK = final_scores(beam, language=language, language_weight=language_weight)
+    order_BK = tf.argsort(scores_BK, axis=1, direction="DESCENDING", stable=True)
+    tokens_BKL, counts_BK, _ = trace(found, order_BK)
+    return Found(
+        labels=tokens_BKL,
+        lengths=counts_BK,
+        scores=tf.gather(scores_BK, order_BK, batch_dims=1),
+        log_probs=tf.gather(_log_add(beam.blank, beam.label), order_BK, batch_dims=1),
+    )
+
+
+def start_beam(batch: Any, width: Any, *, language: Language | None, outputs: int) -> Beam:
+    """The beam before anything was heard: nothing is said, for sure.
+
+    Args:
+        batch: int32, (). Rows.
+        width: int32, (). Hypotheses there is room for.
+        language: The language model of the search.
+        outputs: V.
+    """
+    first_BK = tf.broadcast_to(tf.range(width) == 0, tf.stack([batch, width]))
 
     def full(value: Any, dtype: Any) -> Any:
-        return tf.fill([batch, width], tf.constant(value, dtype))
+        return tf.fill(tf.stack([batch, width]), tf.constant(value, dtype))
 
-    beam = _Beam(
+    return Beam(
         blank=tf.where(first_BK, 0.0, NEVER),
         label=full(NEVER, tf.float32),
-        last=full(labels, tf.int32),
+        last=full(outputs - 1, tf.int32),
         name=full(1, tf.int64),
         parent=full(0, tf.int64),
         context=full(0, tf.int32)
         if language is None
-        else tf.broadcast_to(language.start, [batch, width]),
+        else tf.broadcast_to(language.start, tf.stack([batch, width])),
         extra=full(0.0, tf.float32),
         word=full(0, tf.int64),
         boost=full(0.0, tf.float32),
         pending=full(0.0, tf.float32),
         complete=full(False, tf.bool),
     )
+
+
+class Advanced(NamedTuple):
+    """A beam after some steps, and how it came there."""
+
+    beam: Beam
+    """The hypotheses now, the likeliest first where a row has gone a step."""
+    parents: Any
+    """TensorArray of int32, (B, K): of which hypothesis each came, step by step."""
+    added: Any
+    """TensorArray of int32, (B, K): the label that was added, -1 for none."""
+    steps: Any
+    """int32, (): how many of these there are."""
+
+
+def final_scores(beam: Beam, *, language: Language | None, language_weight: Any) -> Any:
+    """The score of each hypothesis if nothing follows: float32, (B, K)."""
+    log_probs_BK = _log_add(beam.blank, beam.label)
+    extra_BK = beam.extra + beam.boost + tf.where(beam.complete, beam.pending, 0.0)
+    if language is not None:
+        weight_B1 = tf.broadcast_to(language_weight, [tf.shape(extra_BK)[0]])[:, tf.newaxis]
+        extra_BK += weight_B1 * tf.gather(language.ending, beam.context)
+    return tf.where(log_probs_BK > NEVER / 2, log_probs_BK + extra_BK, NEVER)
+
+
+def only_best(beam: Beam, rows_B: Any) -> Beam:
+    """Settles for the likeliest hypothesis in some rows: bool, (B,)."""
+    keep_BK = ~rows_B[:, tf.newaxis] | (tf.range(tf.shape(beam.last)[1]) == 0)
+    return beam._replace(
+        blank=tf.where(keep_BK, beam.blank, NEVER), label=tf.where(keep_BK, beam.label, NEVER)
+    )
+
+
+def advance(
+    beam: Beam,
+    log_probs_BSV: Any,
+    lengths_B: Any,
+    *,
+    beam_width: Any,
+    language: Language | None = None,
+    language_weight: Any = 0.0,
+    label_bonus: Any = 0.0,
+    hot: HotWords | None = None,
+    settled_BS: Any = None,
+) -> Advanced:
+    """Goes on with a search.
+
+    Args:
+        beam: From `start_beam` or the call before; its K is at least that of `beam_width`.
+        log_probs_BSV: As `prefix_beam_search` has it.
+        lengths_B: Likewise.
+        beam_width: Likewise.
+        language: Likewise.
+        language_weight: Likewise.
+        label_bonus: Likewise.
+        hot: Likewise.
+        settled_BS: bool, (B, S): before which steps the likeliest hypothesis alone goes on.
+    """
+    batch, steps = tf.shape(log_probs_BSV)[0], tf.shape(log_probs_BSV)[1]
+    labels, width = log_probs_BSV.shape[-1] - 1, tf.shape(beam.last)[1]
+    allowed_BK = tf.range(width) < beam_width[:, tf.newaxis]
+    weight_B11 = tf.reshape(tf.broadcast_to(language_weight, [batch]), [-1, 1, 1])
+    bonus_B11 = tf.reshape(tf.broadcast_to(label_bonus, [batch]), [-1, 1, 1])
     parents = tf.TensorArray(tf.int32, steps, element_shape=[None, None])
     added = tf.TensorArray(tf.int32, steps, element_shape=[None, None])
 
     def step(t: Any, parents: Any, added: Any, *state: Any) -> tuple[Any, ...]:
-        beam = _Beam(*state)
+        beam = Beam(*state)
+        if settled_BS is not None:
+            beam = only_best(beam, settled_BS[:, t])
         log_probs_BV = log_probs_BSV[:, t]
         p_label_BC, p_blank_B1 = log_probs_BV[:, :-1], log_probs_BV[:, -1:]
         total_BK = _log_add(beam.blank, beam.label)
@@ -232,7 +336,7 @@ def prefix_beam_search(
                 ),
                 context_BK,
             )
-        after = _Beam(
+        after = Beam(
             blank=tf.where(alive_BK & ~grows_BK, old(stay_blank_BK), NEVER),
             label=tf.where(
                 alive_BK, tf.where(grows_BK, new(extended_BKC), old(stay_label_BK)), NEVER
@@ -260,7 +364,7 @@ def prefix_beam_search(
             )
         # A row that has ended stays as it is.
         going_B1 = (t < lengths_B)[:, tf.newaxis]
-        after = _Beam(*(tf.where(going_B1, a, b) for a, b in zip(after, beam, strict=True)))
+        after = Beam(*(tf.where(going_B1, a, b) for a, b in zip(after, beam, strict=True)))
         parents = parents.write(t, tf.where(going_B1, origin_BK, tf.range(width)))
         added = added.write(t, tf.where(going_B1, label_BK, -1))
         return t + 1, parents, added, *after
@@ -269,20 +373,7 @@ def prefix_beam_search(
     _, parents, added, *state = tf.while_loop(
         lambda t, *_: t < limit, step, (0, parents, added, *beam), parallel_iterations=1
     )
-    beam = _Beam(*state)
-    log_probs_BK = _log_add(beam.blank, beam.label)
-    extra_BK = beam.extra + beam.boost + tf.where(beam.complete, beam.pending, 0.0)
-    if language is not None:
-        extra_BK += weight_B11[:, :, 0] * tf.gather(language.ending, beam.context)
-    scores_BK = tf.where(log_probs_BK > NEVER / 2, log_probs_BK + extra_BK, NEVER)
-    order_BK = tf.argsort(scores_BK, axis=1, direction="DESCENDING", stable=True)
-    tokens_BKL, counts_BK = _trace(parents, added, order_BK, limit)
-    return Found(
-        labels=tokens_BKL,
-        lengths=counts_BK,
-        scores=tf.gather(scores_BK, order_BK, batch_dims=1),
-        log_probs=tf.gather(log_probs_BK, order_BK, batch_dims=1),
-    )
+    return Advanced(Beam(*state), parents, added, limit)
 
 
 def hot_words(words_BW: Any, symbols: Sequence[str], weight_B: Any) -> HotWords:
@@ -361,7 +452,7 @@ class _Grown(NamedTuple):
     complete: Any
 
 
-def _grow(hot: HotWords, beam: _Beam) -> _Grown:
+def _grow(hot: HotWords, beam: Beam) -> _Grown:
     """Follows the word that is being said through the hot words."""
     begins_C = hot.begins[tf.newaxis, tf.newaxis, :]
     settled_BK1 = (beam.boost + tf.where(beam.complete, beam.pending, 0.0))[:, :, tf.newaxis]
@@ -387,15 +478,25 @@ def _log_add(a: Any, b: Any) -> Any:
     return tf.maximum(high + tf.math.log1p(tf.exp(-tf.abs(a - b))), NEVER)
 
 
-def _trace(parents: Any, added: Any, order_BK: Any, steps: Any) -> tuple[Any, Any]:
-    """Walks back from the last hypotheses: their labels, int32 (B, K, L), and lengths (B, K)."""
+def trace(found: Advanced, order_BK: Any) -> tuple[Any, Any, Any]:
+    """Walks back from some hypotheses of the end to the beginning.
+
+    Args:
+        found: From `advance`.
+        order_BK: int32, (B, K). Their places.
+
+    Returns:
+        int32: the labels that were added, (B, K, L), how many they are, (B, K), and the places of
+        those hypotheses of the beginning from which they come, (B, K).
+    """
+    parents, added, steps = found.parents, found.added, found.steps
     written = tf.TensorArray(tf.int32, steps, element_shape=[None, None])
 
     def step(t: Any, place_BK: Any, written: Any) -> tuple[Any, ...]:
         written = written.write(t, tf.gather(added.read(t), place_BK, batch_dims=1))
         return t - 1, tf.gather(parents.read(t), place_BK, batch_dims=1), written
 
-    _, _, written = tf.while_loop(
+    _, origin_BK, written = tf.while_loop(
         lambda t, *_: t >= 0, step, (steps - 1, order_BK, written), parallel_iterations=1
     )
     shape = tf.shape(order_BK)
@@ -404,8 +505,9 @@ def _trace(parents: Any, added: Any, order_BK: Any, steps: Any) -> tuple[Any, An
     real_BKS = labels_BKS >= 0
     counts_BK = tf.reduce_sum(tf.cast(real_BKS, tf.int32), 2)
     most = tf.reduce_max(tf.concat([tf.reshape(counts_BK, [-1]), [0]], 0))
-    found = tf.where(real_BKS)
-    place = tf.gather_nd(tf.cumsum(tf.cast(real_BKS, tf.int64), axis=2) - 1, found)
-    target = tf.concat([found[:, :2], place[:, tf.newaxis]], 1)
+    written_N3 = tf.where(real_BKS)
+    place = tf.gather_nd(tf.cumsum(tf.cast(real_BKS, tf.int64), axis=2) - 1, written_N3)
+    target = tf.concat([written_N3[:, :2], place[:, tf.newaxis]], 1)
     size = tf.cast(tf.stack([shape[0], shape[1], most]), tf.int64)
-    return tf.scatter_nd(target, tf.gather_nd(labels_BKS, found), size), counts_BK
+    labels_BKL = tf.scatter_nd(target, tf.gather_nd(labels_BKS, written_N3), size)
+    return labels_BKL, counts_BK, origin_BK

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 _WIDEST = 1000
 """Hypotheses that a beam search keeps, at most: memory grows with them."""
+SCORES, MARKS = 5, 9
+"""Numbers of a hypothesis of a recogniser's search: floats, and whole numbers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,6 +142,9 @@ class Transcription:
     """Words that are expected; the search prefers them where they fit."""
     hot_word_weight: float = 1.5
     """What each character of such a word adds to the score, in nats."""
+    pause_s: float = 1.0
+    """Of a stream: what was said before a silence this long, in seconds, is final; 0 waits until
+    all hypotheses agree, as a whole recording does."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.beam_width <= _WIDEST:
@@ -148,6 +153,6 @@ class Transcription:
             raise ValueError(
                 f"n_best must be from 1 to beam_width ({self.beam_width}), got {self.n_best}."
             )
-        for name in ("language", "hot_word_weight"):
+        for name in ("language", "hot_word_weight", "pause_s"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}.")

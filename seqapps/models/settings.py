@@ -1,7 +1,7 @@
 """Settings of the networks that recipes share."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from seqapps.audio.settings import Features
@@ -281,8 +281,11 @@ class Recogniser:
     """Recurrent layers on top of each other."""
     cell: Literal["gru", "lstm", "rnn", "mingru"] = "gru"
     """Kind of recurrence: `mingru` is fastest, `rnn` (vanilla) shows why the others exist."""
+    streaming: bool = False
+    """Answer while it hears. Sets what that needs: `bidirectional` and `features.centre` to false,
+    `features.normalise` to global."""
     bidirectional: bool = True
-    """Read each recording backwards too; false for a model that answers while it hears."""
+    """Read each recording backwards too; a streaming model cannot."""
     lookahead: int = 8
     """Outputs of the recurrent layers to come that a model reading forward only looks at."""
     normalisation: Literal["none", "layer"] = "layer"
@@ -311,13 +314,33 @@ class Recogniser:
         return math.prod(self.time_strides)
 
 
+def streaming_settings(model: Recogniser, features: Features) -> tuple[Recogniser, Features]:
+    """Gives a streaming model what it needs; other models and their features stay as they are."""
+    if not model.streaming:
+        return model, features
+    return (
+        replace(model, bidirectional=False),
+        replace(features, centre=False, normalise="global"),
+    )
+
+
 def recogniser_settings(model: Recogniser, features: Features) -> None:
     """Checks that a network and its features go together.
 
     Raises:
-        ValueError: If a model that reads forward only is to normalise over the whole recording, or
-            to look back before its start.
+        ValueError: If a streaming model, or one that reads forward only, is to know what is to
+            come, or to look back before its start.
     """
+    for name, value, needed in (
+        ("model.bidirectional", model.bidirectional, False),
+        ("features.centre", features.centre, False),
+        ("features.normalise", features.normalise, "global"),
+    ):
+        if model.streaming and value != needed:
+            raise ValueError(
+                f"a streaming model knows nothing of what is to come, so {name} must be "
+                f"{str(needed).lower()}, got {str(value).lower()}; streaming_settings sets it."
+            )
     if not model.bidirectional and features.normalise == "utterance":
         raise ValueError(
             "a model that reads forward only (model.bidirectional false) must normalise by the "

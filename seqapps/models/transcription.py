@@ -4,7 +4,7 @@
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -151,35 +151,46 @@ class Transcribe:
         }
 
     def _search(self, log_probs_BSV: Any, steps_B: Any, options: dict[str, Any]) -> Found:
-        batch = tf.shape(steps_B)[0]
+        wanted_B = each_row(options["n_best"], steps_B)
 
-        def each(name: str) -> Any:
-            return tf.broadcast_to(options[name], [batch])
+        def search(**strategy: Any) -> Found:
+            strategy["beam_width"] = tf.maximum(strategy["beam_width"], wanted_B)
+            return prefix_beam_search(log_probs_BSV, steps_B, **strategy)
 
+        return Found(*self.searched(search, options, steps_B))
+
+    def searched(
+        self, search: Callable[..., tuple[Any, ...]], options: dict[str, Any], rows_B: Any
+    ) -> Any:
+        """Calls a search with what it is to look at.
+
+        Args:
+            search: Takes `beam_width`, `language`, `language_weight`, `label_bonus` and `hot`.
+            options: Strategy values.
+            rows_B: Of as many rows.
+        """
         given = options["hot_words"]
         words_BW = tf.reshape(normalise(tf.reshape(given, [-1])), tf.shape(given))
-        words_BW = tf.broadcast_to(words_BW, [batch, tf.shape(given)[1]])
+        words_BW = tf.broadcast_to(words_BW, [tf.shape(rows_B)[0], tf.shape(given)[1]])
         if self._alphabet.lower:
             words_BW = tf.strings.lower(words_BW, "utf-8")
+        language_B = each_row(options["language"], rows_B)
 
-        def search(hot: HotWords | None) -> Found:
-            return prefix_beam_search(
-                log_probs_BSV,
-                steps_B,
-                beam_width=tf.maximum(each("beam_width"), each("n_best")),
+        def call(hot: HotWords | None) -> Any:
+            return search(
+                beam_width=each_row(options["beam_width"], rows_B),
                 language=self._language,
-                language_weight=each("language") * self._weights.language,
-                label_bonus=each("language") * self._weights.bonus,
+                language_weight=language_B * self._weights.language,
+                label_bonus=language_B * self._weights.bonus,
                 hot=hot,
             )
 
+        weight_B = each_row(options["hot_word_weight"], rows_B)
         # Hot words take time, so they are looked at only where there are some.
-        return Found(
-            *tf.cond(
-                tf.reduce_any(words_BW != ""),
-                lambda: tuple(search(hot_words(words_BW, self.symbols, each("hot_word_weight")))),
-                lambda: tuple(search(None)),
-            )
+        return tf.cond(
+            tf.reduce_any(words_BW != ""),
+            lambda: call(hot_words(words_BW, self.symbols, weight_B)),
+            lambda: call(None),
         )
 
     def _texts(self, labels_BKL: Any, lengths_BK: Any) -> Any:
@@ -241,6 +252,11 @@ class Transcribe:
             "word_confidences": tf.math.divide_no_nan(total_BW, letters_BW),
             "word_confidences_lengths": counts_B,
         }
+
+
+def each_row(value: Any, rows_B: Any) -> Any:
+    """A strategy value, (B,) or (1,), for each row."""
+    return tf.broadcast_to(value, [tf.shape(rows_B)[0]])
 
 
 def _word_numbers(sounds_BL: Any, gaps_BL: Any) -> Any:

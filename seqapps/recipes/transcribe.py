@@ -18,17 +18,29 @@ from seqapps.bundle.application import Application
 from seqapps.data.speech_settings import DigitStrings, SpeechData
 from seqapps.decoding.settings import Transcription
 from seqapps.fields import Answer, Answers, Assets, Interface
+from seqapps.hearing import HearOptions, hear_input
 from seqapps.lazy import lazy_imports
-from seqapps.listening import ListenOptions, listen
-from seqapps.models.recogniser_interface import recogniser_interface
-from seqapps.models.settings import RECOGNISER_SPACE, Recogniser, recogniser_settings
+from seqapps.listening import listen
+from seqapps.models.settings import (
+    RECOGNISER_SPACE,
+    Recogniser,
+    recogniser_settings,
+    streaming_settings,
+)
+from seqapps.models.stream_interface import streaming_interface
 from seqapps.recipe import Evaluation, Predict, Recipe, run, strategy_options
 from seqapps.report import Reporter, plot_hearing
 from seqapps.text.settings import Transcripts
 from seqapps.training.settings import Training
 
 with lazy_imports():
-    from seqapps.models import recogniser, speech_examples, transcription, word_errors
+    from seqapps.models import (
+        recogniser,
+        speech_examples,
+        stream_transcription,
+        transcription,
+        word_errors,
+    )
     from seqapps.training import loop, losses
 
 if TYPE_CHECKING:
@@ -63,12 +75,18 @@ class Config:
     """Of everything random in training, and of what is held out."""
 
     def __post_init__(self) -> None:
-        recogniser_settings(self.model, self.features)
+        model, features = streaming_settings(self.model, self.features)
+        # A streaming model is one setting; what it needs follows.
+        object.__setattr__(self, "model", model)
+        object.__setattr__(self, "features", features)
+        recogniser_settings(model, features)
 
 
 def interface(config: Config) -> Interface:
     """A WAV file in, text and confidence out; samples in, words with their times out."""
-    return recogniser_interface(strategy_options(config.decoding))
+    return streaming_interface(
+        strategy_options(config.decoding), model=config.model, features=config.features
+    )
 
 
 def load(config: Config, assets: Assets | None, reporter: Reporter) -> "SpeechExamples":
@@ -145,8 +163,10 @@ def answer(config: Config, network: "keras.Model", assets: Assets) -> Answer:
 
 
 def further(config: Config, network: "keras.Model", assets: Assets) -> Answers:
-    """What is served besides: the same of samples."""
-    return {"pcm": _served(config, network, assets).pcm}
+    """What is served besides: the same of samples, and of a streaming model portion by portion."""
+    return stream_transcription.further_answers(
+        network, assets, features=config.features, model=config.model
+    )
 
 
 def _served(config: Config, network: "keras.Model", assets: Assets) -> Any:
@@ -173,9 +193,9 @@ def evaluate(
     )
 
 
-def predict(config: Config, application: Application, options: ListenOptions) -> None:
-    """Transcribes recordings of any kind and length; writes text, JSON or subtitles."""
-    listen(application, options, strategy=vars(config.decoding))
+def predict(config: Config, application: Application, options: HearOptions) -> None:
+    """Transcribes recordings of any kind and length, or a stream; writes text, JSON, subtitles."""
+    (hear_input if options.stream else listen)(application, options, strategy=vars(config.decoding))
 
 
 def plots(config: Config, network: "keras.Model", examples: "SpeechExamples", folder: Path) -> None:
@@ -204,8 +224,12 @@ RECIPE = Recipe(
     predict=Predict(
         help="Transcribe recordings: files, folders, or a WAV file on standard input",
         run=predict,
-        options=ListenOptions,
-        examples=("BUNDLE recording.wav", "BUNDLE talks/ --format srt --output subtitles"),
+        options=HearOptions,
+        examples=(
+            "BUNDLE recording.wav",
+            "BUNDLE talks/ --format srt --output subtitles",
+            "BUNDLE --stream --rate 16000 < recording.raw",
+        ),
     ),
 )
 
