@@ -15,6 +15,7 @@ import seqapps.recipes
 from seqapps.commands import Command, NoOptions, Program, run
 from seqapps.config import Settings
 from seqapps.lazy import start_tensorflow
+from seqapps.serving import command as serving_command
 
 PACKAGES = (
     "tensorflow",
@@ -32,6 +33,9 @@ PACKAGES = (
     "soundfile",
     "soxr",
     "espeakng-loader",
+    "starlette",
+    "uvicorn",
+    "tensorflow-serving-api",
 )
 """What doctor reports; the distributions that seqapps works with."""
 
@@ -119,6 +123,7 @@ PROGRAM = Program(
             handler=doctor,
             examples=("doctor",),
         ),
+        serving_command.COMMAND,
     ),
 )
 """Further tools are further commands; their handlers import what they need when they run."""
