@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from functools import partial
 
 from seqapps.serving.contract import Arrays, Call, Contract, join, split
 from seqapps.serving.refusals import Refused
@@ -117,7 +118,7 @@ class Lane:
             if jobs := self._take(loop.time()):
                 self._running += 1
                 future = loop.run_in_executor(self._pool, self._compute, jobs)
-                future.add_done_callback(lambda done, jobs=jobs: self._done(jobs, done))
+                future.add_done_callback(partial(self._done, jobs))
 
     def _fired(self) -> None:
         self._timer = None
@@ -171,11 +172,10 @@ class Lane:
 
     def _done(self, jobs: Sequence[_Job], done: "asyncio.Future[list[Arrays | Exception]]") -> None:
         self._running -= 1
-        if done.cancelled() or (failed := done.exception()) is not None:
+        answers: list[Arrays | Exception]
+        if done.cancelled() or done.exception() is not None:
             stopped = Refused("unavailable", "the server stops.", retry_after_s=1)
-            answers: Sequence[Arrays | Exception] = [
-                stopped if done.cancelled() else failed or stopped
-            ] * len(jobs)  # type: ignore[assignment]
+            answers = [stopped for _ in jobs]
         else:
             answers = done.result()
         for job, answer in zip(jobs, answers, strict=True):

@@ -16,6 +16,16 @@ from seqapps.serving.settings import Serve
 
 _SEARCHED = ("beam_width", "samples", "n_best")
 _WRITTEN = ("max_length", "min_length", "length")
+_RANGES = {
+    "temperature": (0.0, 1e4), "top_p": (1e-6, 1.0), "min_p": (0.0, 1.0), "top_k": (0, 2**31 - 1),
+    "repetition_penalty": (1e-3, 1e3), "pause_s": (0.0, 3600.0),
+}  # fmt: skip
+"""Of other strategy values, as the recipes' settings have them."""
+_LIST, _LISTED_BYTES = 64, 256
+_WORK = 1 << 17
+"""Tokens × hypotheses of all rows of a request, at most."""
+_BYTES = 1 << 20
+"""Rows × bytes of the longest text of a request, at most."""
 _FASTEST_HZ = 192_000
 _ELEMENTS = 1 << 26
 """Numbers of one tensor, at most."""
@@ -181,7 +191,7 @@ def check(contract: Contract, given: Mapping[str, Any], limits: Serve) -> Call:
         if tensor.lengths is not None:
             _lengths(tensor, arrays)
     _sound(contract, arrays, limits)
-    return Call(arrays=arrays, rows=rows, size=longest)
+    return Call(arrays=arrays, rows=rows, size=max(longest, _work(arrays, rows)))
 
 
 def _fit(tensor: Tensor, array: Any) -> Any:
@@ -224,6 +234,8 @@ def _limit(tensor: Tensor, array: Any, limits: Serve) -> int:
     if tensor.dtype == "string":
         sizes = [len(value) for value in array.flat]
         longest = max(sizes, default=0)
+        if tensor.media == "sound":
+            return longest
         if tensor.media == "wav":
             for value in array.flat:
                 if (seconds := _seconds(value)) > limits.audio_s:
@@ -239,7 +251,20 @@ def _limit(tensor: Tensor, array: Any, limits: Serve) -> int:
                 "cut it, or start the server with a larger --text-bytes.",
             )
         # A row of many texts is as long as all of them.
-        return longest * max(1, array.size // max(1, len(array)))
+        a_row = array.size // len(array)
+        if tensor.media == "option":
+            if longest > _LISTED_BYTES or a_row > _LIST:
+                raise Refused(
+                    "invalid", f"{name} has at most {_LIST} texts of {_LISTED_BYTES} bytes a row."
+                )
+            return 1
+        if array.size * longest > _BYTES:
+            raise Refused(
+                "invalid",
+                f"the rows of {name} are padded to the longest, {longest} bytes, and have at most "
+                f"{_BYTES} together; send several requests.",
+            )
+        return longest * max(1, a_row)
     if tensor.media == "option" or name in _WRITTEN:
         _strategy(name, array, limits)
         return 1
@@ -249,18 +274,43 @@ def _limit(tensor: Tensor, array: Any, limits: Serve) -> int:
 
 
 def _strategy(name: str, array: Any, limits: Serve) -> None:
-    bounds = {each: (1, limits.beam, "--beam") for each in _SEARCHED}
-    bounds |= {each: (0, limits.length, "--length") for each in _WRITTEN}
-    if name not in bounds or not array.size:
+    """Checks the range of a strategy value."""
+    if not array.size:
         return
-    least, most, flag = bounds[name]
-    for value in (int(array.min()), int(array.max())):
+    least: float
+    most: float
+    flag = ""
+    if name in _SEARCHED:
+        least, most, flag = 1, limits.beam, "; the server's --beam sets the limit"
+    elif name in _WRITTEN:
+        least, most, flag = 0, limits.length, "; the server's --length sets the limit"
+    elif name in _RANGES:
+        least, most = _RANGES[name]
+    else:
+        return
+    for value in (array.min().item(), array.max().item()):
         if not least <= value <= most:
-            raise Refused(
-                "invalid",
-                f"{name} is {least} to {most} here, got {value}; "
-                f"the server's {flag} sets the limit.",
-            )
+            raise Refused("invalid", f"{name} is {least} to {most} here, got {value:g}{flag}.")
+
+
+def _work(arrays: Arrays, rows: int) -> int:
+    """Tokens × hypotheses that one row takes, at most.
+
+    Raises:
+        Refused: If all rows together take more than a request may.
+    """
+
+    def most(names: Sequence[str]) -> int:
+        return max((int(arrays[name].max()) for name in names if name in arrays), default=1)
+
+    work = most(_SEARCHED) * max(1, most(_WRITTEN))
+    if work * rows > _WORK:
+        raise Refused(
+            "invalid",
+            f"rows × hypotheses × tokens are at most {_WORK} in one request, got {work * rows}; "
+            "send several, or ask for less.",
+        )
+    return work
 
 
 def _seconds(wav: bytes) -> float:
@@ -292,7 +342,12 @@ def _sound(contract: Contract, arrays: Arrays, limits: Serve) -> None:
     for tensor in contract.inputs.values():
         if tensor.media != "sound":
             continue
-        steps = arrays[tensor.name].shape[1]
+        array = arrays[tensor.name]
+        if tensor.dtype == "string":
+            # Samples of 16 bits.
+            steps = max(len(value) for value in array) // 2
+        else:
+            steps = array.shape[1]
         rates = arrays.get("rate_hz")
         rate = _FASTEST_HZ if rates is None else max(1, int(rates.min()))
         if steps / rate > limits.audio_s:

@@ -104,7 +104,7 @@ def _rows(contract: Contract, instances: Any) -> Arrays:
 
 def _stack(contract: Contract, tensor: Tensor, values: Sequence[Any], given: Arrays) -> Any:
     """Puts the values of rows together, padded on the right where they vary in length."""
-    parts = [
+    parts: list[Any] = [
         value if isinstance(value, np.ndarray | np.generic) else array(tensor, value)
         for value in values
     ]
@@ -119,7 +119,7 @@ def _stack(contract: Contract, tensor: Tensor, values: Sequence[Any], given: Arr
     if not varies or any(np.ndim(part) != len(tensor.shape) - 1 for part in parts):
         raise Refused("invalid", f"the rows of {tensor.name} differ in shape.")
     steps = max(len(part) for part in parts)
-    width = tensor.shape[2:]
+    width: tuple[Any, ...] = tensor.shape[2:]
     fill: Any = b"" if tensor.dtype == "string" else 0
     padded = np.full((len(parts), max(1, steps), *width), fill, tensor.numpy)
     for place, part in zip(padded, parts, strict=True):

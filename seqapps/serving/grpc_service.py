@@ -139,6 +139,9 @@ class _Predictions(prediction_service_pb2_grpc.PredictionServiceServicer):
     async def Regress(self, request: Any, context: Any) -> Any:
         await self._only_predict(request.model_spec, context)
 
+    async def MultiInference(self, request: Any, context: Any) -> Any:
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "one model a request; use Predict.")
+
     async def _only_predict(self, spec: Any, context: Any) -> None:
         async def work(extra: dict[str, Any]) -> Any:
             self._desk.models.model(spec.name)
@@ -167,6 +170,12 @@ class _States(model_service_pb2_grpc.ModelServiceServicer):
             return reply
 
         return await _answered(self._desk, context, request.model_spec, work)
+
+    async def HandleReloadConfigRequest(self, request: Any, context: Any) -> Any:
+        await context.abort(
+            grpc.StatusCode.UNIMPLEMENTED,
+            "the models are those of the command line; new versions are found on disk.",
+        )
 
 
 def _arrays(contract: Contract, inputs: Any) -> Arrays:

@@ -229,7 +229,7 @@ class _Site:
         init, step = version.contracts["init"], version.contracts["step"]
         for name in init.needed:
             body.setdefault(name, "")
-        tensors = step.inputs | init.inputs
+        tensors = {**step.inputs, **init.inputs}
         joint = Contract(name="generate", inputs=tensors, outputs={})
         arrays = encoding.arrays_of(joint, {"instances": [body]})
         pieces = self._desk.write(version, arrays, portion=portion, deadline=deadline)

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import json
 import logging
 import re
 import time
@@ -107,6 +108,10 @@ def verify(folder: Path) -> None:
         UserError: If it is not.
     """
     check_files(folder)
+    certificate = json.loads((folder / "certificate.json").read_text(encoding="utf-8"))
+    # Those of the first version say nothing where they hold.
+    if certificate.get("holds", True) is not True:
+        raise UserError(f"the certificate of {folder} does not hold; train or copy it again.")
 
 
 def _signature_defs(servable: Path) -> dict[str, Any]:

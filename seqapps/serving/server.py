@@ -106,6 +106,9 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
             f"{host}:{port} cannot be listened at ({error.strerror or error}); "
             "give another --host or --port."
         ) from None
+    # Connections inherit it. asyncio sets it itself, but not on those of a socket that was made
+    # without naming its protocol, and answers then wait 40 ms for the client's acknowledgement.
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     with sock:
         yield sock
 
