@@ -44,7 +44,7 @@ INTERFACE = Interface(
 def write_handmade(folder: Path, *, factor: float = 1.0) -> Path:
     """Writes the bundle; `total` is `factor` times the sum of the real steps."""
     folder.mkdir(parents=True)
-    scale = tf.Variable(factor)
+    scale = tf.constant(factor)
 
     def main(inputs: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
         real = tf.sequence_mask(
@@ -71,9 +71,7 @@ def write_handmade(folder: Path, *, factor: float = 1.0) -> Path:
         "root": lambda inputs, options: {"root": tf.sqrt(inputs["number"])},
     }
     write_config(folder, recipe="handmade", interface=INTERFACE, settings={"factor": factor})
-    write_servable(
-        folder / "servable" / "1", answers=answers, variables=[scale], interface=INTERFACE
-    )
+    write_servable(folder / "servable" / "1", answers=answers, variables=[], interface=INTERFACE)
     certify_handmade(folder)
     return folder
 
