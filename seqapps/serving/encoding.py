@@ -108,10 +108,13 @@ def _stack(contract: Contract, tensor: Tensor, values: Sequence[Any], given: Arr
         value if isinstance(value, np.ndarray | np.generic) else array(tensor, value)
         for value in values
     ]
+    # As wide as the values are: whether they fit the tensor is checked later.
+    filled = [part for part in parts if np.size(part)]
+    kind = np.result_type(*filled) if filled and tensor.dtype != "string" else tensor.numpy
     shapes = {np.shape(part) for part in parts}
     varies = len(tensor.shape) > 1 and tensor.shape[1] is None
     if len(shapes) == 1 and not varies:
-        stacked = np.empty((len(parts), *shapes.pop()), tensor.numpy)
+        stacked = np.empty((len(parts), *shapes.pop()), kind)
         for i, part in enumerate(parts):
             # Of an array without axes its only value: NumPy would store the array itself.
             stacked[i] = part[()] if np.ndim(part) == 0 and isinstance(part, np.ndarray) else part
@@ -121,7 +124,7 @@ def _stack(contract: Contract, tensor: Tensor, values: Sequence[Any], given: Arr
     steps = max(len(part) for part in parts)
     width: tuple[Any, ...] = tensor.shape[2:]
     fill: Any = b"" if tensor.dtype == "string" else 0
-    padded = np.full((len(parts), max(1, steps), *width), fill, tensor.numpy)
+    padded = np.full((len(parts), max(1, steps), *width), fill, kind)
     for place, part in zip(padded, parts, strict=True):
         if len(part) and np.shape(part)[1:] != width:
             raise Refused("invalid", f"the rows of {tensor.name} differ in shape.")
