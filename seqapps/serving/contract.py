@@ -185,7 +185,9 @@ def check(contract: Contract, given: Mapping[str, Any], limits: Serve) -> Call:
             raise Refused(
                 "invalid", f"{tensor.name} has {len(array)} rows where the others have {rows}."
             )
-        longest = max(longest, _limit(tensor, array, limits))
+        # A bundle's own defaults are allowed, whatever the limits say.
+        if value is not None:
+            longest = max(longest, _limit(tensor, array, limits))
         arrays[tensor.name] = array
     for tensor in contract.inputs.values():
         if tensor.lengths is not None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from google.protobuf.json_format import MessageToDict
 from starlette.applications import Starlette
+from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
@@ -25,15 +26,22 @@ _LARGE = 1 << 16
 """Bytes of a request from which on it is read in a thread."""
 _PORTION = 8
 _OPEN = frozenset({"/v2/health/live", "/v2/health/ready"})
-_VERSION = "/versions/{version}"
+_VERSION = "/versions/{version:name}"
 
-Handler = Callable[[Request], Awaitable[Response]]
+
+class _NameConvertor(StringConvertor):
+    """A part of an address before its verb."""
+
+    regex = "[^/:]+"
+
+
+register_url_convertor("name", _NameConvertor())
 
 
 def application(desk: Desk) -> Any:
     """The ASGI application."""
     site = _Site(desk)
-    v1, v2 = "/v1/models/{model}", "/v2/models/{model}"
+    v1, v2 = "/v1/models/{model:name}", "/v2/models/{model:name}"
     routes = [
         Route("/v2/health/live", site.live),
         Route("/v2/health/ready", site.ready),
@@ -41,10 +49,10 @@ def application(desk: Desk) -> Any:
         Route("/monitoring/prometheus/metrics", site.metrics),
         Route("/openapi.json", site.openapi),
         Route("/v2", site.about),
-        Route("/v1/models/{model}/metadata", site.metadata),
-        Route(f"/v1/models/{{model}}{_VERSION}/metadata", site.metadata),
-        Route(f"/v1/models/{{model}}{_VERSION}:{{verb}}", site.verb, methods=["POST"]),
-        Route("/v1/models/{model}:{verb}", site.verb, methods=["POST"]),
+        Route("/v1/models/{model:name}/metadata", site.metadata),
+        Route(f"/v1/models/{{model:name}}{_VERSION}/metadata", site.metadata),
+        Route(f"/v1/models/{{model:name}}{_VERSION}:{{verb}}", site.verb, methods=["POST"]),
+        Route("/v1/models/{model:name}:{verb}", site.verb, methods=["POST"]),
         Route(f"{v1}{_VERSION}", site.status),
         Route(v1, site.status),
     ]

@@ -351,7 +351,7 @@ def test_listens_at_loopback_alone(server):
         if target.startswith("socket:"):
             inodes.add(target[8:-1])
     listening = []
-    for table, local in (("tcp", "0100007F"), ("tcp6", "0" * 24 + "01000000")):
+    for table, local in (("tcp", "0100007F"), ("tcp6", "0" * 16 + "FFFF00000100007F")):
         for line in (proc / "net" / table).read_text().splitlines()[1:]:
             words = line.split()
             if words[3] == "0A" and words[9] in inodes:
