@@ -11,13 +11,15 @@ from starlette.applications import Starlette
 from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
+from starlette.websockets import WebSocket
 from tensorflow_serving.apis import get_model_metadata_pb2
 
 from seqapps import __version__
 from seqapps.serving import encoding
 from seqapps.serving.asking import Desk, contract_of
 from seqapps.serving.contract import Arrays, Contract
+from seqapps.serving.listening import listen
 from seqapps.serving.models import Model, Version
 from seqapps.serving.openapi import describe
 from seqapps.serving.refusals import HTTP, Refused, short
@@ -42,7 +44,12 @@ def application(desk: Desk) -> Any:
     """The ASGI application."""
     site = _Site(desk)
     v1, v2 = "/v1/models/{model:name}", "/v2/models/{model:name}"
-    routes = [
+
+    async def heard(socket: WebSocket) -> None:
+        await listen(desk, socket)
+
+    routes: list[Any] = [
+        WebSocketRoute("/v1/models/{model:name}:listen", heard),
         Route("/v2/health/live", site.live),
         Route("/v2/health/ready", site.ready),
         Route("/metrics", site.metrics),
@@ -80,6 +87,14 @@ class _Guarded:
                 self._desk.admit(headers.get(b"authorization"))
             except Refused as refused:
                 await _refusal(refused)(scope, receive, send)
+                return
+        if scope["type"] == "websocket":
+            try:
+                self._desk.admit(dict(scope["headers"]).get(b"authorization"))
+            except Refused:
+                # Before it is accepted, which the client sees as status 403.
+                await receive()
+                await send({"type": "websocket.close", "code": 1008})
                 return
         await self._app(scope, receive, send)
 

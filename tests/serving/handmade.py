@@ -11,6 +11,8 @@ from seqapps.bundle.servable import write_servable
 from seqapps.fields import MAIN, Field, Interface, Signature
 from seqapps.portable.certificate import hashes
 
+_RATE = Field(name="rate_hz", dtype="int32", media="number", unit="Hz")
+_STATE = (_RATE, Field(name="bytes_so_far", dtype="int32", media="number"))
 INTERFACE = Interface(
     inputs=(
         Field(name="series", dtype="float32", rank=1, media="series"),
@@ -32,6 +34,15 @@ INTERFACE = Interface(
             outputs=(Field(name="name", media="text"),),
             description="Fails in the graph if there is none of that number.",
         ),
+        Signature(
+            name="init", inputs=(_RATE,), outputs=_STATE, description="Begins to count samples.",
+        ),
+        Signature(
+            name="step_int16",
+            inputs=(*_STATE, Field(name="pcm", media="sound")),
+            outputs=(*_STATE, Field(name="text"), Field(name="partial"), Field(name="status")),
+        ),
+        Signature(name="flush", inputs=_STATE, outputs=(Field(name="text"), Field(name="status"))),
         Signature(
             name="root",
             inputs=(Field(name="number", dtype="float32", media="number"),),
@@ -63,11 +74,34 @@ def write_handmade(folder: Path, *, factor: float = 1.0) -> Path:
             "scaled_lengths": inputs["series_lengths"],
         }
 
+    def status(inputs: dict[str, Any]) -> Any:
+        known = inputs["rate_hz"] >= 4000
+        return tf.where(known, "ok", "the rate is at least 4000 Hz")
+
+    def step(inputs: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+        more = tf.strings.length(inputs["pcm"])
+        return {
+            "rate_hz": inputs["rate_hz"],
+            "bytes_so_far": inputs["bytes_so_far"] + more,
+            "text": tf.strings.as_string(more),
+            "partial": tf.fill(tf.shape(more), "?"),
+            "status": status(inputs),
+        }
+
     names = tf.constant(["zero", "one", "two"])
     answers = {
         MAIN: main,
         "hear": lambda inputs, options: {"size": tf.strings.length(inputs["audio"])},
         "pick": lambda inputs, options: {"name": tf.gather(names, inputs["which"])},
+        "init": lambda inputs, options: {
+            "rate_hz": inputs["rate_hz"],
+            "bytes_so_far": 0 * inputs["rate_hz"],
+        },
+        "step_int16": step,
+        "flush": lambda inputs, options: {
+            "text": tf.strings.as_string(inputs["bytes_so_far"]),
+            "status": status(inputs),
+        },
         "root": lambda inputs, options: {"root": tf.sqrt(inputs["number"])},
     }
     write_config(folder, recipe="handmade", interface=INTERFACE, settings={"factor": factor})

@@ -18,6 +18,8 @@ import tensorflow as tf
 from conftest import serving  # type: ignore[attr-defined]
 from handmade import certify_handmade, refused_certificate, write_handmade
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
 from seqapps import __main__ as program
 from seqapps.client import Client
@@ -195,6 +197,13 @@ def test_token_and_tls(handmade, tmp_path):
             assert client.get(path, headers={"Authorization": ""}).status_code == 401
         assert client.get("/v2/health/live", headers={"Authorization": ""}).status_code == 200
         assert client.get("/openapi.json").json()["security"] == [{"token": []}]
+        address = f"wss://127.0.0.1:{server.ports['http']}/v1/models/handmade:listen"
+        with pytest.raises(InvalidStatus, match="403"):
+            connect(address, ssl=trusted)
+        token = {"Authorization": "Bearer correct horse"}
+        with connect(address, ssl=trusted, additional_headers=token) as socket:
+            socket.send("end")
+            assert json.loads(socket.recv(timeout=60))["text"] == "0"
         with httpx.Client(trust_env=False) as plain, pytest.raises(httpx.HTTPError):
             plain.get(f"http://127.0.0.1:{server.ports['http']}/v2/health/live")
         with Client(server.url, token="correct horse", verify=trusted) as ours:

@@ -16,6 +16,8 @@ from tensorflow_serving.apis import (
     model_management_pb2,
     predict_pb2,
 )
+from websockets.exceptions import ConnectionClosedError, ConnectionClosedOK
+from websockets.sync.client import connect
 
 import seqapps
 from seqapps.client import Client
@@ -359,6 +361,42 @@ def test_listens_at_loopback_alone(server):
                 listening.append(int(port, 16))
                 assert address == local, line
     assert sorted(listening) == sorted(server.ports.values())
+
+
+def test_listening_while_it_is_spoken(server, http):
+    """The handmade bundle answers how many bytes it heard; a message may cut a sample in two."""
+    address = f"ws://127.0.0.1:{server.ports['http']}/v1/models"
+    with connect(f"{address}/numbers:listen?rate_hz=8000") as socket:
+        heard = []
+        for portion in (b"12345", b"678", b""):
+            socket.send(portion)
+            heard.append(json.loads(socket.recv(timeout=60)))
+        socket.send("end")
+        heard.append(json.loads(socket.recv(timeout=60)))
+        with pytest.raises(ConnectionClosedOK):
+            socket.recv(timeout=60)
+    assert [row["text"] for row in heard] == ["4", "4", "0", "8"]
+    assert [row.get("partial") for row in heard] == ["?", "?", "?", None]
+    assert heard[-1] == {"text": "8", "seconds": 0.001, "done": True}
+    for path, said, words in (
+        ("numbers:listen?rate_hz=100", b"1234", "the rate is at least 4000 Hz; got 100 Hz"),
+        ("numbers:listen?rate_hz=x", None, "whole number"),
+        ("numbers:listen?beam=1", None, "no strategy value 'beam'"),
+        ("numbers:listen", "stop", "a text message is 'end'"),
+        ("translate:listen", None, "cannot listen"),
+        ("none:listen", None, "no model 'none'"),
+    ):
+        with connect(f"{address}/{path}") as socket:
+            if said is not None:
+                socket.send(said)
+            assert words in json.loads(socket.recv(timeout=60))["error"]
+            with pytest.raises(ConnectionClosedError) as closed:
+                socket.recv(timeout=60)
+            assert closed.value.rcvd.code == 1008
+    # Who goes without a word leaves nothing behind.
+    connect(f"{address}/numbers:listen").close()
+    assert server.events("failed") == []
+    assert http.get("/v2/health/ready").status_code == 200
 
 
 def test_client(server, translator):
