@@ -6,6 +6,7 @@ from typing import Any
 
 import grpc
 import tensorflow as tf
+from google.protobuf.message import DecodeError
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,
     get_model_status_pb2,
@@ -43,7 +44,7 @@ def make_server(desk: Desk) -> Any:
 
 
 class _Guard(grpc.aio.ServerInterceptor):
-    """Asks for the token."""
+    """Asks for the token, and says what is wrong with a message that cannot be read."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
@@ -59,7 +60,24 @@ class _Guard(grpc.aio.ServerInterceptor):
                 await context.abort(code, reason)
 
             return grpc.unary_unary_rpc_method_handler(abort)
-        return await continuation(details)
+        handler = await continuation(details)
+        if handler is None or handler.unary_unary is None:
+            return handler
+
+        def read(content: bytes) -> Any:
+            try:
+                return handler.request_deserializer(content)
+            except DecodeError:
+                return None
+
+        async def answer(request: Any, context: Any) -> Any:
+            if request is None:
+                await context.abort(
+                    grpc.StatusCode.INVALID_ARGUMENT, "the message cannot be read: it is damaged."
+                )
+            return await handler.unary_unary(request, context)
+
+        return handler._replace(request_deserializer=read, unary_unary=answer)
 
 
 def _code(refused: Refused) -> Any:

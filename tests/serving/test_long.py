@@ -169,8 +169,7 @@ def test_mutated_bodies(server):
                 error = failure(call, content)
                 if error is None:
                     continue
-                unreadable = "deserializ" in error.details()
-                assert error.code().name in refused or unreadable, (content, error)
+                assert error.code().name in refused, (content, error)
                 assert "Traceback" not in error.details()
 
     with ThreadPoolExecutor(8) as pool:
@@ -188,13 +187,21 @@ def test_mutated_bodies(server):
 @pytest.mark.timeout(3600)
 def test_schemathesis(server, tmp_path):
     """Requests made from the API page, right ones and wrong ones."""
-    (tmp_path / "empty.toml").write_text("")
+    (tmp_path / "ours.py").write_text(
+        "import schemathesis\n"
+        "@schemathesis.check\n"
+        "def answered(ctx, response, case):\n"
+        f"    assert response.status_code in {sorted(EXPECTED)}, response.text\n"
+        "    assert 'Traceback' not in response.text\n"
+    )
     done = subprocess.run(
         [str(Path(sys.executable).parent / "schemathesis"), "run", f"{server.url}/openapi.json",
-         "--checks", "not_a_server_error", "--max-examples", "40", "--seed", "1",
+         "--checks", "answered", "--max-examples", "40", "--seed", "1",
          "--request-timeout", "60", "--phases", "examples,coverage,fuzzing"],
         cwd=tmp_path, capture_output=True, text=True, timeout=3000,
+        env={**os.environ, "SCHEMATHESIS_HOOKS": "ours", "PYTHONPATH": str(tmp_path)},
     )  # fmt: skip
+    # 504 is an answer: the pages' header asks for deadlines that cannot be kept.
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
     assert server.events("failed") == []
 

@@ -255,6 +255,16 @@ def test_refused_by_grpc(predictions, made, code, words):
     assert "Traceback" not in refused.value.details()
 
 
+def test_a_damaged_message(channel):
+    call = channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
+    with pytest.raises(grpc.RpcError, match="the message cannot be read") as refused:
+        call(b"\xff\xff\xff", timeout=30)
+    assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    with pytest.raises(grpc.RpcError) as refused:
+        channel.unary_unary("/tensorflow.serving.PredictionService/Nothing")(b"", timeout=30)
+    assert refused.value.code() == grpc.StatusCode.UNIMPLEMENTED
+
+
 def test_labels_and_versions_by_grpc(predictions):
     made = request(series=SERIES, spins=SPINS)
     made.model_spec.version_label = "stable"
