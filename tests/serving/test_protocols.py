@@ -394,7 +394,8 @@ def test_listening_while_it_is_spoken(server, http):
                 socket.recv(timeout=60)
             assert closed.value.rcvd.code == 1008
     # Who goes without a word leaves nothing behind.
-    connect(f"{address}/numbers:listen").close()
+    with connect(f"{address}/numbers:listen"):
+        pass
     assert server.events("failed") == []
     assert http.get("/v2/health/ready").status_code == 200
 
