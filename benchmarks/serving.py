@@ -174,7 +174,7 @@ def main() -> None:
             name: {
                 "p50": round(middle[name], 3),
                 "p95": round(statistics.quantiles(found, n=20)[-1] * 1e3, 3),
-                "p50_over_in_process": round(middle[name] - middle["in_process"], 3),
+                "p50_minus_in_process": round(middle[name] - middle["in_process"], 3),
             }
             for name, found in took.items()
         },
