@@ -15,8 +15,8 @@ import httpx
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import serving  # type: ignore[attr-defined]
 from handmade import certify_handmade, refused_certificate, write_handmade
+from server_process import serving
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect

@@ -16,8 +16,8 @@ import httpx
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import serving  # type: ignore[attr-defined]
 from handmade import write_handmade
+from server_process import serving
 from tensorflow_serving.apis import predict_pb2
 
 import seqapps
