@@ -39,10 +39,11 @@ async def listen(desk: Desk, socket: WebSocket) -> None:
             extra |= {"version": version.number}
             if not version.contracts.keys() >= NEEDED:
                 raise Refused("invalid", f"{model.name} cannot listen to a stream.")
-            await _hear(desk, version, socket)
+            try:
+                await _hear(desk, version, socket)
+            except WebSocketDisconnect:
+                raise Refused("invalid", "the stream was broken off.") from None
         await socket.close()
-    except WebSocketDisconnect:
-        pass
     except Refused as refused:
         code = _FAILED if refused.kind == "internal" else _REFUSED
         try:
