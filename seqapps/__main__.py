@@ -20,6 +20,7 @@ from seqapps.commands import Command, NoOptions, Program, positional, run
 from seqapps.config import Settings
 from seqapps.lazy import start_tensorflow
 from seqapps.report import Reporter
+from seqapps.serving import command as serving_command
 
 PACKAGES = (
     "tensorflow",
@@ -39,6 +40,9 @@ PACKAGES = (
     "soundfile",
     "soxr",
     "espeakng-loader",
+    "starlette",
+    "uvicorn",
+    "tensorflow-serving-api",
 )
 """What doctor reports; the distributions that seqapps works with."""
 
@@ -170,6 +174,7 @@ PROGRAM = Program(
                 "certify BUNDLE onnx/translate --json",
             ),
         ),
+        serving_command.COMMAND,
     ),
 )
 """Further tools are further commands; their handlers import what they need when they run."""

@@ -15,6 +15,7 @@ start_tensorflow()
 
 import tensorflow as tf  # noqa: E402
 from speech_data import write_recordings  # noqa: E402
+from tiny_trainings import SHORTER  # noqa: E402
 
 # The machine is shared, so no single example has a deadline; CI tries the same examples each time.
 settings.register_profile("local", deadline=None)
@@ -111,6 +112,24 @@ def tiny_bundle(few_pairs: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     command = [sys.executable, "-m", "seqapps.recipes.translate", "train", *SHORT_TRAINING]
     run = subprocess.run(
         [*command, "--data.train", str(few_pairs / "train")],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert run.returncode == 0, run.stderr
+    return folder / run.stdout.strip()
+
+
+@pytest.fixture(scope="session")
+def tiny_writer(
+    few_pairs: Path, short_training: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A bundle that `generate train` wrote after three updates; copy it before changing it."""
+    folder = tmp_path_factory.mktemp("tiny_writer")
+    command = [sys.executable, "-m", "seqapps.recipes.generate", "train", *short_training]
+    run = subprocess.run(
+        [*command, *SHORTER["generate"], "--data.train", str(few_pairs / "train.en")],
         cwd=folder,
         capture_output=True,
         text=True,

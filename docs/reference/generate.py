@@ -19,13 +19,18 @@ _NOTE = "<!-- Made by `make reference`; edit the docstrings instead. -->\n\n"
 def pages() -> dict[str, str]:
     """Returns file name → text of every page."""
     recipes = sorted(path.stem for path in (PACKAGE / "recipes").glob("[!_]*.py"))
-    return {"modules.md": _modules()} | {f"{name}.md": _settings(name) for name in recipes}
+    made = {"modules.md": _modules(), "serve.md": _help_page("seqapps", [["serve"]])}
+    return made | {f"{name}.md": _settings(name) for name in recipes}
 
 
 def _settings(recipe: str) -> str:
-    command = f"seqapps.recipes.{recipe}"
+    commands = [[], ["train"], ["evaluate"], ["predict"], ["tune"], ["export"]]
+    return _help_page(f"seqapps.recipes.{recipe}", commands)
+
+
+def _help_page(command: str, commands: list[list[str]]) -> str:
     parts = [f"# `python -m {command}`\n"]
-    for arguments in ([], ["train"], ["evaluate"], ["predict"], ["tune"], ["export"]):
+    for arguments in commands:
         text = subprocess.run(
             [sys.executable, "-m", command, *arguments, "--help"],
             check=True,

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from tiny_trainings import SHORTER
 
 from seqapps.data.reviews import Review, reviews
 
@@ -38,12 +39,6 @@ DEMOS = {
     "transcribe": "tiny_recogniser",
 }
 """Fixtures of bundles that stand for a recipe's demo."""
-SHORTER = {
-    # A network that has learned nothing ends no sentence, so a wide beam would take long.
-    "translate": ("--decoding.beam_width", "1"),
-    "generate": ("--decoding.max_length", "20"),
-}
-"""What shortens a recipe's trainings besides the settings of all."""
 HOURS = ("tinyshakespeare.toml", "multi30k.toml", "imdb.toml", "imdb_pretrained.toml")
 """Configurations whose training takes too long even for the long tests."""
 INSTALLING = re.compile(r"^(git clone|cd seqapps|python3 -m venv|\.venv/bin/pip|make )")
@@ -97,24 +92,6 @@ def tiny_classifier(
     command = [sys.executable, "-m", "seqapps.recipes.sentiment", "train", *short_training]
     run = subprocess.run(
         [*command, "--data.train", "reviews.csv"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    assert run.returncode == 0, run.stderr
-    return folder / run.stdout.strip()
-
-
-@pytest.fixture(scope="session")
-def tiny_writer(
-    few_pairs: Path, short_training: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory
-) -> Path:
-    """A bundle that `generate train` wrote after three updates; copy it before changing it."""
-    folder = tmp_path_factory.mktemp("tiny_writer")
-    command = [sys.executable, "-m", "seqapps.recipes.generate", "train", *short_training]
-    run = subprocess.run(
-        [*command, *SHORTER["generate"], "--data.train", str(few_pairs / "train.en")],
         cwd=folder,
         capture_output=True,
         text=True,

@@ -1,0 +1,1 @@
+"""The server: bundles over HTTP and gRPC. Needs the extra `serve`."""

@@ -1,0 +1,353 @@
+"""Models in their versions: found on disk, checked, loaded, watched for newer ones."""
+
+import asyncio
+import gc
+import json
+import logging
+import re
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from seqapps.bundle.folder import Stored, read_config
+from seqapps.errors import UserError
+from seqapps.fields import MAIN
+from seqapps.portable.certificate import check_files
+from seqapps.serving.batching import Lane, Watch
+from seqapps.serving.contract import Arrays, contracts_of, probe
+from seqapps.serving.refusals import Refused, short
+from seqapps.serving.settings import Serve
+
+log = logging.getLogger("seqapps.serving")
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_REQUESTS_OWN = (
+    tf.errors.InvalidArgumentError, tf.errors.OutOfRangeError, tf.errors.FailedPreconditionError,
+)  # fmt: skip
+"""What TensorFlow raises when the values of a request make no sense."""
+
+Fingerprint = tuple[tuple[str, int, int, int], ...]
+
+
+class Version:
+    """One loaded bundle: its signatures, each with a lane."""
+
+    def __init__(
+        self,
+        folder: Path,
+        number: int,
+        *,
+        pool: Executor,
+        limits: Serve,
+        watch: Callable[[str], Watch],
+    ) -> None:
+        """Checks, loads and tries a bundle; takes seconds.
+
+        Raises:
+            UserError: If it is not what was certified, or does not answer.
+        """
+        self.number = number
+        verify(folder)
+        self.stored: Stored = read_config(folder)
+        self.contracts = contracts_of(self.stored.interface)
+        servable = folder / "servable" / "1"
+        try:
+            # Signatures die with the object they come from, so it is kept.
+            self._loaded = tf.saved_model.load(str(servable))
+            self._functions = {name: self._loaded.signatures[name] for name in self.contracts}
+            self.signature_defs = _signature_defs(servable)
+        except Exception as error:
+            raise UserError(f"{servable} cannot be loaded ({short(str(error), 300)}).") from error
+        # What was loaded is what was checked, even if somebody wrote meanwhile.
+        verify(folder)
+        self._try(limits)
+        self.lanes = {
+            name: Lane(contract, self._runner(name), pool=pool, limits=limits, watch=watch(name))
+            for name, contract in self.contracts.items()
+        }
+
+    def _try(self, limits: Serve) -> None:
+        """Makes the first call of each signature, which takes longer than the others."""
+        for name, contract in self.contracts.items():
+            try:
+                self._runner(name)(probe(contract, limits).arrays)
+            except Refused:
+                # A signature that goes on from a state need not take zeros.
+                if name == MAIN:
+                    raise UserError(f"signature {name} does not answer.") from None
+
+    def _runner(self, name: str) -> Callable[[Arrays], Arrays]:
+        function, inputs = self._functions[name], self.contracts[name].inputs
+
+        def run(arrays: Arrays) -> Arrays:
+            try:
+                tensors = {n: tf.constant(v, inputs[n].dtype) for n, v in arrays.items()}
+                return {n: value.numpy() for n, value in function(**tensors).items()}
+            except _REQUESTS_OWN:
+                # TensorFlow's message may quote the request.
+                raise Refused(
+                    "invalid", f"signature {name} cannot compute with these values."
+                ) from None
+            except tf.errors.ResourceExhaustedError:
+                raise Refused(
+                    "busy", "there is no memory for this request now.", retry_after_s=1
+                ) from None
+
+        return run
+
+
+def verify(folder: Path) -> None:
+    """Checks that a bundle may be served: it is the one whose certificate holds.
+
+    Raises:
+        UserError: If it is not.
+    """
+    check_files(folder)
+    certificate = json.loads((folder / "certificate.json").read_text(encoding="utf-8"))
+    # Those of the first version say nothing where they hold.
+    if certificate.get("holds", True) is not True:
+        raise UserError(f"the certificate of {folder} does not hold; train or copy it again.")
+
+
+def _signature_defs(servable: Path) -> dict[str, Any]:
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    proto = saved_model_pb2.SavedModel()
+    proto.ParseFromString((servable / "saved_model.pb").read_bytes())
+    return dict(proto.meta_graphs[0].signature_def)
+
+
+@dataclass
+class Model:
+    """A name under which versions are served."""
+
+    name: str
+    """In addresses."""
+    path: Path
+    """A bundle, or a folder of versions."""
+    versions: dict[int, Version] = field(default_factory=dict)
+    """Those that answer, by number."""
+    refused: dict[int, str] = field(default_factory=dict)
+    """Those on disk that are not served, and why."""
+    seen: dict[str, Fingerprint] = field(default_factory=dict)
+    """What was on disk when it was last looked at, by path."""
+
+    @property
+    def newest(self) -> int:
+        """Number of the version that answers unless another one is asked for."""
+        return max(self.versions)
+
+    def pick(self, number: int | None) -> Version:
+        """The version that is asked for, the newest for None.
+
+        Raises:
+            Refused: If it is not there.
+        """
+        if not self.versions:
+            raise Refused("unavailable", f"{self.name} is being loaded.", retry_after_s=2)
+        version = self.versions.get(self.newest if number is None else number)
+        if version is None:
+            there = ", ".join(map(str, sorted(self.versions)))
+            raise Refused("not_found", f"{self.name} has no version {number}; it has {there}.")
+        return version
+
+
+class Models:
+    """Everything that is served."""
+
+    def __init__(self, limits: Serve, *, watch: Callable[[str, str], Watch]) -> None:
+        """Names the models without loading them.
+
+        Args:
+            limits: The bundles are among them.
+            watch: Makes what is told of the batches of a model's signature.
+
+        Raises:
+            UserError: If a path is neither a bundle nor a folder of versions, or a name is taken.
+        """
+        self._limits = limits
+        self._watch = watch
+        self.draining = False
+        self.pool = ThreadPoolExecutor(limits.workers, thread_name_prefix="compute")
+        self._loader = ThreadPoolExecutor(1, thread_name_prefix="load")
+        self.by_name: dict[str, Model] = {}
+        for given in limits.bundles:
+            model = _named(given)
+            if model.name in self.by_name:
+                raise UserError(
+                    f"two bundles have the name {model.name}; write NAME=PATH to tell them apart."
+                )
+            self.by_name[model.name] = model
+
+    @property
+    def ready(self) -> bool:
+        """Whether every model answers and the server is not about to stop."""
+        return not self.draining and all(model.versions for model in self.by_name.values())
+
+    def find(self, name: str, number: int | None = None) -> tuple[Model, Version]:
+        """The version that is asked for.
+
+        Raises:
+            Refused: If there is none.
+        """
+        model = self.model(name)
+        return model, model.pick(number)
+
+    def model(self, name: str) -> Model:
+        """The model of a name.
+
+        Raises:
+            Refused: If there is none.
+        """
+        if name not in self.by_name:
+            raise Refused(
+                "not_found", f"no model {short(name)}; there are {', '.join(self.by_name)}."
+            )
+        return self.by_name[name]
+
+    async def load(self) -> None:
+        """Loads what is on disk now.
+
+        Raises:
+            UserError: If a model has no version that can be served.
+        """
+        for model in self.by_name.values():
+            await self._look(model)
+            if not model.versions:
+                reasons = "; ".join(model.refused.values()) or "no bundle is there"
+                raise UserError(f"{model.path} is not served: {reasons}")
+
+    async def watch(self) -> None:
+        """Looks for new versions until it is cancelled."""
+        while self._limits.poll_s:
+            await asyncio.sleep(self._limits.poll_s)
+            for model in self.by_name.values():
+                try:
+                    await self._look(model)
+                except OSError as error:
+                    log.warning("look_failed", extra={"model": model.name, "reason": str(error)})
+
+    async def _look(self, model: Model) -> None:
+        """Loads versions that are new or changed; a refused one changes nothing."""
+        loop = asyncio.get_running_loop()
+        first = not model.versions
+        for number, folder in await loop.run_in_executor(self._loader, _candidates, model):
+            if first and model.versions:
+                break
+            found = await loop.run_in_executor(self._loader, fingerprint, folder)
+            if not found or model.seen.get(str(folder)) == found:
+                continue
+            model.seen[str(folder)] = found
+            start = time.perf_counter()
+            try:
+                version = await loop.run_in_executor(
+                    self._loader, self._load, model, folder, number
+                )
+            except (UserError, OSError) as error:
+                model.refused[number] = str(error)
+                log.error(
+                    "version_refused",
+                    extra={"model": model.name, "version": number, "reason": str(error)},
+                )
+                continue
+            model.refused.pop(number, None)
+            model.versions[number] = version
+            log.info(
+                "version_loaded",
+                extra={
+                    "model": model.name,
+                    "version": number,
+                    "seconds": round(time.perf_counter() - start, 2),
+                },
+            )
+            for old in sorted(model.versions)[: -self._limits.keep_versions]:
+                # Requests under way hold it until they are answered.
+                del model.versions[old]
+                log.info("version_unloaded", extra={"model": model.name, "version": old})
+            await loop.run_in_executor(self._loader, gc.collect)
+
+    def _load(self, model: Model, folder: Path, number: int) -> Version:
+        return Version(
+            folder,
+            number,
+            pool=self.pool,
+            limits=self._limits,
+            watch=lambda signature: self._watch(model.name, signature),
+        )
+
+    def close(self) -> None:
+        """Ends the threads, after what they are at."""
+        self._loader.shutdown(wait=False, cancel_futures=True)
+        self.pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _named(given: str) -> Model:
+    name, equals, path = given.partition("=")
+    # A path may hold an equals sign too.
+    if not equals or "/" in name:
+        name, path = "", given
+    folder = Path(path)
+    if not folder.is_dir():
+        raise UserError(f"{folder} is not a folder; give a bundle that train wrote.")
+    bundles = [folder] if _is_bundle(folder) else [f for _, f in sorted(_numbered(folder))]
+    if not bundles:
+        raise UserError(
+            f"{folder} is neither a bundle (it has no config.json) nor a folder of versions "
+            "(1, 2, ...); give what train wrote."
+        )
+    name = name or read_config(bundles[-1]).recipe
+    if not _NAME.fullmatch(name):
+        raise UserError(
+            f"a model's name is of letters, digits, '_', '.' and '-', at most 64, got {name!r}."
+        )
+    return Model(name=name, path=folder)
+
+
+def _is_bundle(folder: Path) -> bool:
+    return (folder / "config.json").is_file()
+
+
+def _numbered(folder: Path) -> Iterator[tuple[int, Path]]:
+    for entry in folder.iterdir():
+        # Not isdigit(): other scripts have digits too.
+        if re.fullmatch(r"[1-9][0-9]{0,17}", entry.name) and entry.is_dir():
+            yield int(entry.name), entry
+
+
+def _candidates(model: Model) -> list[tuple[int, Path]]:
+    """Versions on disk that are worth a look.
+
+    Until one is served, the newest comes first and the others stand by; later those above what is
+    served, the oldest first. A bundle that is replaced where it is gets the next number.
+    """
+    if _is_bundle(model.path):
+        known = model.seen.get(str(model.path))
+        if known is None or known == fingerprint(model.path):
+            return [(max(model.versions, default=1), model.path)]
+        return [(max(model.versions, default=0) + 1, model.path)]
+    found = sorted(_numbered(model.path)) if model.path.is_dir() else []
+    if not model.versions:
+        return found[::-1]
+    return [each for each in found if each[0] > model.newest]
+
+
+def fingerprint(folder: Path) -> Fingerprint:
+    """Changes whenever a file of the folder does; empty where there is no certificate yet."""
+    try:
+        if not (folder / "certificate.json").is_file():
+            return ()
+        rows = []
+        for path in sorted(folder.rglob("*")):
+            stat = path.stat()
+            rows.append(
+                (str(path.relative_to(folder)), stat.st_size, stat.st_mtime_ns, stat.st_ino)
+            )
+        return tuple(rows)
+    except FileNotFoundError:
+        # Replaced this moment; the next look sees it whole.
+        return ()
