@@ -74,7 +74,9 @@ TESTS = ".venv/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder"
 def test_each_command_installs_what_it_needs(target: str, last: str, bare: Path) -> None:
     lines = planned(target, bare)
     assert lines[-1] == last
-    assert any(line.endswith('-e ".[dev,onnx,serve,speech,tune]" -c constraints.txt') for line in lines)
+    assert any(
+        line.endswith('-e ".[dev,onnx,serve,speech,tune]" -c constraints.txt') for line in lines
+    )
 
 
 def test_nothing_is_installed_twice(bare: Path) -> None:
