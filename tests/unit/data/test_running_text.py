@@ -80,14 +80,38 @@ def test_what_is_no_utf8_is_left_out_or_read_as_bytes(tmp_path):
     (tmp_path / "in").mkdir()
     for number in range(30):
         (tmp_path / "in" / f"{number:02}.txt").write_text(f"document {number}")
-    (tmp_path / "in" / "15.txt").write_bytes(b"\xff\xfe broken")
+    (tmp_path / "in" / "15.txt").write_bytes(b"two\nlines\n\xff\xfe broken")
+    for number in range(30, 40):
+        (tmp_path / "in" / f"{number}.txt").touch()
     splits, lines = load(tmp_path, train="in")
     assert not any(b"broken" in text for text in splits.train.texts)
-    assert any("in:16: the text is not UTF-8" in line for line in lines)
+    assert any(line.endswith("in/15.txt:3: the text is not UTF-8") for line in lines)
+    # Empty files are no bad ones, of which ten in forty would be too many.
+    assert f"Passed over 10 empty documents of {tmp_path / 'in'}" in lines
+    assert len(splits.train.problems) == 1
     raw, _ = load(tmp_path, train="in", utf8=False)
-    assert b"\xff\xfe broken" in raw.train.texts
+    assert b"two\nlines\n\xff\xfe broken" in raw.train.texts
     with pytest.raises(UserError, match="not UTF-8"):
         load(tmp_path, train="in/15.txt")
+
+
+def test_half_a_surrogate_pair_is_a_bad_row_and_never_a_crash(tmp_path):
+    lines = ['{"text": "good one %d"}' % i for i in range(30)]
+    lines[3] = r'{"text": "half \ud800 pair"}'
+    (tmp_path / "t.jsonl").write_text("\n".join(lines))
+    for utf8 in (True, False):
+        splits, log = load(tmp_path, train="t.jsonl", test="t.jsonl", utf8=utf8)
+        assert not any(b"half" in text for text in splits.train.texts)
+        assert splits.test.texts[3] == "half � pair".encode()
+        assert [problem.line for problem in splits.test.problems] == [4]
+        assert sum("t.jsonl:4: the text " in line for line in log) == 2
+
+
+def test_bytes_keep_what_begins_like_a_byte_order_mark(tmp_path):
+    content = b"\xef\xbb\xbf" + bytes(range(256)) * 2
+    (tmp_path / "a.bin").write_bytes(content)
+    splits, _ = load(tmp_path, train="a.bin", utf8=False)
+    assert joined(splits.train) + joined(splits.validation) == content
 
 
 @given(
