@@ -106,7 +106,9 @@ class TextSplits(NamedTuple):
     """The validation text itself where there is no test text."""
 
 
-def load_text(settings: TextData, *, log: Callable[[str], None], utf8: bool = True) -> TextSplits:
+def load_text(
+    settings: TextData, *, log: Callable[[str], None], utf8: bool = True, test_alone: bool = False
+) -> tuple[TextSplits, str]:
     """Loads the splits.
 
     Args:
@@ -114,14 +116,30 @@ def load_text(settings: TextData, *, log: Callable[[str], None], utf8: bool = Tr
         log: Takes lines for the user.
         utf8: Whether documents must be UTF-8; if not, files are taken byte for byte, a byte order
             mark included.
+        test_alone: Whether a test text that the settings name is enough: what is wrong with the
+            others is then no error, and they are empty.
+
+    Returns:
+        The splits, and what is wrong with the training text, as a rule nothing.
 
     Raises:
         UserError: If a location has no text, files are missing or damaged, too many documents are
             bad, or the text is too short to hold any out.
     """
+    enough = test_alone and bool(settings.test) and not settings.tail_share
+    wrong: dict[str, str] = {}
 
     def load(location: str, split: Split, own: bool) -> Documents | None:
-        return _load(settings, location, split, own=own, log=log, utf8=utf8)
+        if own and "train" in wrong:
+            return Documents([])
+        try:
+            return _load(settings, location, split, own=own, log=log, utf8=utf8)
+        except UserError as error:
+            if not enough or split == "test":
+                raise
+            wrong[split] = str(error)
+            log(f"Measured without the {'training' if split == 'train' else split} text: {error}")
+            return Documents([])
 
     found, missing = load_each(settings, load)
     if "validation" in missing:
@@ -137,7 +155,7 @@ def load_text(settings: TextData, *, log: Callable[[str], None], utf8: bool = Tr
     elif "test" in missing:
         found["test"] = found["validation"]
         log("There is no test text: what is reported on is the validation text")
-    return TextSplits(**found)
+    return TextSplits(**found), wrong.get("train", "")
 
 
 def _load(

@@ -1,5 +1,6 @@
 """Running text from everywhere: exact bytes, exact splits, clear errors."""
 
+import dataclasses
 import gzip
 import json
 
@@ -13,7 +14,10 @@ from seqapps.errors import UserError
 
 def load(tmp_path=".", utf8=True, **settings):
     lines = []
-    found = load_text(TextData(folder=str(tmp_path), **settings), log=lines.append, utf8=utf8)
+    found, missing = load_text(
+        TextData(folder=str(tmp_path), **settings), log=lines.append, utf8=utf8
+    )
+    assert not missing
     return found, lines
 
 
@@ -96,7 +100,7 @@ def test_what_is_no_utf8_is_left_out_or_read_as_bytes(tmp_path):
 
 
 def test_half_a_surrogate_pair_is_a_bad_row_and_never_a_crash(tmp_path):
-    lines = ['{"text": "good one %d"}' % i for i in range(30)]
+    lines = [json.dumps({"text": f"good one {i}"}) for i in range(30)]
     lines[3] = r'{"text": "half \ud800 pair"}'
     (tmp_path / "t.jsonl").write_text("\n".join(lines))
     for utf8 in (True, False):
@@ -147,6 +151,27 @@ def test_bad_locations_are_named(tmp_path, settings, message):
     (tmp_path / "broken.gz").write_bytes(gzip.compress(b"x" * 999)[:20])
     with pytest.raises(UserError, match=message):
         load(tmp_path, **settings)
+
+
+def test_a_test_text_alone_is_enough_to_measure(tmp_path):
+    (tmp_path / "other.txt").write_text("another text")
+    for named in ({}, {"validation": "nowhere.txt"}):
+        lines = []
+        data = TextData(folder=str(tmp_path), train="gone.txt", test="other.txt", **named)
+        splits, missing = load_text(data, log=lines.append, test_alone=True)
+        assert splits.test.texts == [b"another text"]
+        assert splits.train.texts == splits.validation.texts == []
+        assert missing.startswith("There is no file or folder")
+        assert any("Measured without the training text" in line for line in lines)
+        with pytest.raises(UserError, match=r"no file or folder .*gone\.txt"):
+            load_text(data, log=lines.append)
+    # Trying settings is about the training text.
+    with pytest.raises(UserError, match=r"gone\.txt"):
+        load_text(
+            dataclasses.replace(data, tail_share=0.1, validation=""),
+            log=lines.append,
+            test_alone=True,
+        )
 
 
 def test_settings_are_checked():
