@@ -122,7 +122,8 @@ class RunningExamples:
         rng = np.random.default_rng([self.seed, epoch])
         # Another beginning in each pass, so that other places are cut by the ends of streams.
         ids = np.roll(self.training[:-1], -int(rng.integers(len(self.training) - 1)))
-        ids = np.append(ids, self.training[-1:])
+        # The text is a ring: a mark stands at its end and at its beginning.
+        ids = np.append(ids, ids[:1])
         length = stream_length(len(ids), self.streams)
         bounds = windows(length, window=self.text.window, varied=self.text.varied, rng=rng)
         return Batches(

@@ -150,9 +150,16 @@ def random_window_loss(
     rng = np.random.default_rng(seed)
     length = min(length, len(ids) - 1)
     starts = rng.integers(0, len(ids) - length, _RANDOM_WINDOWS)
-    windows = ids[starts[:, np.newaxis] + np.arange(length + 1)]
+    return window_loss(network, ids[starts[:, np.newaxis] + np.arange(length + 1)])
+
+
+def window_loss(network: keras.Model, windows_NT: Ids) -> float:
+    """Mean loss per token of windows int32 (N, T), each read from an empty state.
+
+    The first token of a window is read and not predicted.
+    """
     read, losses = _reader(network), []
-    for part in np.split(windows, 8):
+    for part in np.array_split(windows_NT, min(8, len(windows_NT))):
         found, _ = read(tf.constant(part, tf.int32), tf.zeros([len(part), state_size(network)]))
         losses.append(found.numpy())
     return float(np.concatenate(losses).mean())

@@ -1,5 +1,6 @@
 """What is measured of a writer, and the streams that it learns from."""
 
+import dataclasses
 from types import SimpleNamespace
 
 import keras
@@ -69,6 +70,19 @@ def test_a_pass_reads_the_text_once_from_another_place(examples):
     assert not np.array_equal(texts[0][:, :50], texts[1][:, :50])
     found = [batch["labels"].numpy() for batch in examples.validation_batches()]
     np.testing.assert_array_equal(np.concatenate(found, 1)[0], examples.validation[1:])
+
+
+def test_the_last_label_of_a_pass_is_the_token_that_follows(examples):
+    one_row = dataclasses.replace(examples, streams=1)
+    text = examples.training[:-1]
+    for epoch in range(3):
+        batches = list(one_row.training_pass(epoch).dataset(0))
+        tokens, labels = (
+            np.concatenate([batch[name].numpy()[0] for batch in batches])
+            for name in ("tokens", "labels")
+        )
+        assert len(tokens) == len(text)
+        np.testing.assert_array_equal(labels, np.roll(tokens, -1))
 
 
 def test_a_text_that_is_too_short_is_named(tmp_path):
