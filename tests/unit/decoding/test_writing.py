@@ -239,6 +239,56 @@ def test_stop_strings_end_the_text_wherever_tokens_begin(stops):
     assert ended > 3 or stops == ("nothing",)
 
 
+@cache
+def counting_down():
+    """Writes b as often as the state says, and then the token `ca\n`."""
+
+    def walk(tokens, state):
+        wanted = tf.where(state[:, 0] > 0.0, 3, 5)
+        return 9.0 * tf.one_hot(wanted, V), state - 1.0
+
+    def call(pen, strategy, most, limit):
+        return write(
+            walk, pen, strategy, most=most, limit=limit, surfaces=tf.constant(BYTES), longest=3,
+            end=END,
+        )  # fmt: skip
+
+    return tf.function(call, input_signature=[PEN, STRATEGY, spec(tf.int32), spec(tf.int32)])
+
+
+@pytest.mark.parametrize("length", [2, 254, 256, 257])
+def test_the_longest_stop_strings_end_a_text_inside_a_token(length):
+    strategy = plan([0], temperature=0.0, stop=("b" * (length - 2) + "ca",))
+    for before, portion in ((0, 500), (2, 500), (100, 500), (3, 50)):
+        repeats = before + length - 2
+        pen, text = fresh(1)._replace(state=tf.constant([[float(repeats)]])), b""
+        while not pen.done.numpy()[0]:
+            found = counting_down()(
+                pen, strategy, tf.constant([portion]), tf.constant([repeats + 1])
+            )
+            pen, text = found.pen, text + found.text.numpy()[0]
+        # One that is too long stands for nothing.
+        assert text.decode() == ("b" * repeats + "ca\n" if length > 256 else "b" * before)
+
+
+@pytest.mark.parametrize(
+    ("strange", "same"),
+    [
+        ({"repetition_penalty": 0.0}, {}),
+        ({"repetition_penalty": float("nan")}, {}),
+        ({"temperature": 1e-40}, {"temperature": 0.0}),
+        ({"temperature": float("nan")}, {"temperature": 0.0}),
+        ({"temperature": float("inf"), "banned": (3,)}, {"temperature": 1e30, "banned": (3,)}),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_strange_values_never_make_nonsense(strange, same):
+    found, wanted = (written(np.arange(20), 12, **given_) for given_ in (strange, same))
+    np.testing.assert_array_equal(found.tokens, wanted.tokens)
+    assert np.isfinite(found.log_probs.numpy()).all()
+    assert (found.lengths.numpy() > 0).all()
+
+
 @settings(max_examples=25)
 @given(
     st.lists(st.integers(1, 9), min_size=1, max_size=8),

@@ -149,6 +149,14 @@ def test_predict_prints_texts(command, bundle, model):
     code, out, err = command("predict", bundle, "--decoding.top_p", "2")
     assert (code, out) == (2, "")
     assert "top_p must be above 0 and at most 1, got 2" in err
+    for flag, value, message in (
+        ("banned", '["the"]', "banned must name single tokens of the vocabulary of characters"),
+        ("begin", "the ☃", "got 'the ☃', of which it does not know '☃'"),
+        ("begin", "x" * 20 + "é", "does not know"),
+    ):
+        code, out, err = command("predict", bundle, "--prompt", "", f"--decoding.{flag}", value)
+        assert (code, out) == (1, "")
+        assert message in err
 
 
 def test_many_prompts_in_a_pipe_are_answered_at_once(command, bundle, monkeypatch):
