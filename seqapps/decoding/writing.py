@@ -141,6 +141,7 @@ def write(
     hot_B = strategy.temperature > 1e-30
     heat_B1 = tf.where(hot_B, tf.minimum(strategy.temperature, 1e30), 1.0)[:, tf.newaxis]
     hot_B1 = hot_B[:, tf.newaxis]
+    drawing = tf.reduce_any(hot_B)
     # A stop string that ends inside the last token reaches back further than its own length.
     reached = TAIL + longest
     with tf.device("/CPU:0"):
@@ -179,8 +180,12 @@ def write(
             lambda: tf.where(scaled_BV >= log_floor_B1, kept_BV, float("-inf")),
             lambda: kept_BV,
         )
-        noise_BV = gumbel(strategy.seed, position_B, tf.shape(logits_BV)[1])
-        drawn_BV = tf.where(hot_B1, kept_BV + noise_BV, shifted_BV)
+
+        def draw() -> Any:
+            noise_BV = gumbel(strategy.seed, position_B, tf.shape(logits_BV)[1])
+            return tf.where(hot_B1, kept_BV + noise_BV, shifted_BV)
+
+        drawn_BV = tf.cond(drawing, draw, lambda: shifted_BV)
         tokens_B = tf.argmax(drawn_BV, axis=1, output_type=tf.int32)
         return tf.cond(forcing, lambda: force(tokens_B, position_B), lambda: tokens_B)
 
@@ -228,8 +233,13 @@ def write(
         )
         stopped_B = reach_B > 0
         cut_B = tf.where(stopped_B, pen.held + size_B - reach_B, cut_B)
-        ones = tf.cast(open_B, tf.int32)
-        counts_BV = tf.tensor_scatter_nd_add(counts_BV, tf.stack([rows, written_B], 1), ones)
+        counts_BV = tf.cond(
+            penalised,
+            lambda: tf.tensor_scatter_nd_add(
+                counts_BV, tf.stack([rows, written_B], 1), tf.cast(open_B, tf.int32)
+            ),
+            lambda: counts_BV,
+        )
         # A row that is closed keeps its state.
         open_B1 = open_B[:, tf.newaxis]
         state_BS = tf.where(open_B1, after_BS, state_BS)
@@ -269,6 +279,16 @@ def write(
     span = tf.range(tf.maximum(taken, 1))
     tokens_BT = tf.transpose(arrays[0].gather(span)[:taken])
     lengths_B = position - pen.position
+
+    def count() -> Any:
+        """Where nothing looks at the counts on the way, they are made at the end."""
+        real_BT = tf.sequence_mask(lengths_B, taken)
+        places_BT = tf.stack(
+            [tf.broadcast_to(rows[:, tf.newaxis], tf.shape(tokens_BT)), tokens_BT], 2
+        )
+        return tf.tensor_scatter_nd_add(counts, places_BT, tf.cast(real_BT, tf.int32))
+
+    counts = tf.cond(penalised, lambda: counts, count)
     done |= position >= limit
     with tf.device("/CPU:0"):
         new_B = tf.strings.reduce_join(tf.gather(surfaces, tokens_BT), -1)

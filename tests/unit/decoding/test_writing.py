@@ -170,6 +170,16 @@ def test_a_row_is_the_same_alone_and_in_any_batch():
     assert len(set(other.text.numpy().tolist())) > 45
 
 
+@pytest.mark.parametrize("penalty", [1.0, 1.2])
+def test_tokens_are_counted_in_every_row(penalty):
+    found = written([1, 2, 3], [20, 3, 0], repetition_penalty=penalty)
+    for row in range(3):
+        tokens = found.tokens.numpy()[row, : int(found.lengths[row])]
+        np.testing.assert_array_equal(
+            found.pen.counts.numpy()[row], np.bincount(tokens, minlength=V)
+        )
+
+
 def test_log_probabilities_are_the_networks_own():
     found = written([3], 20, temperature=0.5, top_k=2, repetition_penalty=1.7, min_length=20)
     token, total = 2, []
