@@ -4,7 +4,8 @@ With `--nanogpt FOLDER` (a copy of <https://github.com/karpathy/nanoGPT>) the ne
 and its sampler are nanoGPT's own, from `model.py`; else those below, written after it. The training
 loop is that of nanoGPT's `train.py` with the settings that its README names for a CPU.
 
-Orders come on standard input, one a line: `train`, or `write ROWS TOKENS`. Answers go to standard
+Orders come on standard input, one a line: `train`; `score START START ...`, the loss of the windows
+of the validation text that begin there; or `write ROWS TOKENS`. Answers go to standard
 output, one line of JSON each. It needs PyTorch and nothing of seqapps.
 """
 
@@ -26,8 +27,6 @@ from torch.nn import functional
 BLOCK, BATCH, LAYERS, HEADS, WIDTH = 64, 12, 4, 4, 128
 ITERATIONS, WARMUP, PEAK, LEAST = 2000, 100, 1e-3, 1e-4
 DECAY, BETAS, CLIP = 0.1, (0.9, 0.99), 1.0
-WINDOWS = 200
-"""Batches of random windows that are validated on; `train.py` would take 20, with more noise."""
 
 
 class Block(nn.Module):
@@ -115,9 +114,7 @@ def build(folder, vocabulary):
 
 def batch(ids, rng):
     """Random windows and the same one step later."""
-    starts = rng.integers(0, len(ids) - BLOCK, BATCH)
-    windows = torch.from_numpy(ids[starts[:, None] + np.arange(BLOCK + 1)])
-    return windows[:, :-1], windows[:, 1:]
+    return windows(ids, rng.integers(0, len(ids) - BLOCK, BATCH))
 
 
 def rate_of(step):
@@ -128,8 +125,23 @@ def rate_of(step):
     return LEAST + 0.5 * (1.0 + math.cos(math.pi * share)) * (PEAK - LEAST)
 
 
-def train(model, training, validation, iterations):
-    """Trains and validates; only training counts as time."""
+def windows(ids, starts):
+    """Windows that begin there, and the same one step later."""
+    found = torch.from_numpy(ids[starts[:, None] + np.arange(BLOCK + 1)])
+    return found[:, :-1], found[:, 1:]
+
+
+def score(model, validation, starts):
+    """Mean loss per token of windows of the validation text."""
+    model.eval()
+    with torch.no_grad():
+        parts = np.array_split(starts, max(1, len(starts) // BATCH))
+        losses = [model(*windows(validation, part))[1].item() * len(part) for part in parts]
+    return {"loss_of_random_windows": sum(losses) / len(starts)}
+
+
+def train(model, training, iterations):
+    """Trains."""
     rng = np.random.default_rng(1337)
     optimizer = model.configure_optimizers(DECAY, PEAK, BETAS, "cpu")
     began = time.perf_counter()
@@ -141,11 +153,7 @@ def train(model, training, validation, iterations):
         torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-    seconds = time.perf_counter() - began
-    model.eval()
-    with torch.no_grad():
-        losses = [model(*batch(validation, rng))[1].item() for _ in range(WINDOWS)]
-    return {"seconds": seconds, "loss_of_random_windows": float(np.mean(losses))}
+    return {"seconds": time.perf_counter() - began}
 
 
 def main():
@@ -162,12 +170,17 @@ def main():
     cut = int(0.9 * len(ids))
     model, name = build(wanted.nanogpt, len(number))
     parameters = sum(p.numel() for p in model.parameters())
-    answer = {"network": name, "parameters": parameters, "torch": torch.__version__}
+    answer = {
+        "network": name, "parameters": parameters, "torch": torch.__version__, "block": BLOCK,
+        "validation_characters": len(ids) - cut,
+    }  # fmt: skip
     print(json.dumps(answer), flush=True)
     for line in sys.stdin:
         order, *numbers = line.split()
         if order == "train":
-            answer = train(model, ids[:cut], ids[cut:], wanted.iterations)
+            answer = train(model, ids[:cut], wanted.iterations)
+        elif order == "score":
+            answer = score(model, ids[cut:], np.array(numbers, int))
         else:
             rows, tokens = map(int, numbers)
             model.eval()

@@ -1,7 +1,8 @@
 """Text generation against nanoGPT on a CPU: loss at equal minutes, and characters a second.
 
 nanoGPT (<https://github.com/karpathy/nanoGPT>) trains with the settings that its README names for a
-CPU. Then `seqapps.recipes.generate` trains on the same text for the seconds that took, and both
+CPU. Then `seqapps.recipes.generate` trains on the same text for the seconds that took; both are
+scored on the same random windows of the validation text, each read from its beginning; and both
 write: one text and 64 at once, by turns, seqapps from its SavedModel, nanoGPT with its own sampler.
 
     python benchmarks/generate_nanogpt.py input.txt [--nanogpt FOLDER] [--torch-python PYTHON] \
@@ -36,13 +37,17 @@ from seqapps import recipe_training  # noqa: E402
 from seqapps.bundle.servable import write_servable  # noqa: E402
 from seqapps.config import to_json  # noqa: E402
 from seqapps.models.settings import LanguageModel  # noqa: E402
-from seqapps.models.writing_scores import random_window_loss, token_losses  # noqa: E402
+from seqapps.models.writing_scores import token_losses, window_loss  # noqa: E402
 from seqapps.recipes.generate import RECIPE, Config  # noqa: E402
 from seqapps.report import Reporter  # noqa: E402
 from seqapps.text.settings import RunningText  # noqa: E402
 from seqapps.training.settings import Training  # noqa: E402
 
 HERE = Path(__file__).parent
+TRIALS = (60, 160)
+"""Updates of two short runs: what they share, tracing and a validation, is no part of the rate."""
+WINDOWS = 2400
+"""Random windows that both are scored on."""
 
 
 class Other:
@@ -148,23 +153,29 @@ def main():
         return
     other = Other(wanted)
     print(f"nanoGPT's side: {other.about['network']}", file=sys.stderr)
-    theirs = other("train")
+    validation, block = other.about["validation_characters"], other.about["block"]
+    starts = np.random.default_rng(0).integers(0, validation - block, WINDOWS)
+    theirs = {**other("train"), **other("score " + " ".join(map(str, starts)))}
     print(f"nanoGPT: {theirs}", file=sys.stderr)
-    # How many updates fit into the same seconds: from a short run, so that the rate falls in time.
-    # Twice, for the first has the tracing in it, which the real one has as well.
-    trial = 60
-    _, _, _, progress = learn(wanted, trial)
-    rate = trial / progress.seconds
-    config, examples, network, progress = learn(
-        wanted, max(trial, int(rate * theirs["seconds"])), seconds=theirs["seconds"]
-    )
+    # How many updates fit into the same seconds, so that the rate of learning falls in time.
+    first, second = (learn(wanted, trial)[-1].seconds for trial in TRIALS)
+    rate = (TRIALS[1] - TRIALS[0]) / max(second - first, 1e-3)
+    overhead = max(0.0, first - TRIALS[0] / rate)
+    planned = max(TRIALS[0], int(rate * (theirs["seconds"] - overhead)))
+    print(f"seqapps: {rate:.1f} updates/s after {overhead:.1f} s: {planned}", file=sys.stderr)
+    config, examples, network, progress = learn(wanted, planned, seconds=theirs["seconds"])
     losses = token_losses(network, examples.test)
+    # A mark stands before the text and one behind it.
+    if len(examples.test) != validation + 2:
+        sys.exit(f"the validation texts differ: {len(examples.test) - 2} and {validation} tokens.")
+    windows = examples.test[1 + starts[:, np.newaxis] + np.arange(block + 1)]
     ours = {
         "seconds": progress.seconds,
         "updates": progress.history[-1]["steps"],
+        "planned_updates": planned,
         "parameters": network.count_params(),
         "loss_of_whole_text": float(losses.mean()),
-        "loss_of_random_windows": random_window_loss(network, examples.test, seed=0, length=64),
+        "loss_of_random_windows": window_loss(network, windows),
     }
     print(f"seqapps: {ours}", file=sys.stderr)
     interface = RECIPE.interface(config)

@@ -142,6 +142,8 @@ class Option:
     empty string, which stands for nothing."""
     description: str
     """One line for help, model card and API page."""
+    most_bytes: int = 0
+    """Bytes that a string may have in UTF-8; 0 for any number."""
 
     def __post_init__(self) -> None:
         if self.rank not in (0, 1) or (self.rank == 1 and self.dtype != "string"):

@@ -6,7 +6,7 @@ certificate and the command line follow from that record.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
@@ -232,10 +232,11 @@ def strategy_options(decoding: Any) -> tuple[Option, ...]:
 
     Args:
         decoding: Frozen dataclass of int, float and string fields and tuples of strings; a field
-            named `seed` is int64.
+            named `seed` is int64. A field's metadata may have `most_bytes`, of its strings.
     """
     kind: type = type(decoding)
     described = field_docstrings(kind)
+    limits = {f.name: f.metadata.get("most_bytes", 0) for f in fields(decoding)}
     dtypes: dict[type, Literal["int32", "float32", "string"]] = {
         int: "int32", float: "float32", str: "string", tuple: "string",
     }  # fmt: skip
@@ -246,6 +247,7 @@ def strategy_options(decoding: Any) -> tuple[Option, ...]:
             default=value,
             rank=int(isinstance(value, tuple)),
             description=described[name],
+            most_bytes=limits[name],
         )
         for name, value in vars(decoding).items()
     )

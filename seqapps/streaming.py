@@ -50,7 +50,11 @@ def print_texts(
     strategy: Mapping[str, Any],
     as_json: bool,
 ) -> None:
-    """Prints a text for each prompt as it is written; several or searched ones when all are found.
+    """Prints a text for each prompt.
+
+    It is printed as it is written where somebody waits for it: there is one prompt, or standard
+    output is a terminal. Others are written many at once, which is faster, as are several texts for
+    a prompt and searched ones.
 
     Args:
         application: What writes.
@@ -61,7 +65,8 @@ def print_texts(
     one = strategy["samples"] == 1 and strategy["beam_width"] == 1
     drawn = {k: v for k, v in strategy.items() if k not in ("samples", "beam_width")}
     for prompts in asked:
-        if as_json or not one:
+        live = one and not as_json and (len(prompts) == 1 or sys.stdout.isatty())
+        if not live:
             for found in application.answers(prompts, **strategy):
                 lines = [json.dumps(found, ensure_ascii=False)] if as_json else found["samples"]
                 sys.stdout.write("".join(f"{line}\n" for line in lines))

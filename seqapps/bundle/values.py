@@ -179,14 +179,23 @@ def _texts(option: Option, value: Any, count: int) -> Any:
         raise _wrong_count(option, len(rows), count)
     try:
         if not option.rank:
-            return np.array([_bytes(text) for text in rows], object)
-        lists = [
-            [_bytes(text) for text in ([row] if isinstance(row, str | bytes) else row)]
-            for row in rows
-        ]
+            lists = [[_bytes(text)] for text in rows]
+        else:
+            lists = [
+                [_bytes(text) for text in ([row] if isinstance(row, str | bytes) else row)]
+                for row in rows
+            ]
     except TypeError:
         noun = "lists of strings" if option.rank else "strings"
         raise UserError(f"option {option.name} takes {noun}, got {_short(value)}.") from None
+    for text in (text for row in lists for text in row):
+        if 0 < option.most_bytes < len(text):
+            raise UserError(
+                f"option {option.name} takes strings of at most {option.most_bytes} bytes, got one "
+                f"of {len(text)}: {_short(text.decode('utf-8', 'replace'))}."
+            )
+    if not option.rank:
+        return np.array([text for (text,) in lists], object)
     found = np.full((count, max(map(len, lists), default=0)), b"", object)
     for place, row in zip(found, lists, strict=True):
         place[: len(row)] = row

@@ -62,6 +62,11 @@ def is_text(text: str) -> bool:
     return text.isascii() or not _SURROGATE.search(text)
 
 
+def surrogate(text: str) -> re.Match[str] | None:
+    """Finds the first lone surrogate of a text."""
+    return _SURROGATE.search(text)
+
+
 def repaired(text: str) -> str:
     """Returns the text with U+FFFD in place of every byte that was not UTF-8."""
     return _SURROGATE.sub("�", text)

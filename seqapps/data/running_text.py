@@ -1,11 +1,13 @@
 """Running text to learn a language from: embedded, files, folders, tables, TensorFlow Datasets.
 
-A text is a list of documents in their order, each of them UTF-8 bytes exactly as they are stored.
+A text is a list of documents in their order, each of them bytes exactly as they are stored, but for
+what a reader of UTF-8 leaves out (a byte order mark) and unpacks (.gz).
 """
 
 import gzip
+import re
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -23,6 +25,8 @@ from seqapps.data.splits import (
 from seqapps.errors import UserError
 
 _BOM = b"\xef\xbb\xbf"
+_NO_BYTE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
+"""Lone surrogates that stand for no byte: JSON can write them, UTF-8 cannot."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +79,7 @@ class Documents:
     texts: list[bytes]
     """UTF-8."""
     problems: list[Problem] = field(default_factory=list)
-    """Documents that are no UTF-8 or empty: left out of training data."""
+    """Documents that are no UTF-8: left out of training data."""
 
     @property
     def size(self) -> int:
@@ -102,21 +106,40 @@ class TextSplits(NamedTuple):
     """The validation text itself where there is no test text."""
 
 
-def load_text(settings: TextData, *, log: Callable[[str], None], utf8: bool = True) -> TextSplits:
+def load_text(
+    settings: TextData, *, log: Callable[[str], None], utf8: bool = True, test_alone: bool = False
+) -> tuple[TextSplits, str]:
     """Loads the splits.
 
     Args:
         settings: Where the text comes from.
         log: Takes lines for the user.
-        utf8: Whether documents must be UTF-8.
+        utf8: Whether documents must be UTF-8; if not, files are taken byte for byte, a byte order
+            mark included.
+        test_alone: Whether a test text that the settings name is enough: what is wrong with the
+            others is then no error, and they are empty.
+
+    Returns:
+        The splits, and what is wrong with the training text, as a rule nothing.
 
     Raises:
         UserError: If a location has no text, files are missing or damaged, too many documents are
             bad, or the text is too short to hold any out.
     """
+    enough = test_alone and bool(settings.test) and not settings.tail_share
+    wrong: dict[str, str] = {}
 
     def load(location: str, split: Split, own: bool) -> Documents | None:
-        return _load(settings, location, split, own=own, log=log, utf8=utf8)
+        if own and "train" in wrong:
+            return Documents([])
+        try:
+            return _load(settings, location, split, own=own, log=log, utf8=utf8)
+        except UserError as error:
+            if not enough or split == "test":
+                raise
+            wrong[split] = str(error)
+            log(f"Measured without the {'training' if split == 'train' else split} text: {error}")
+            return Documents([])
 
     found, missing = load_each(settings, load)
     if "validation" in missing:
@@ -132,7 +155,7 @@ def load_text(settings: TextData, *, log: Callable[[str], None], utf8: bool = Tr
     elif "test" in missing:
         found["test"] = found["validation"]
         log("There is no test text: what is reported on is the validation text")
-    return TextSplits(**found)
+    return TextSplits(**found), wrong.get("train", "")
 
 
 def _load(
@@ -159,14 +182,15 @@ def _load(
         if place is None:
             return None
         rows = tfds.read(*place, (settings.text_column,))
-        _take(rows, found, f"{location} {place[1]}", split, settings, utf8=utf8)
+        _take(rows, found, f"{location} {place[1]}", split, settings, utf8=utf8, log=log)
     else:
         path = Path(settings.folder).expanduser() / Path(location).expanduser()
+        paths: Sequence[Path] = ()
         if not path.is_dir() and files.is_table(path):
             rows = files.read_table(path, (settings.text_column,))
         else:
-            rows = _files(path)
-        _take(rows, found, str(path), split, settings, utf8=utf8)
+            paths, rows = _files(path, utf8=utf8)
+        _take(rows, found, str(path), split, settings, utf8=utf8, paths=paths, log=log)
     log_problems(found.problems, split, log)
     if not found.size:
         raise UserError(
@@ -185,22 +209,25 @@ def pydoc_topics() -> list[bytes]:
     return [topics[name].encode() for name in sorted(topics)]
 
 
-def _files(path: Path) -> Iterator[Row]:
-    """Yields a file, or every file of a folder, as a row whose only cell is its text."""
-    if not path.is_dir():
-        yield Row(1, (read_document(path),))
-        return
-    inside = sorted(
-        file
-        for file in path.rglob("*")
-        if file.is_file() and not any(p.startswith(".") for p in file.relative_to(path).parts)
-    )
-    for number, file in enumerate(inside, 1):
-        yield Row(number, (read_document(file),))
+def _files(path: Path, *, utf8: bool) -> tuple[Sequence[Path], Iterator[Row]]:
+    """A file, or every file of a folder, and each as a row whose only cell is its text."""
+    inside = [path]
+    if path.is_dir():
+        inside = sorted(
+            file
+            for file in path.rglob("*")
+            if file.is_file() and not any(p.startswith(".") for p in file.relative_to(path).parts)
+        )
+    rows = (Row(n, (read_document(file, utf8=utf8),)) for n, file in enumerate(inside, 1))
+    return inside, rows
 
 
-def read_document(path: Path) -> str:
+def read_document(path: Path, *, utf8: bool = True) -> str:
     """Reads a whole file, which may be packed as .gz.
+
+    Args:
+        path: The file.
+        utf8: Whether it is UTF-8, so that a byte order mark at its beginning is no part of it.
 
     Returns:
         Its text, line ends as they are; bytes that are not UTF-8 are lone surrogates.
@@ -223,7 +250,7 @@ def read_document(path: Path) -> str:
         ) from None
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}.") from None
-    return content.removeprefix(_BOM).decode("utf-8", "surrogateescape")
+    return (content.removeprefix(_BOM) if utf8 else content).decode("utf-8", "surrogateescape")
 
 
 def _take(
@@ -234,22 +261,58 @@ def _take(
     settings: TextData,
     *,
     utf8: bool,
+    log: Callable[[str], None],
+    paths: Sequence[Path] = (),
 ) -> None:
-    """Takes rows into documents, and notes or leaves out the bad ones."""
+    """Takes rows into documents, and notes or leaves out the bad ones.
+
+    Args:
+        rows: With the text in their only cell; empty ones are passed over.
+        found: Takes documents and problems.
+        name: File or data set of the rows.
+        split: Split of the rows.
+        settings: Where the text comes from.
+        utf8: Whether documents must be UTF-8.
+        log: Takes lines for the user.
+        paths: The file of each row, where each has its own.
+    """
+    empty = 0
+
+    def filled() -> Iterator[Row]:
+        nonlocal empty
+        for row in rows:
+            if row.cells == ("",):
+                empty += 1
+            else:
+                yield row
 
     def problems(row: Row) -> Iterator[Problem]:
         text = row.cells[0]
+        wrong = None
         if utf8 and not files.is_text(text):
-            yield Problem(name, row.line, "the text is not UTF-8")
-        elif not text:
-            yield Problem(name, row.line, "the text is empty")
+            wrong, reason = files.surrogate(text), "the text is not UTF-8"
+        elif not text.isascii() and (wrong := _NO_BYTE.search(text)):
+            reason = "the text has half of a surrogate pair, which stands for no bytes"
+        if wrong and paths:
+            line = text.count("\n", 0, wrong.start()) + 1
+            yield Problem(str(paths[row.line - 1]), line, reason)
+        elif wrong:
+            yield Problem(name, row.line, reason)
 
     kept = sift(
-        rows, problems, found.problems, split, name=name, max_bad_share=settings.max_bad_share
+        filled(), problems, found.problems, split, name=name, max_bad_share=settings.max_bad_share
     )
-    found.texts.extend(
-        row.cells[0].encode("utf-8", "surrogateescape") for row in kept if row.cells[0]
-    )
+    found.texts.extend(_encoded(row.cells[0]) for row in kept)
+    if empty:
+        log(f"Passed over {empty:,} empty {'documents' if empty > 1 else 'document'} of {name}")
+
+
+def _encoded(text: str) -> bytes:
+    """The bytes of a text; U+FFFD in place of half a surrogate pair, which stands for none."""
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return _NO_BYTE.sub("\ufffd", text).encode("utf-8", "surrogateescape")
 
 
 def _cut(documents: Documents, share: float) -> tuple[Documents, Documents]:

@@ -1,11 +1,13 @@
 """Settings of decoding, the same in every recipe that writes tokens."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 _WIDEST = 1000
 """Hypotheses that a beam search keeps, at most: memory grows with them."""
 SCORES, MARKS = 5, 9
 """Numbers of a hypothesis of a recogniser's search: floats, and whole numbers."""
+_LONGEST_STOP = 256
+"""Bytes of a stop string, at most: `decoding.writing` remembers so many."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,12 +92,14 @@ class Sampling:
     drawing. Of the settings here it knows `max_length` and `samples` alone."""
     seed: int = 0
     """Equal seeds give equal texts."""
-    stop: tuple[str, ...] = ()
+    stop: tuple[str, ...] = field(default=(), metadata={"most_bytes": _LONGEST_STOP})
     """The text ends before the first of these, of at most 256 bytes each."""
     banned: tuple[str, ...] = ()
-    """Tokens that are never written: characters, or whatever the vocabulary's tokens are."""
+    """Tokens that are never written: characters, or whatever the vocabulary's tokens are. `predict`
+    refuses what is no single token; the SavedModel passes over it."""
     begin: str = ""
-    """The text begins with this; its probability counts."""
+    """The text begins with this; its probability counts. `predict` refuses characters that are not
+    in the vocabulary; the SavedModel writes U+FFFD for them."""
 
     def __post_init__(self) -> None:
         for name, least, most in (
@@ -119,8 +123,10 @@ class Sampling:
         if not -(2**63) <= self.seed < 2**63:
             raise ValueError(f"seed must be from -2**63 to 2**63 - 1, got {self.seed}.")
         for text in self.stop:
-            if len(text.encode("utf-8", "surrogatepass")) > 256:
-                raise ValueError(f"stop strings must have at most 256 bytes, got {text[:40]!r}...")
+            if len(text.encode("utf-8", "surrogatepass")) > _LONGEST_STOP:
+                raise ValueError(
+                    f"stop strings must have at most {_LONGEST_STOP} bytes, got {text[:40]!r}..."
+                )
 
 
 @dataclass(frozen=True, kw_only=True)

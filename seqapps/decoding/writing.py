@@ -47,7 +47,7 @@ class Strategy(NamedTuple):
     """How tokens are chosen, for each row."""
 
     temperature: Any
-    """float32, (B,): 0 (or less) takes the likeliest token."""
+    """float32, (B,): 0 (or less, or too little to divide by) takes the likeliest token."""
     top_k: Any
     """int32, (B,): only among this many likeliest; 0 for all."""
     top_p: Any
@@ -56,13 +56,14 @@ class Strategy(NamedTuple):
     """float32, (B,): only tokens at least this share as likely as the likeliest; 0 for all."""
     repetition_penalty: Any
     """float32, (B,): logits of tokens that occurred are divided by it, negative ones multiplied
-    (Keskar et al. 2019); 1 for none."""
+    (Keskar et al. 2019); 1, and whatever is not above 0, for none."""
     min_length: Any
     """int32, (B,): neither the end nor a stop string counts before this many tokens."""
     seed: Any
     """int64, (B,)."""
     stop: Any
-    """string, (B, K): the text ends before the first of these; empty ones stand for nothing."""
+    """string, (B, K): the text ends before the first of these; empty ones, and those of more than
+    `TAIL` bytes, stand for nothing."""
     banned: Any
     """bool, (B, V): tokens that are never chosen."""
     forced: Any
@@ -120,6 +121,15 @@ def write(
     Sources: Fan et al. 2018 (top-k); Holtzman et al. 2020 (top-p); Nguyen et al. 2024 (min-p).
     """
     rows = tf.range(tf.shape(pen.token)[0])
+    strategy = strategy._replace(
+        stop=tf.where(tf.strings.length(strategy.stop) <= TAIL, strategy.stop, ""),
+        # A caller may send anything; no logit may become NaN.
+        repetition_penalty=tf.where(
+            strategy.repetition_penalty > 0.0,
+            tf.clip_by_value(strategy.repetition_penalty, 1e-6, 1e6),
+            1.0,
+        ),
+    )
     penalised = tf.reduce_any(strategy.repetition_penalty != 1.0)
     limited = tf.reduce_any(strategy.banned) | tf.reduce_any(strategy.min_length > 0)
     cut = tf.reduce_any((strategy.top_k > 0) | (strategy.top_p < 1.0))
@@ -127,12 +137,16 @@ def write(
     forcing = tf.reduce_any(strategy.forced_lengths > 0)
     stopping = tf.reduce_any(tf.strings.length(strategy.stop) > 0)
     never_V = banned_mask(tf.zeros([1, tf.size(surfaces)]), never)
-    hot_B = strategy.temperature > 0.0
-    heat_B1 = tf.where(hot_B, strategy.temperature, 1.0)[:, tf.newaxis]
+    # Processors may read the smallest floats as 0.
+    hot_B = strategy.temperature > 1e-30
+    heat_B1 = tf.where(hot_B, tf.minimum(strategy.temperature, 1e30), 1.0)[:, tf.newaxis]
     hot_B1 = hot_B[:, tf.newaxis]
+    drawing = tf.reduce_any(hot_B)
+    # A stop string that ends inside the last token reaches back further than its own length.
+    reached = TAIL + longest
     with tf.device("/CPU:0"):
         widths_V = tf.strings.length(surfaces)
-        padded_B = tf.strings.join([tf.constant("\0" * TAIL), pen.tail])
+        padded_B = tf.strings.join([tf.constant("\0" * reached), pen.tail])
     log_floor_B1 = tf.math.log(tf.maximum(strategy.min_p, 1e-30))[:, tf.newaxis]
 
     def allowed(logits_BV: Any, counts_BV: Any, position_B: Any) -> Any:
@@ -166,8 +180,12 @@ def write(
             lambda: tf.where(scaled_BV >= log_floor_B1, kept_BV, float("-inf")),
             lambda: kept_BV,
         )
-        noise_BV = gumbel(strategy.seed, position_B, tf.shape(logits_BV)[1])
-        drawn_BV = tf.where(hot_B1, kept_BV + noise_BV, shifted_BV)
+
+        def draw() -> Any:
+            noise_BV = gumbel(strategy.seed, position_B, tf.shape(logits_BV)[1])
+            return tf.where(hot_B1, kept_BV + noise_BV, shifted_BV)
+
+        drawn_BV = tf.cond(drawing, draw, lambda: shifted_BV)
         tokens_B = tf.argmax(drawn_BV, axis=1, output_type=tf.int32)
         return tf.cond(forcing, lambda: force(tokens_B, position_B), lambda: tokens_B)
 
@@ -197,8 +215,8 @@ def write(
                 wrote_B = tf.gather(surfaces, written_B)
                 width_B = tf.gather(widths_V, written_B)
                 later_B = tf.strings.substr(
-                    tf.strings.join([tail_B, wrote_B]), -TAIL * tf.ones_like(width_B),
-                    TAIL * tf.ones_like(width_B),
+                    tf.strings.join([tail_B, wrote_B]), -reached * tf.ones_like(width_B),
+                    reached * tf.ones_like(width_B),
                 )  # fmt: skip
                 reach_B = _stopped(
                     later_B,
@@ -215,8 +233,13 @@ def write(
         )
         stopped_B = reach_B > 0
         cut_B = tf.where(stopped_B, pen.held + size_B - reach_B, cut_B)
-        ones = tf.cast(open_B, tf.int32)
-        counts_BV = tf.tensor_scatter_nd_add(counts_BV, tf.stack([rows, written_B], 1), ones)
+        counts_BV = tf.cond(
+            penalised,
+            lambda: tf.tensor_scatter_nd_add(
+                counts_BV, tf.stack([rows, written_B], 1), tf.cast(open_B, tf.int32)
+            ),
+            lambda: counts_BV,
+        )
         # A row that is closed keeps its state.
         open_B1 = open_B[:, tf.newaxis]
         state_BS = tf.where(open_B1, after_BS, state_BS)
@@ -256,6 +279,16 @@ def write(
     span = tf.range(tf.maximum(taken, 1))
     tokens_BT = tf.transpose(arrays[0].gather(span)[:taken])
     lengths_B = position - pen.position
+
+    def count() -> Any:
+        """Where nothing looks at the counts on the way, they are made at the end."""
+        real_BT = tf.sequence_mask(lengths_B, taken)
+        places_BT = tf.stack(
+            [tf.broadcast_to(rows[:, tf.newaxis], tf.shape(tokens_BT)), tokens_BT], 2
+        )
+        return tf.tensor_scatter_nd_add(counts, places_BT, tf.cast(real_BT, tf.int32))
+
+    counts = tf.cond(penalised, lambda: counts, count)
     done |= position >= limit
     with tf.device("/CPU:0"):
         new_B = tf.strings.reduce_join(tf.gather(surfaces, tokens_BT), -1)
@@ -281,7 +314,7 @@ def _stopped(tail_B: Any, stop_BK: Any, width_B: Any, longest: int, there_B: Any
     """How many of a text's last bytes a stop string begins before the end, 0 where there is none.
 
     Args:
-        tail_B: string, (B,). The last `TAIL` bytes, the new token among them.
+        tail_B: string, (B,). The last `TAIL + longest` bytes, the new token among them.
         stop_BK: string, (B, K).
         width_B: int32, (B,). Bytes of the new token: a stop string must end in it.
         longest: Bytes of the longest token.
@@ -293,13 +326,14 @@ def _stopped(tail_B: Any, stop_BK: Any, width_B: Any, longest: int, there_B: Any
     reach_BKE = sizes_BKE + after_E
     fits_BKE = (
         (sizes_BKE > 0)
-        & (reach_BKE <= tf.minimum(there_B, TAIL)[:, tf.newaxis, tf.newaxis])
+        & (reach_BKE <= tf.minimum(there_B, TAIL + longest)[:, tf.newaxis, tf.newaxis])
         & (after_E < tf.maximum(width_B, 1)[:, tf.newaxis, tf.newaxis])
     )
     flat = [shape[0], shape[1] * longest]
     within = tf.reshape(tf.where(fits_BKE, reach_BKE, 0), flat)
     sizes = tf.reshape(tf.where(fits_BKE, sizes_BKE, 0), flat)
-    found = tf.strings.substr(tf.repeat(tail_B[:, tf.newaxis], flat[1], 1), TAIL - within, sizes)
+    starts = TAIL + longest - within
+    found = tf.strings.substr(tf.repeat(tail_B[:, tf.newaxis], flat[1], 1), starts, sizes)
     wanted = tf.reshape(tf.repeat(stop_BK[:, :, tf.newaxis], longest, 2), flat)
     hit = tf.equal(found, wanted) & tf.reshape(fits_BKE, flat)
     return tf.maximum(tf.reduce_max(tf.where(hit, within, 0), 1), 0)

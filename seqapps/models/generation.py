@@ -17,6 +17,9 @@ from seqapps.text.vocabulary_graph import GraphVocabulary
 
 _MOST_SAMPLES = 256
 _MOST_TOKENS = 100_000
+_WINDOW, _WINDOW_TOKENS = 2048, 32_768
+"""Tokens that are read at once at most, of a row and of all rows: a long text's logits would fill
+the memory. The state is carried on."""
 _LN_2 = 0.6931471805599453
 
 
@@ -135,12 +138,7 @@ class GenerateText:
             (B, T) with its `_lengths` int32 (B,).
         """
         tokens_BT, lengths_B = self._framed(inputs["text"])
-        logits_BTV, _ = read(
-            self._network, tokens_BT[:, :-1], lengths_B, self._zeros(tf.shape(lengths_B)[0])
-        )
-        gains_BT = -tf.nn.sparse_softmax_cross_entropy_with_logits(tokens_BT[:, 1:], logits_BTV)
-        real_BT = tf.sequence_mask(lengths_B, tf.shape(gains_BT)[1])
-        gains_BT = tf.where(real_BT, gains_BT, 0.0)
+        gains_BT, _ = self._read_through(tokens_BT, lengths_B, judge=True)
         total_B = tf.reduce_sum(gains_BT, 1)
         tokens_B = tf.cast(tf.maximum(lengths_B, 1), tf.float32)
         with tf.device("/CPU:0"):
@@ -168,10 +166,48 @@ class GenerateText:
     def _zeros(self, batch: Any) -> Any:
         return tf.zeros(tf.stack([batch, self._state_size]))
 
+    def _read_through(self, tokens_BT: Any, lengths_B: Any, *, judge: bool) -> tuple[Any, Any]:
+        """Reads texts window by window.
+
+        Args:
+            tokens_BT: int32, (B, 1 + T), from `_framed`.
+            lengths_B: int32, (B,), of T.
+            judge: Whether log-probabilities are wanted.
+
+        Returns:
+            The log-probability of each token after the first, float32 (B, T), 0 past the length;
+            and the state before each row's last token is read.
+        """
+        batch, total = tf.shape(lengths_B)[0], tf.shape(tokens_BT)[1] - 1
+        window = tf.clip_by_value(_WINDOW_TOKENS // tf.maximum(batch, 1), 16, _WINDOW)
+
+        def advance(start: Any, state_BS: Any, gains_BT: Any) -> tuple[Any, Any, Any]:
+            end = tf.minimum(start + window, total)
+            there_B = tf.clip_by_value(lengths_B - start, 0, end - start)
+            logits_BWV, after_BS = read(self._network, tokens_BT[:, start:end], there_B, state_BS)
+            if judge:
+                gains_BW = -tf.nn.sparse_softmax_cross_entropy_with_logits(
+                    tokens_BT[:, start + 1 : end + 1], logits_BWV
+                )
+                real_BW = tf.sequence_mask(there_B, end - start)
+                gains_BT = tf.concat([gains_BT, tf.where(real_BW, gains_BW, 0.0)], 1)
+            return end, after_BS, gains_BT
+
+        before_BS = self._zeros(batch)
+        _, state_BS, gains_BT = tf.while_loop(
+            lambda start, *_: start < total,
+            advance,
+            (tf.constant(0), before_BS, tf.zeros(tf.stack([batch, 0]))),
+            shape_invariants=(
+                tf.TensorShape([]), before_BS.shape, tf.TensorShape([None, None]),
+            ),
+        )  # fmt: skip
+        return gains_BT, state_BS
+
     def _begin(self, prompts_B: Any) -> Pen:
         tokens_BT, lengths_B = self._framed(prompts_B)
         batch = tf.shape(lengths_B)[0]
-        _, state_BS = read(self._network, tokens_BT[:, :-1], lengths_B, self._zeros(batch))
+        _, state_BS = self._read_through(tokens_BT, lengths_B, judge=False)
         places = tf.where(tf.sequence_mask(lengths_B, tf.shape(tokens_BT)[1] - 1))
         seen_N = tf.gather_nd(tokens_BT[:, 1:], places)
         pairs_N2 = tf.stack([tf.cast(places[:, 0], tf.int32), seen_N], 1)

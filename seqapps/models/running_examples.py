@@ -35,6 +35,8 @@ class RunningExamples:
     """Rows of a training batch."""
     seed: int
     """Of windows and of where the streams begin."""
+    missing: str = ""
+    """Why there is no training text, where one is not needed."""
 
     @classmethod
     def load(
@@ -49,15 +51,22 @@ class RunningExamples:
     ) -> "RunningExamples":
         """Reads the text; fits the vocabulary on the training split unless `assets` has one.
 
+        With `assets` and a test text of its own, the training text may be gone, to measure alone:
+        then `training_pass` raises what is wrong with it.
+
         Raises:
             UserError: If the text cannot be used, see `load_text`, or is too short.
         """
         known = None if assets is None else Vocabulary.from_assets(assets)
         kind = known.kind if known else text.kind
-        splits = load_text(data, log=log, utf8=kind != "bytes")
+        splits, missing = load_text(
+            data, log=log, utf8=kind != "bytes", test_alone=known is not None
+        )
         vocabulary = known or Vocabulary.fit(kind, splits.train.texts, size=text.vocabulary)
         streams = max(1, batch_tokens // text.window)
-        found = cls(splits, vocabulary, text, streams, seed)
+        found = cls(splits, vocabulary, text, streams, seed, missing)
+        if missing:
+            return found
         log(
             f"Vocabulary: {vocabulary.size:,} {vocabulary.kind}; {len(found.training):,} training "
             f"and {len(found.validation):,} validation tokens"
@@ -80,7 +89,8 @@ class RunningExamples:
     @property
     def samples(self) -> list[str]:
         """Beginnings of validation lines, for the certificate."""
-        text = self.splits.validation.texts[0][:100_000].decode("utf-8", "replace")
+        documents = self.splits.validation if self.splits.validation.texts else self.splits.test
+        text = documents.texts[0][:100_000].decode("utf-8", "replace")
         lines = [line[:60] for line in text.splitlines() if line.strip()]
         return lines[:: max(1, len(lines) // _SAMPLES)][:_SAMPLES]
 
@@ -102,11 +112,18 @@ class RunningExamples:
         return self.vocabulary.stream(self.splits.test.texts)
 
     def training_pass(self, epoch: int) -> Batches:
-        """The batches of pass `epoch`: a function of the seed and the epoch alone."""
+        """The batches of pass `epoch`: a function of the seed and the epoch alone.
+
+        Raises:
+            UserError: If there is no training text.
+        """
+        if self.missing:
+            raise UserError(self.missing)
         rng = np.random.default_rng([self.seed, epoch])
         # Another beginning in each pass, so that other places are cut by the ends of streams.
         ids = np.roll(self.training[:-1], -int(rng.integers(len(self.training) - 1)))
-        ids = np.append(ids, self.training[-1:])
+        # The text is a ring: a mark stands at its end and at its beginning.
+        ids = np.append(ids, ids[:1])
         length = stream_length(len(ids), self.streams)
         bounds = windows(length, window=self.text.window, varied=self.text.varied, rng=rng)
         return Batches(
@@ -128,8 +145,3 @@ class RunningExamples:
         """Of the validation text, from its loss per token in nats."""
         characters = max(1, self.splits.validation.characters)
         return loss * (len(self.validation) - 1) / characters / math.log(2)
-
-    def without_tail(self, share: float) -> tuple[Ids, Ids]:
-        """The training tokens up to a tail, and the tail: for choosing without the test text."""
-        cut = int(len(self.training) * (1.0 - share))
-        return self.training[:cut], self.training[cut:]

@@ -210,8 +210,8 @@ class LanguageModel:
     normalisation: Literal["none", "layer"] = "none"
     """Normalise the output of each recurrent layer."""
     dropout: float = 0.0
-    """Share of elements dropped between layers in training, the same at every step of a window
-    (locked dropout)."""
+    """Share of elements of each recurrent layer's input dropped in training, of the first layer's
+    too, the same at every step of a window (locked dropout)."""
     output_dropout: float = 0.0
     """The same after the last recurrent layer."""
     embedding_dropout: float = 0.0

@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from seqapps.data import files
 from seqapps.models.ngram import NGram
 from seqapps.models.recurrent_lm import state_size
 from seqapps.models.running_examples import RunningExamples
-from seqapps.text.vocabulary import MARK, Ids
+from seqapps.text.vocabulary import Ids
 
 Losses = npt.NDArray[np.float64]
 Writer = Callable[..., Sequence[dict[str, Any]]]
@@ -27,6 +28,9 @@ _TAIL = 0.1
 _WRITTEN = 8
 """Texts that are written to be looked at and compared with the training text."""
 _COPIED = (16, 32, 64)
+_COMPARED = 2_000_000
+"""Training tokens, the last ones, that the n-gram model is fitted on and copies are sought in: of a
+larger text its tables would fill the memory."""
 _PASSAGE = 640
 """Characters of the passage whose surprise is drawn."""
 
@@ -63,14 +67,31 @@ def measure(
         write: `write(prompts, **options)`: an answer with `text` and `samples` for each prompt.
         seed: Of the random windows and of what is written.
         log: Takes lines for the user.
+
+    Returns:
+        What was measured; without a training text the measures that compare with it are absent.
     """
     ids, documents = examples.test, examples.splits.test
     windowed = random_window_loss(network, ids, seed=seed)
     total, tokens = float(losses.sum()), len(losses)
     characters, words = max(1, documents.characters), max(1, documents.words)
-    log("Fitting the baseline: character n-grams with Kneser-Ney smoothing")
-    order, baseline, five = kneser_ney(examples)
+    compared: dict[str, Any] = {}
     written, shown = _write(write, examples, seed=seed)
+    if len(examples.training) > 1:
+        share = min(1.0, _COMPARED / len(examples.training))
+        log(
+            "Fitting the baseline: n-grams of the same tokens with Kneser-Ney smoothing"
+            + (f", on the last {share:.0%} of the training text" if share < 1 else "")
+        )
+        order, baseline, five = kneser_ney(examples)
+        compared = {
+            "kneser_ney_order": order,
+            "kneser_ney_loss": round(baseline / tokens, 4),
+            "kneser_ney_bits_per_character": round(baseline / characters / math.log(2), 4),
+            "kneser_ney_5_gram_bits_per_character": round(five / characters / math.log(2), 4),
+            **_copied(written, examples),
+            "compared_with_training_tokens": min(len(examples.training), _COMPARED),
+        }
     separate = examples.splits.test is not examples.splits.validation
     metrics: dict[str, Any] = {
         "measured_on": "test text" if separate else "validation text",
@@ -79,11 +100,7 @@ def measure(
         "bits_per_character": round(total / characters / math.log(2), 4),
         "bits_per_word": round(total / words / math.log(2), 4),
         "loss_of_random_windows": round(windowed, 4),
-        "kneser_ney_order": order,
-        "kneser_ney_loss": round(baseline / tokens, 4),
-        "kneser_ney_bits_per_character": round(baseline / characters / math.log(2), 4),
-        "kneser_ney_5_gram_bits_per_character": round(five / characters / math.log(2), 4),
-        **_copied(written, examples),
+        **compared,
         **{f"distinct_{n}": round(distinct(written, n), 4) for n in (1, 2)},
         "tokens": tokens,
         "characters": characters,
@@ -133,9 +150,16 @@ def random_window_loss(
     rng = np.random.default_rng(seed)
     length = min(length, len(ids) - 1)
     starts = rng.integers(0, len(ids) - length, _RANDOM_WINDOWS)
-    windows = ids[starts[:, np.newaxis] + np.arange(length + 1)]
+    return window_loss(network, ids[starts[:, np.newaxis] + np.arange(length + 1)])
+
+
+def window_loss(network: keras.Model, windows_NT: Ids) -> float:
+    """Mean loss per token of windows int32 (N, T), each read from an empty state.
+
+    The first token of a window is read and not predicted.
+    """
     read, losses = _reader(network), []
-    for part in np.split(windows, 8):
+    for part in np.array_split(windows_NT, min(8, len(windows_NT))):
         found, _ = read(tf.constant(part, tf.int32), tf.zeros([len(part), state_size(network)]))
         losses.append(found.numpy())
     return float(np.concatenate(losses).mean())
@@ -159,12 +183,16 @@ def _reader(network: keras.Model) -> Any:
 def kneser_ney(examples: RunningExamples) -> tuple[int, float, float]:
     """An n-gram model of the same tokens, its order chosen on the tail of the training text.
 
+    It is fitted on the last two million training tokens, or all if there are fewer.
+
     Returns:
         The order, from 3 to 10; the sum of its losses on the text that is reported on, in nats; and
         that of a 5-gram.
     """
     vocabulary = examples.vocabulary.size
-    head, tail = examples.without_tail(_TAIL)
+    training = examples.training[-_COMPARED:]
+    cut = int(len(training) * (1.0 - _TAIL))
+    head, tail = training[:cut], training[cut:]
 
     def losses(fitted_on: Ids, text: Ids, order: int) -> float:
         model = NGram.fit([fitted_on], order=order, vocabulary=vocabulary)
@@ -172,7 +200,7 @@ def kneser_ney(examples: RunningExamples) -> tuple[int, float, float]:
         return -float(model.log_probs(text)[1:].sum())
 
     best = min(_ORDERS, key=lambda order: losses(head, tail, order))
-    whole = {order: losses(examples.training, examples.test, order) for order in {best, 5}}
+    whole = {order: losses(training, examples.test, order) for order in {best, 5}}
     return best, whole[best], whole[5]
 
 
@@ -210,7 +238,7 @@ def _copied(written: Sequence[str], examples: RunningExamples) -> dict[str, floa
     held_out = [examples.test[:20_000]]
     found = {}
     for n in _COPIED:
-        known = _grams([examples.training], n)
+        known = _grams([examples.training[-_COMPARED:]], n)
         found[f"copied_{n}_grams"] = round(_share_of(known, _grams(texts, n)), 4)
         found[f"copied_{n}_grams_of_held_out_text"] = round(
             _share_of(known, _grams(held_out, n)), 4
@@ -239,15 +267,18 @@ def _share_of(known: npt.NDArray[np.uint64], grams: npt.NDArray[np.uint64]) -> f
 
 
 def _passage(ids: Ids, losses: Losses, examples: RunningExamples) -> tuple[str, list[float]]:
-    """The first characters, each with its share of its token's surprise."""
-    characters: list[str] = []
-    bits: list[float] = []
+    """The first characters, each with the surprise of its bytes: their shares of their tokens'."""
+    content, bits_of_bytes = b"", []
     for token, loss in zip(ids[1:], losses, strict=True):
-        if token == MARK:
-            continue
-        surface = examples.vocabulary.surfaces[int(token)].decode("utf-8", "replace")
-        characters.extend(surface)
-        bits.extend([float(loss) / math.log(2) / max(1, len(surface))] * len(surface))
-        if len(characters) >= _PASSAGE:
+        surface = examples.vocabulary.surfaces[int(token)]
+        content += surface
+        bits_of_bytes += [float(loss) / math.log(2) / max(1, len(surface))] * len(surface)
+        # A character has at most four bytes.
+        if len(content) >= 4 * _PASSAGE:
             break
-    return "".join(characters), bits
+    # Of all bytes together: a token may be a part of a character. Others stay apart as surrogates.
+    characters = content.decode("utf-8", "surrogateescape")[:_PASSAGE]
+    ends = np.cumsum([len(c.encode("utf-8", "surrogateescape")) for c in characters], dtype=int)
+    sums = np.concatenate([[0.0], np.cumsum(bits_of_bytes)])
+    bits = sums[ends] - sums[np.concatenate([[0], ends[:-1]])] if len(ends) else np.zeros(0)
+    return files.repaired(characters), bits.tolist()

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from seqapps.bundle.application import Application
+from seqapps.bundle.folder import read_assets
 from seqapps.data.running_text import TextData
 from seqapps.decoding.settings import Sampling
 from seqapps.fields import Answer, Answers, Assets, Interface
@@ -29,6 +30,7 @@ from seqapps.training.settings import Training
 
 with lazy_imports():
     from seqapps.models import generation, recurrent_lm, running_examples, writing_scores
+    from seqapps.text import vocabulary
     from seqapps.training import loop, losses
 
 if TYPE_CHECKING:
@@ -149,6 +151,9 @@ class GenerateOptions(PredictOptions):
 
 def predict(config: Config, application: Application, options: GenerateOptions) -> None:
     """Prints texts as they are written: for one prompt, or for each line."""
+    vocabulary.check_strategy(
+        read_assets(application.path), banned=config.decoding.banned, begin=config.decoding.begin
+    )
     if options.prompt is not None or (not options.files and sys.stdin.isatty()):
         asked = iter([[options.prompt or ""]])
     else:
@@ -170,7 +175,8 @@ RECIPE = Recipe(
     evaluate=evaluate,
     space=LANGUAGE_MODEL_SPACE,
     predict=Predict(
-        help="Write text, from a prompt or from each line of files or standard input",
+        help="Write text, from a prompt or from each line of files or standard input. A text may "
+        "hold line ends: a program that reads several should ask for --json",
         run=predict,
         options=GenerateOptions,
         examples=(

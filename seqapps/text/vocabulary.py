@@ -59,7 +59,7 @@ class Vocabulary:
             size: Of pieces alone.
 
         Raises:
-            UserError: If the texts do not fill the vocabulary, or have too many characters for it.
+            UserError: If a vocabulary of pieces of that size cannot be made of the texts.
         """
         if kind == "bytes":
             return cls(kind, [b"", *(bytes([value]) for value in range(256))])
@@ -154,6 +154,38 @@ class Vocabulary:
         for document in documents:
             parts += [np.array([MARK], np.int32), self.encode(document)]
         return np.concatenate([*parts, np.array([MARK], np.int32)])
+
+
+def check_strategy(assets: Assets, *, banned: Sequence[str], begin: str) -> None:
+    """Checks what only the vocabulary can tell of a strategy.
+
+    Args:
+        assets: Of the model that writes.
+        banned: Texts that must be single tokens.
+        begin: Text that must be of known characters.
+
+    Raises:
+        UserError: If one is not.
+    """
+    if not banned and not begin:
+        return
+    vocabulary = Vocabulary.from_assets(assets)
+    known = set(vocabulary.surfaces[MARK + 1 :])
+    for text in banned:
+        if text and text.encode("utf-8", "surrogatepass") not in known:
+            raise UserError(
+                f"banned must name single tokens of the vocabulary of {vocabulary.kind}, got "
+                f"{text!r}; take it out, or name its parts."
+            )
+    if vocabulary.kind != "bytes":
+        ids = vocabulary.encode(begin.encode("utf-8", "surrogatepass"))
+        if UNKNOWN in ids:
+            place = int(np.flatnonzero(ids == UNKNOWN)[0])
+            # Pieces have bytes for every character, so here a token is a character.
+            raise UserError(
+                f"begin must be of characters that the model knows, got {begin!r}, of which it "
+                f"does not know {begin[place : place + 1]!r}."
+            )
 
 
 def _text(document: bytes) -> str:

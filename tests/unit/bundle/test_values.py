@@ -105,7 +105,9 @@ def test_fields_say_what_they_are():
 
 
 def test_an_option_of_strings_has_a_list_for_each_input():
-    stop = Option(name="stop", dtype="string", rank=1, default=(), description="")
+    stop = Option(name="stop", dtype="string", rank=1, default=(), description="", most_bytes=9)
+    with pytest.raises(UserError, match="stop takes strings of at most 9 bytes, got one of 10: 'é"):
+        option_batch(stop, [["a"], ["b", "é" * 5]], 2)
     assert option_batch(stop, (), 2).shape == (2, 0)
     assert option_batch(stop, ("a", "b"), 2).tolist() == [[b"a", b"b"]] * 2
     assert option_batch(stop, "a", 2).tolist() == [[b"a"]] * 2

@@ -1,5 +1,6 @@
 """Running text from everywhere: exact bytes, exact splits, clear errors."""
 
+import dataclasses
 import gzip
 import json
 
@@ -13,7 +14,10 @@ from seqapps.errors import UserError
 
 def load(tmp_path=".", utf8=True, **settings):
     lines = []
-    found = load_text(TextData(folder=str(tmp_path), **settings), log=lines.append, utf8=utf8)
+    found, missing = load_text(
+        TextData(folder=str(tmp_path), **settings), log=lines.append, utf8=utf8
+    )
+    assert not missing
     return found, lines
 
 
@@ -80,14 +84,38 @@ def test_what_is_no_utf8_is_left_out_or_read_as_bytes(tmp_path):
     (tmp_path / "in").mkdir()
     for number in range(30):
         (tmp_path / "in" / f"{number:02}.txt").write_text(f"document {number}")
-    (tmp_path / "in" / "15.txt").write_bytes(b"\xff\xfe broken")
+    (tmp_path / "in" / "15.txt").write_bytes(b"two\nlines\n\xff\xfe broken")
+    for number in range(30, 40):
+        (tmp_path / "in" / f"{number}.txt").touch()
     splits, lines = load(tmp_path, train="in")
     assert not any(b"broken" in text for text in splits.train.texts)
-    assert any("in:16: the text is not UTF-8" in line for line in lines)
+    assert any(line.endswith("in/15.txt:3: the text is not UTF-8") for line in lines)
+    # Empty files are no bad ones, of which ten in forty would be too many.
+    assert f"Passed over 10 empty documents of {tmp_path / 'in'}" in lines
+    assert len(splits.train.problems) == 1
     raw, _ = load(tmp_path, train="in", utf8=False)
-    assert b"\xff\xfe broken" in raw.train.texts
+    assert b"two\nlines\n\xff\xfe broken" in raw.train.texts
     with pytest.raises(UserError, match="not UTF-8"):
         load(tmp_path, train="in/15.txt")
+
+
+def test_half_a_surrogate_pair_is_a_bad_row_and_never_a_crash(tmp_path):
+    lines = [json.dumps({"text": f"good one {i}"}) for i in range(30)]
+    lines[3] = r'{"text": "half \ud800 pair"}'
+    (tmp_path / "t.jsonl").write_text("\n".join(lines))
+    for utf8 in (True, False):
+        splits, log = load(tmp_path, train="t.jsonl", test="t.jsonl", utf8=utf8)
+        assert not any(b"half" in text for text in splits.train.texts)
+        assert splits.test.texts[3] == "half � pair".encode()
+        assert [problem.line for problem in splits.test.problems] == [4]
+        assert sum("t.jsonl:4: the text " in line for line in log) == 2
+
+
+def test_bytes_keep_what_begins_like_a_byte_order_mark(tmp_path):
+    content = b"\xef\xbb\xbf" + bytes(range(256)) * 2
+    (tmp_path / "a.bin").write_bytes(content)
+    splits, _ = load(tmp_path, train="a.bin", utf8=False)
+    assert joined(splits.train) + joined(splits.validation) == content
 
 
 @given(
@@ -123,6 +151,27 @@ def test_bad_locations_are_named(tmp_path, settings, message):
     (tmp_path / "broken.gz").write_bytes(gzip.compress(b"x" * 999)[:20])
     with pytest.raises(UserError, match=message):
         load(tmp_path, **settings)
+
+
+def test_a_test_text_alone_is_enough_to_measure(tmp_path):
+    (tmp_path / "other.txt").write_text("another text")
+    for named in ({}, {"validation": "nowhere.txt"}):
+        lines = []
+        data = TextData(folder=str(tmp_path), train="gone.txt", test="other.txt", **named)
+        splits, missing = load_text(data, log=lines.append, test_alone=True)
+        assert splits.test.texts == [b"another text"]
+        assert splits.train.texts == splits.validation.texts == []
+        assert missing.startswith("There is no file or folder")
+        assert any("Measured without the training text" in line for line in lines)
+        with pytest.raises(UserError, match=r"no file or folder .*gone\.txt"):
+            load_text(data, log=lines.append)
+    # Trying settings is about the training text.
+    with pytest.raises(UserError, match=r"gone\.txt"):
+        load_text(
+            dataclasses.replace(data, tail_share=0.1, validation=""),
+            log=lines.append,
+            test_alone=True,
+        )
 
 
 def test_settings_are_checked():

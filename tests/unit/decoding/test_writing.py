@@ -170,6 +170,16 @@ def test_a_row_is_the_same_alone_and_in_any_batch():
     assert len(set(other.text.numpy().tolist())) > 45
 
 
+@pytest.mark.parametrize("penalty", [1.0, 1.2])
+def test_tokens_are_counted_in_every_row(penalty):
+    found = written([1, 2, 3], [20, 3, 0], repetition_penalty=penalty)
+    for row in range(3):
+        tokens = found.tokens.numpy()[row, : int(found.lengths[row])]
+        np.testing.assert_array_equal(
+            found.pen.counts.numpy()[row], np.bincount(tokens, minlength=V)
+        )
+
+
 def test_log_probabilities_are_the_networks_own():
     found = written([3], 20, temperature=0.5, top_k=2, repetition_penalty=1.7, min_length=20)
     token, total = 2, []
@@ -237,6 +247,56 @@ def test_stop_strings_end_the_text_wherever_tokens_begin(stops):
         assert bool(roomy.pen.done[row]) == stopped
         ended += stopped
     assert ended > 3 or stops == ("nothing",)
+
+
+@cache
+def counting_down():
+    """Writes b as often as the state says, and then the token `ca\n`."""
+
+    def walk(tokens, state):
+        wanted = tf.where(state[:, 0] > 0.0, 3, 5)
+        return 9.0 * tf.one_hot(wanted, V), state - 1.0
+
+    def call(pen, strategy, most, limit):
+        return write(
+            walk, pen, strategy, most=most, limit=limit, surfaces=tf.constant(BYTES), longest=3,
+            end=END,
+        )  # fmt: skip
+
+    return tf.function(call, input_signature=[PEN, STRATEGY, spec(tf.int32), spec(tf.int32)])
+
+
+@pytest.mark.parametrize("length", [2, 254, 256, 257])
+def test_the_longest_stop_strings_end_a_text_inside_a_token(length):
+    strategy = plan([0], temperature=0.0, stop=("b" * (length - 2) + "ca",))
+    for before, portion in ((0, 500), (2, 500), (100, 500), (3, 50)):
+        repeats = before + length - 2
+        pen, text = fresh(1)._replace(state=tf.constant([[float(repeats)]])), b""
+        while not pen.done.numpy()[0]:
+            found = counting_down()(
+                pen, strategy, tf.constant([portion]), tf.constant([repeats + 1])
+            )
+            pen, text = found.pen, text + found.text.numpy()[0]
+        # One that is too long stands for nothing.
+        assert text.decode() == ("b" * repeats + "ca\n" if length > 256 else "b" * before)
+
+
+@pytest.mark.parametrize(
+    ("strange", "same"),
+    [
+        ({"repetition_penalty": 0.0}, {}),
+        ({"repetition_penalty": float("nan")}, {}),
+        ({"temperature": 1e-40}, {"temperature": 0.0}),
+        ({"temperature": float("nan")}, {"temperature": 0.0}),
+        ({"temperature": float("inf"), "banned": (3,)}, {"temperature": 1e30, "banned": (3,)}),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_strange_values_never_make_nonsense(strange, same):
+    found, wanted = (written(np.arange(20), 12, **given_) for given_ in (strange, same))
+    np.testing.assert_array_equal(found.tokens, wanted.tokens)
+    assert np.isfinite(found.log_probs.numpy()).all()
+    assert (found.lengths.numpy() > 0).all()
 
 
 @settings(max_examples=25)

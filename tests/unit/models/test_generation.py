@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from seqapps.decoding.settings import Sampling
+from seqapps.models import generation
 from seqapps.models.generation import GenerateText
 from seqapps.models.recurrent_lm import build_recurrent_lm, read, state_size
 from seqapps.models.settings import LanguageModel
@@ -159,6 +160,28 @@ def test_a_score_is_the_networks_and_of_nothing_it_is_nothing(served, network):
         perplexity = np.exp(-wanted / max(1, len(text)))
         assert float(found["perplexity"][row]) == pytest.approx(perplexity, rel=1e-4)
         assert int(found["token_log_probabilities_lengths"][row]) == len(text)
+
+
+def test_long_texts_are_read_in_windows(served, network, monkeypatch):
+    """Windows of 16 tokens, their edges inside, at the ends and past the ends of texts."""
+    texts_ = ["ab c\n" * 10, "c" * 16, "a" * 17, "", "b" * 32]
+    monkeypatch.setattr(generation, "_WINDOW", 16)
+    writer = GenerateText(network, VOCABULARY.assets)
+    read_lengths = []
+
+    def spy(network, tokens, lengths, state):
+        read_lengths.append(tokens.shape[1])
+        return read(network, tokens, lengths, state)
+
+    monkeypatch.setattr(generation, "read", spy)
+    scored = writer.score({"text": tf.constant(texts_)}, values())
+    assert read_lengths == [16, 16, 16, 2]
+    for name, value in served["score"]({"text": tf.constant(texts_)}, values()).items():
+        np.testing.assert_allclose(scored[name], value, atol=1e-5, rtol=1e-5)
+    pen = writer.init({"prompt": tf.constant(texts_)}, values())
+    for name, value in served["init"]({"prompt": tf.constant(texts_)}, values()).items():
+        if name in ("state", "counts", "token"):
+            np.testing.assert_allclose(pen[name], value, atol=1e-5)
 
 
 def test_forced_beginnings_and_lengths(served):

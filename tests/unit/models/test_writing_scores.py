@@ -1,5 +1,8 @@
 """What is measured of a writer, and the streams that it learns from."""
 
+import dataclasses
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
@@ -8,6 +11,7 @@ import tensorflow as tf
 from seqapps.data.running_text import TextData
 from seqapps.errors import UserError
 from seqapps.models import writing_scores
+from seqapps.models.ngram import NGram
 from seqapps.models.recurrent_lm import build_recurrent_lm, read, state_size
 from seqapps.models.running_examples import RunningExamples
 from seqapps.models.settings import LanguageModel
@@ -19,6 +23,7 @@ from seqapps.models.writing_scores import (
     token_losses,
 )
 from seqapps.text.settings import RunningText
+from seqapps.text.vocabulary import Vocabulary
 
 # Keras 3.15 reads a TensorFlow variable in the way that NumPy 2 deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -67,6 +72,19 @@ def test_a_pass_reads_the_text_once_from_another_place(examples):
     np.testing.assert_array_equal(np.concatenate(found, 1)[0], examples.validation[1:])
 
 
+def test_the_last_label_of_a_pass_is_the_token_that_follows(examples):
+    one_row = dataclasses.replace(examples, streams=1)
+    text = examples.training[:-1]
+    for epoch in range(3):
+        batches = list(one_row.training_pass(epoch).dataset(0))
+        tokens, labels = (
+            np.concatenate([batch[name].numpy()[0] for batch in batches])
+            for name in ("tokens", "labels")
+        )
+        assert len(tokens) == len(text)
+        np.testing.assert_array_equal(labels, np.roll(tokens, -1))
+
+
 def test_a_text_that_is_too_short_is_named(tmp_path):
     (tmp_path / "a.txt").write_text("short text " * 3)
     with pytest.raises(UserError, match="too short for 100 streams.*--training.batch_tokens"):
@@ -100,6 +118,56 @@ def test_copies_are_found(examples):
     half = _copied([TEXT[100:164] + TEXT[2800:2864]], examples)
     assert half["copied_32_grams"] == pytest.approx(33 / 97, abs=1e-4)
     assert _copied(["abc"], examples)["copied_16_grams"] == 0.0
+
+
+def test_a_long_training_text_is_compared_with_in_part(examples, monkeypatch):
+    monkeypatch.setattr(writing_scores, "_COMPARED", 500)
+    fitted = []
+
+    def fit(sequences, *, order, vocabulary):
+        fitted.append(len(sequences[0]))
+        return NGram.fit(sequences, order=order, vocabulary=vocabulary)
+
+    monkeypatch.setattr(writing_scores, "NGram", SimpleNamespace(fit=fit))
+    kneser_ney(examples)
+    assert max(fitted) == 500
+    assert min(fitted) == 450
+    assert _copied([TEXT[100:164]], examples)["copied_32_grams"] == 0.0
+    assert _copied([TEXT[2600:2664]], examples)["copied_32_grams"] == 1.0
+
+
+def test_a_passage_is_of_characters_whatever_the_tokens_are():
+    text = "né ☃\n".encode() + b"\xff!"
+    vocabulary = Vocabulary.fit("bytes", [], size=0)
+    ids = vocabulary.stream([text])
+    bits = np.arange(1.0, len(ids))
+    passage, surprise = writing_scores._passage(
+        ids, bits * np.log(2), SimpleNamespace(vocabulary=vocabulary)
+    )
+    assert passage == "né ☃\n�!"
+    assert surprise == pytest.approx([1, 2 + 3, 4, 5 + 6 + 7, 8, 9, 10])
+
+
+def test_without_the_training_text_a_model_is_measured_and_cannot_learn(tmp_path, network):
+    (tmp_path / "other.txt").write_text("abc hgf " * 60)
+    lines = []
+    alone = RunningExamples.load(
+        TextData(train="gone.txt", test=str(tmp_path / "other.txt")),
+        Vocabulary.fit("characters", [TEXT.encode()], size=0).assets,
+        text=RunningText(window=20), batch_tokens=160, seed=3, log=lines.append,
+    )  # fmt: skip
+    assert any("Measured without the training text" in line for line in lines)
+
+    def write(prompts, **options):
+        return [{"text": "abc", "samples": ["abc"]} for _ in prompts]
+
+    losses = token_losses(network, alone.test)
+    measured = writing_scores.measure(network, losses, alone, write=write, seed=0, log=lines.append)
+    assert measured.metrics["measured_on"] == "test text"
+    assert measured.metrics["tokens"] == 481
+    assert not any("kneser" in name or "copied" in name for name in measured.metrics)
+    with pytest.raises(UserError, match=r"no file or folder .*gone\.txt"):
+        alone.training_pass(0)
 
 
 def test_distinct_n_is_a_share_of_n_grams():

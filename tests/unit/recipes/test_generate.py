@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 
 import seqapps
+from seqapps import streaming
 from seqapps.errors import UserError
 from seqapps.recipe import run
 from seqapps.recipes.generate import RECIPE
@@ -148,6 +149,33 @@ def test_predict_prints_texts(command, bundle, model):
     code, out, err = command("predict", bundle, "--decoding.top_p", "2")
     assert (code, out) == (2, "")
     assert "top_p must be above 0 and at most 1, got 2" in err
+    for flag, value, message in (
+        ("banned", '["the"]', "banned must name single tokens of the vocabulary of characters"),
+        ("begin", "the ☃", "got 'the ☃', of which it does not know '☃'"),
+        ("begin", "x" * 20 + "é", "does not know"),
+    ):
+        code, out, err = command("predict", bundle, "--prompt", "", f"--decoding.{flag}", value)
+        assert (code, out) == (1, "")
+        assert message in err
+
+
+def test_many_prompts_in_a_pipe_are_answered_at_once(command, bundle, model, monkeypatch):
+    asked = []
+
+    def spy(application, prompt, **options):
+        asked.append(prompt)
+        return stream(application, prompt, **options)
+
+    monkeypatch.setattr(streaming, "stream", spy)
+    short = ("predict", bundle, "--decoding.max_length", 9)
+    code, piped, _ = command(*short, stdin=b"the cat\nit\n")
+    assert (code, asked) == (0, [])
+    assert piped == "".join(f"{text}\n" for text in model(["the cat", "it"], max_length=9))
+    assert command(*short, stdin=b"the cat\n")[1] == model(["the cat"], max_length=9)[0] + "\n"
+    assert asked == [b"the cat"]
+    monkeypatch.setattr(type(sys.stdout), "isatty", lambda self: True)
+    assert command(*short, stdin=b"the cat\nit\n")[1] == piped
+    assert asked == [b"the cat", b"the cat", b"it"]
 
 
 def test_evaluate_measures_another_text(command, bundle, tmp_path):
