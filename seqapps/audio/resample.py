@@ -104,7 +104,10 @@ def read_blocks(padded_N: Any, blocks: Any, plan: Blocks) -> Any:
     after = tf.maximum(wanted - tf.shape(padded_N, tf.int64)[0], tf.constant(0, tf.int64))
     block_QM = tf.reshape(tf.pad(padded_N, [[0, after]])[:wanted], [blocks + 1, down])
     read_QK = tf.concat([block_QM[:-1], block_QM[1:, :reach]], 1)
-    return tf.reshape(tf.matmul(read_QK, weights_KL), [-1])
+    # In float64, so that what is rounded to float32 does not depend on how many blocks there are:
+    # the logarithm of a quiet band shows a difference in the last digit of a loud one.
+    made_QL = tf.matmul(tf.cast(read_QK, tf.float64), weights_KL)
+    return tf.reshape(tf.cast(made_QL, tf.float32), [-1])
 
 
 def _polyphase(samples_N: Any, rate: Any, target_hz: int) -> Any:
@@ -126,7 +129,7 @@ def _ratio(rate: Any, target_hz: int) -> tuple[Any, Any]:
 
 
 def _filters(up: Any, down: Any, half: Any, stretch: Any) -> Any:
-    """One column for each output of a block: float32, (M + reach, L)."""
+    """One column for each output of a block: float64, (M + reach, L)."""
     place_L = (
         tf.cast(tf.range(up), tf.float64) * tf.cast(down, tf.float64) / tf.cast(up, tf.float64)
     )
@@ -141,4 +144,4 @@ def _filters(up: Any, down: Any, half: Any, stretch: Any) -> Any:
     # The scaled Bessel function; the unscaled one has no kernel of its own.
     bessel_KL = tf.math.bessel_i0e(_BETA * root_KL) * tf.exp(_BETA * (root_KL - 1.0))
     values_KL = sinc_KL * bessel_KL * tf.cast(inside_KL > 0.0, tf.float64)
-    return tf.cast(values_KL / tf.reduce_sum(values_KL, 0), tf.float32)
+    return values_KL / tf.reduce_sum(values_KL, 0)

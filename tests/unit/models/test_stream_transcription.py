@@ -50,9 +50,9 @@ def network_of(model=MODEL, seed=6):
     keras.utils.set_random_seed(seed)
     network = build_recogniser(model, outputs=len(ALPHABET.symbols), features=FEATURES)
     network.get_layer("normalisation").adapt(np.full(8, -6.0), np.full(8, 2.0))
-    # Surer of itself than a new network is, and of everything now and then.
+    # As sure of itself as a trained network is, and of everything now and then.
     kernel = network.get_layer("output").kernel
-    kernel.assign(2.0 * kernel)
+    kernel.assign(6.0 * kernel)
     return network
 
 
