@@ -322,7 +322,11 @@ MISTAKES = [
     (["evaluate", "nowhere"], 1, "nowhere is not a bundle"),
     (["export", "nowhere"], 1, "nowhere is not a bundle"),
     (["--from", "nowhere"], 1, "nowhere is not a bundle"),
-    (["export", "BUNDLE", "--format", "gguf"], 2, "--format must be one of tf_saved_model, got"),
+    (
+        ["export", "BUNDLE", "--format", "gguf"],
+        2,
+        "--format must be one of tf_saved_model, onnx, litert, got",
+    ),
     (["predict", "BUNDLE", "missing.jsonl"], 1, "missing.jsonl cannot be read: No such file"),
     (["predict", "BUNDLE", "--decoding.scale", "x"], 2, "--decoding.scale must be a number"),
     (["predict"], 2, "predict needs BUNDLE"),

@@ -115,6 +115,7 @@ def test_no_registered_layer_is_forgotten():
         "seqapps>RecurrentStack",
         "seqapps>SequencePooling",
         "seqapps>Temperature",
+        "seqapps>TempoAugmentation",
         "seqapps>TokenDropout",
     }
 
