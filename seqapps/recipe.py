@@ -105,6 +105,8 @@ class Recipe(Generic[C, E]):
     groups: Callable[[C, Any], Sequence[Any]] = lambda *_: ()
     """`groups(config, network)`: the `training.optimizer.LayerGroup`s of layers that learn at
     rates of their own."""
+    unfinish: Callable[[Any], None] = lambda _: None
+    """`unfinish(network)`: undoes what `finish` fitted, where a bundle is trained further."""
     finish: Callable[[C, Any, E, Reporter], None] = lambda *_: None
     """`finish(config, network, examples, reporter)`: what is fitted on the validation split once
     the weights are chosen."""

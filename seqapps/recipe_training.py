@@ -143,6 +143,7 @@ def learn(
         network = recipe.build(config, examples)
         if trained and not (resume and (folder / "checkpoints" / "checkpoint").exists()):
             _copy_weights(network, load_network(trained), trained)
+            recipe.unfinish(network)
         reporter.log(f"{network.count_params():,} parameters")
         before = (
             []

@@ -60,7 +60,8 @@ class BagOfWords:
         """Fits one model for each strength and keeps the best on the validation data.
 
         Best is the highest accuracy; of equals, the one that gives the labels the higher
-        probability. Vocabulary and weights come from the training data alone.
+        probability. Vocabulary and weights come from the training data alone. Where no text has
+        words as they are written with spaces, n-grams of characters stand in for them.
 
         Args:
             train_texts: Texts to learn from.
@@ -76,7 +77,7 @@ class BagOfWords:
         Raises:
             ValueError: Texts and labels differ in number or are empty, a label is negative, or a
                 strength is not positive.
-            UserError: The training texts are all of one class, or hold no words.
+            UserError: The training texts are all of one class, or empty.
         """
         from sklearn.feature_extraction.text import TfidfVectorizer
         from sklearn.linear_model import LogisticRegression
@@ -94,17 +95,20 @@ class BagOfWords:
                 f"{len(train)} have class {train[0]}; look at the column that the labels are "
                 "read from."
             )
-        vectorizer = TfidfVectorizer(
-            ngram_range=(1, 2), sublinear_tf=True, min_df=2 if len(train) > _LARGE else 1
-        )
+        few = {"sublinear_tf": True, "min_df": 2 if len(train) > _LARGE else 1}
+        vectorizer = TfidfVectorizer(ngram_range=(1, 2), **few)
         try:
             train_NF = vectorizer.fit_transform(train_texts)
-        except ValueError as error:  # No words, or none that two texts share.
-            raise UserError(
-                "the training texts must hold words of two letters and more, and there are none in "
-                f"{len(train)} texts, the first of which is {train_texts[0][:40]!r}; look at the "
-                f"column that the texts are read from ({error})."
-            ) from error
+        except ValueError:  # No words, or none that two texts share.
+            log("bag of words: no words of two letters and more; n-grams of 1 to 3 characters")
+            vectorizer = TfidfVectorizer(analyzer="char", ngram_range=(1, 3), **few)
+            try:
+                train_NF = vectorizer.fit_transform(train_texts)
+            except ValueError as error:
+                raise UserError(
+                    f"the training texts must hold characters, and there are none in {len(train)} "
+                    f"texts; look at the column that the texts are read from ({error})."
+                ) from error
         validation_NF = vectorizer.transform(validation_texts)
         classes = 1 + max(int(train.max()), int(validation.max()))
         best, best_key = None, (-1.0, 0.0)

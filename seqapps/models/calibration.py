@@ -42,11 +42,9 @@ def calibrate(
         examples: The texts.
         log: Takes lines for the user.
     """
+    uncalibrate(network)
     layer: Temperature = network.get_layer(TEMPERATURE)
-    layer.value.assign(1.0)
     pairs = pairs_of(network)
-    if pairs is not None:
-        pairs.share.assign(0.0)
     logits_NK, labels_N = validation_logits(network, examples)
     if pairs is None:
         temperature = fit_temperature(logits_NK, labels_N)
@@ -54,6 +52,16 @@ def calibrate(
         temperature = _weigh(pairs, logits_NK, labels_N, examples, log)
     layer.value.assign(temperature)
     return temperature
+
+
+def uncalibrate(network: keras.Model) -> None:
+    """Undoes `calibrate`: training is the recurrence's alone, and without a temperature.
+
+    The linear model may know the training texts by heart; what it leaves over teaches nothing.
+    """
+    network.get_layer(TEMPERATURE).value.assign(1.0)
+    if (pairs := pairs_of(network)) is not None:
+        pairs.share.assign(0.0)
 
 
 def _weigh(
@@ -71,7 +79,7 @@ def _weigh(
         return -float(logs_NK[np.arange(len(labels_N)), labels_N].mean())
 
     def tried(strength: float) -> tuple[float, float, npt.NDArray[np.float64]]:
-        fit_pairs(pairs, texts, labels, strength=strength)
+        fit_pairs(pairs, texts, labels, strength=strength, balance=examples.balance)
         said_NK, _ = _answers(pairs.alone, examples)
         shares_E = fit_shares([logits_NK, said_NK], labels_N)
         found = loss(shares_E[0] * logits_NK + shares_E[1] * said_NK)
@@ -83,7 +91,7 @@ def _weigh(
 
     log("Fitting the linear model of tokens and pairs of neighbours")
     _, strength, (recurrence, share) = min((tried(c) for c in _STRENGTHS), key=lambda t: t[:2])
-    fit_pairs(pairs, texts, labels, strength=strength)
+    fit_pairs(pairs, texts, labels, strength=strength, balance=examples.balance)
     temperature = 1.0 / max(float(recurrence), _LEAST)
     pairs.share.assign(share * temperature)
     return temperature

@@ -20,6 +20,7 @@ def fit_pairs(
     labels: npt.ArrayLike,
     *,
     strength: float = 10.0,
+    balance: bool = False,
 ) -> None:
     """Fits logistic regression on training texts, and puts it into the layer.
 
@@ -32,6 +33,7 @@ def fit_pairs(
         texts: Tokens of each training text, int (tokens,).
         labels: int, (N,). Their classes.
         strength: C, the inverse of the weight of the L2 penalty.
+        balance: Whether every class weighs the same, however many texts it has.
 
     Source: Wang and Manning 2012, "Baselines and Bigrams" (log-count ratios as weights); Salton and
     Buckley 1988 (idf).
@@ -54,7 +56,12 @@ def fit_pairs(
     weights_M = _weights(holding_MK, np.bincount(labels_N, minlength=layer.classes))
     scale_N = 1.0 / np.sqrt(np.maximum(counts_NM @ weights_M**2, 1e-12))
     inputs_NM = (diags(scale_N) @ counts_NM @ diags(weights_M)).tocsr()
-    model = LogisticRegression(C=strength, tol=_TOLERANCE, max_iter=1000).fit(inputs_NM, labels_N)
+    model = LogisticRegression(
+        C=strength,
+        tol=_TOLERANCE,
+        max_iter=1000,
+        class_weight="balanced" if balance else None,
+    ).fit(inputs_NM, labels_N)
     found_KM, found_K = model.coef_, model.intercept_
     if len(model.classes_) == 2:
         # scikit-learn gives the log-odds of the second alone.

@@ -243,6 +243,7 @@ RECIPE = Recipe(
     groups=groups,
     loss=loss,
     goal=goal,
+    unfinish=lambda network: calibration.uncalibrate(network),
     finish=finish,
     answer=answer,
     further=further,

@@ -61,3 +61,11 @@ def test_a_class_without_texts_is_unlikely_and_no_error():
     found = fitted(texts, np.where(labels == 1, 2, 0), 3)
     assert set(found.argmax(1)) == {0, 2}
     assert np.isfinite(found).all()
+
+
+def test_balanced_classes_weigh_the_same():
+    """Of a class that is rare and has no sign of its own, balance says half."""
+    texts, labels = [np.array([4, 5])] * 40, np.repeat([0, 1], [36, 4])
+    plain, balanced = (fitted(texts, labels, 2, balance=on)[0] for on in (False, True))
+    assert plain[0] - plain[1] == pytest.approx(math.log(9), abs=0.1)
+    assert balanced[0] - balanced[1] == pytest.approx(0.0, abs=0.01)

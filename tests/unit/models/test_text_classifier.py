@@ -7,7 +7,13 @@ import tensorflow as tf
 
 from seqapps.data.labelled import LabelledSplits, Texts
 from seqapps.metrics import fit_temperature
-from seqapps.models.calibration import calibrate, pairs_say, temperature_of, validation_logits
+from seqapps.models.calibration import (
+    calibrate,
+    pairs_say,
+    temperature_of,
+    uncalibrate,
+    validation_logits,
+)
 from seqapps.models.classifier import TEMPERATURE, build_classifier
 from seqapps.models.labelled_texts import LabelledExamples
 from seqapps.models.settings import Classifier
@@ -292,6 +298,8 @@ def test_pairs_get_the_share_that_makes_validation_likeliest(examples):
         rest = network(inputs).numpy()[0] * temperature_of(network)
         share.assign(fitted)
         np.testing.assert_allclose(full - rest, found, atol=1e-4)
+    uncalibrate(network)
+    np.testing.assert_allclose(validation_logits(network, examples)[0], before, atol=1e-5)
 
 
 def test_labels_and_weights_of_the_classes(examples):
