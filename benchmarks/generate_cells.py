@@ -14,7 +14,6 @@ import json
 import os
 import platform
 import sys
-import tempfile
 from pathlib import Path
 
 from seqapps.lazy import start_tensorflow
@@ -22,21 +21,18 @@ from seqapps.lazy import start_tensorflow
 start_tensorflow()
 
 import tensorflow as tf  # noqa: E402
+from _equal_seconds import learn, updates_within  # noqa: E402
 
-from seqapps import recipe_training  # noqa: E402
 from seqapps.models.writing_scores import token_losses  # noqa: E402
-from seqapps.recipes.generate import RECIPE, Config  # noqa: E402
-from seqapps.report import Reporter  # noqa: E402
+from seqapps.recipes.generate import Config  # noqa: E402
 
 CELLS = ("gru", "lstm", "mingru", "rnn")
-TRIALS = (30, 90)
-"""Updates of two short runs: what they share, tracing and a validation, is no part of the rate."""
 
 
-def learn(wanted, cell, steps, *, seconds=0.0):
-    """Trains for so many updates, and no longer than so many seconds."""
+def settings(wanted, cell, steps):
+    """The recipe's own, with another cell and its schedule laid out over so many updates."""
     default = Config()
-    config = dataclasses.replace(
+    return dataclasses.replace(
         default,
         data=dataclasses.replace(default.data, train=str(wanted.text.absolute())),
         model=dataclasses.replace(default.model, cell=cell, units=wanted.units),
@@ -45,32 +41,19 @@ def learn(wanted, cell, steps, *, seconds=0.0):
         ),
         seed=wanted.seed,
     )
-    recipe_training.start(config)
-    reporter = Reporter(sys.stderr)
-    examples = RECIPE.load(config, None, reporter)
-    with tempfile.TemporaryDirectory() as folder:
-        learned = recipe_training.learn(
-            RECIPE, config, examples, folder=Path(folder), reporter=reporter, minutes=seconds / 60
-        )
-    return examples, learned
 
 
 def measure(wanted, cell):
     """One row of the table."""
-    first, second = (learn(wanted, cell, steps)[1].progress.seconds for steps in TRIALS)
-    rate = (TRIALS[1] - TRIALS[0]) / max(second - first, 1e-3)
-    overhead = max(0.0, first - TRIALS[0] / rate)
-    planned = max(TRIALS[0], int(rate * (wanted.seconds - overhead)))
-    examples, learned = learn(wanted, cell, planned, seconds=wanted.seconds)
-    loss = float(token_losses(learned.network, examples.test).mean())
+    planned = updates_within(wanted.seconds, lambda steps: settings(wanted, cell, steps))
+    examples, learned = learn(settings(wanted, cell, planned), seconds=wanted.seconds)
     return {
         "cell": cell,
         "parameters": learned.network.count_params(),
         "seconds": round(learned.progress.seconds, 1),
         "planned_updates": planned,
         "updates": learned.progress.history[-1]["steps"],
-        "updates_a_second": round(rate, 2),
-        "loss_of_whole_text": round(loss, 4),
+        "loss_of_whole_text": round(float(token_losses(learned.network, examples.test).mean()), 4),
     }
 
 

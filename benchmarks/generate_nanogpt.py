@@ -32,6 +32,7 @@ from seqapps.lazy import start_tensorflow
 start_tensorflow()
 
 import tensorflow as tf  # noqa: E402
+from _equal_seconds import learn, updates_within  # noqa: E402
 
 from seqapps import recipe_training  # noqa: E402
 from seqapps.bundle.servable import write_servable  # noqa: E402
@@ -39,13 +40,10 @@ from seqapps.config import to_json  # noqa: E402
 from seqapps.models.settings import LanguageModel  # noqa: E402
 from seqapps.models.writing_scores import token_losses, window_loss  # noqa: E402
 from seqapps.recipes.generate import RECIPE, Config  # noqa: E402
-from seqapps.report import Reporter  # noqa: E402
 from seqapps.text.settings import RunningText  # noqa: E402
 from seqapps.training.settings import Training  # noqa: E402
 
 HERE = Path(__file__).parent
-TRIALS = (60, 160)
-"""Updates of two short runs: what they share, tracing and a validation, is no part of the rate."""
 WINDOWS = 2400
 """Random windows that both are scored on."""
 
@@ -98,20 +96,6 @@ def settings(wanted, steps):
     )  # fmt: skip
 
 
-def learn(wanted, steps, *, seconds=0.0):
-    """Trains for so many updates, and no longer than so many seconds."""
-    config = settings(wanted, steps)
-    recipe_training.start(config)
-    reporter = Reporter(sys.stderr)
-    examples = RECIPE.load(config, None, reporter)
-    with tempfile.TemporaryDirectory() as folder:
-        learned = recipe_training.learn(
-            RECIPE, config, examples, folder=Path(folder), reporter=reporter, minutes=seconds / 60
-        )
-    network = recipe_training._in_float32(RECIPE, config, examples, learned.network)
-    return config, examples, network, learned.progress
-
-
 def write_text(call, interface, rows, tokens, seed):
     """Draws `rows` texts of `tokens` characters; the seconds that it takes."""
     options = {}
@@ -157,13 +141,11 @@ def main():
     starts = np.random.default_rng(0).integers(0, validation - block, WINDOWS)
     theirs = {**other("train"), **other("score " + " ".join(map(str, starts)))}
     print(f"nanoGPT: {theirs}", file=sys.stderr)
-    # How many updates fit into the same seconds, so that the rate of learning falls in time.
-    first, second = (learn(wanted, trial)[-1].seconds for trial in TRIALS)
-    rate = (TRIALS[1] - TRIALS[0]) / max(second - first, 1e-3)
-    overhead = max(0.0, first - TRIALS[0] / rate)
-    planned = max(TRIALS[0], int(rate * (theirs["seconds"] - overhead)))
-    print(f"seqapps: {rate:.1f} updates/s after {overhead:.1f} s: {planned}", file=sys.stderr)
-    config, examples, network, progress = learn(wanted, planned, seconds=theirs["seconds"])
+    planned = updates_within(theirs["seconds"], lambda steps: settings(wanted, steps))
+    config = settings(wanted, planned)
+    examples, learned = learn(config, seconds=theirs["seconds"])
+    network = recipe_training._in_float32(RECIPE, config, examples, learned.network)
+    progress = learned.progress
     losses = token_losses(network, examples.test)
     # A mark stands before the text and one behind it.
     if len(examples.test) != validation + 2:

@@ -15,7 +15,7 @@ start_tensorflow()
 
 import tensorflow as tf  # noqa: E402
 from speech_data import write_recordings  # noqa: E402
-from tiny_trainings import SHORTER  # noqa: E402
+from tiny_trainings import SHORTER, trained  # noqa: E402
 
 # The machine is shared, so no single example has a deadline; CI tries the same examples each time.
 settings.register_profile("local", deadline=None)
@@ -109,16 +109,8 @@ def tiny_recogniser(few_recordings: Path, tmp_path_factory: pytest.TempPathFacto
 def tiny_bundle(few_pairs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle that `translate train` wrote after three updates; copy it before changing it."""
     folder = tmp_path_factory.mktemp("tiny_bundle")
-    command = [sys.executable, "-m", "seqapps.recipes.translate", "train", *SHORT_TRAINING]
-    run = subprocess.run(
-        [*command, "--data.train", str(few_pairs / "train")],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    assert run.returncode == 0, run.stderr
-    return folder / run.stdout.strip()
+    pairs = str(few_pairs / "train")
+    return trained("translate", folder, *SHORT_TRAINING, "--data.train", pairs)
 
 
 @pytest.fixture(scope="session")
@@ -127,13 +119,5 @@ def tiny_writer(
 ) -> Path:
     """A bundle that `generate train` wrote after three updates; copy it before changing it."""
     folder = tmp_path_factory.mktemp("tiny_writer")
-    command = [sys.executable, "-m", "seqapps.recipes.generate", "train", *short_training]
-    run = subprocess.run(
-        [*command, *SHORTER["generate"], "--data.train", str(few_pairs / "train.en")],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    assert run.returncode == 0, run.stderr
-    return folder / run.stdout.strip()
+    settings = (*short_training, *SHORTER["generate"])
+    return trained("generate", folder, *settings, "--data.train", str(few_pairs / "train.en"))

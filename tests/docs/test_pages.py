@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from tiny_trainings import SHORTER
+from tiny_trainings import SHORTER, trained
 
 from seqapps.data.reviews import Review, reviews
 
@@ -89,16 +89,7 @@ def tiny_classifier(
     """A bundle that `sentiment train` wrote after three updates; copy it before changing it."""
     folder = tmp_path_factory.mktemp("tiny_classifier")
     write_csv(folder / "reviews.csv", few_reviews)
-    command = [sys.executable, "-m", "seqapps.recipes.sentiment", "train", *short_training]
-    run = subprocess.run(
-        [*command, "--data.train", "reviews.csv"],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    assert run.returncode == 0, run.stderr
-    return folder / run.stdout.strip()
+    return trained("sentiment", folder, *short_training, "--data.train", "reviews.csv")
 
 
 def write_csv(path: Path, found: list[Review]) -> None:
