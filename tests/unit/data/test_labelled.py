@@ -187,8 +187,14 @@ def test_an_evaluation_row_without_text_or_label_stops(
             "no train texts in empty.tsv: .* another one with --data.train",
         ),
         ({"test": "empty.tsv"}, r"There are no test texts in empty\.tsv"),
-        ({"label_column": "labels"}, r"one column 'labels', .*Did you mean 'label'\?"),
-        ({"text_column": "txt"}, r"one column 'txt', it has 'text', 'label'.*mean 'text'\?"),
+        (
+            {"label_column": "labels"},
+            r"train\.jsonl:1: .*one column 'labels'; .*Did you mean 'label'\?",
+        ),
+        (
+            {"text_column": "txt"},
+            r"train\.jsonl:1: .*'txt'; the columns here are 'text', 'label'.*mean 'text'\?",
+        ),
         ({"train": "one.jsonl"}, r"at least two classes, one\.jsonl has only 'bad'; add texts"),
         ({"train": "tfds:no_such_set"}, r"tfds:no_such_set is not prepared in .*\n  python -c"),
         (
