@@ -481,9 +481,9 @@ def test_tfds_sets_that_cannot_be_used_are_explained(
 
 
 def test_the_embedded_reviews_have_splits_of_their_own(folder: Path) -> None:
-    from seqapps.data import reviews
+    from seqapps.data.harder_reviews import harder_reviews
 
-    made = reviews.reviews()
+    made = harder_reviews()
     splits, log = load(folder)
     assert splits.classes == sorted({review.label for review in made.train})
     for part, own in zip(splits, made, strict=True):
