@@ -106,6 +106,7 @@ def read_table(path: Path, columns: Sequence[str], *, codes: Collection[str] = (
 
     Raises:
         UserError: If the file is missing, unreadable, a damaged archive, or lacks a column.
+            The message names the line of the header (JSONL: of the first object) and what is there.
     """
     kind = Path(path.name.removesuffix(".gz")).suffix
     if kind == ".jsonl":
@@ -128,7 +129,7 @@ _BLANK = "the line is blank"
 def _tsv_rows(path: Path, columns: Sequence[str]) -> Iterator[Row]:
     lines = read_lines(path)
     header = next(lines, "").split("\t")
-    places = _places(path, header, columns)
+    places = _places(path, 1, header, columns)
     for number, line in enumerate(lines, start=2):
         cells = line.split("\t")
         yield _row(number, cells if line else [], len(header), places)
@@ -152,7 +153,7 @@ def _csv_rows(path: Path, columns: Sequence[str]) -> Iterator[Row]:
                     yield Row(lost, (), f"the line is not valid CSV: {error}")
                 continue
             if places is None:
-                places = _places(path, cells or [], columns)
+                places = _places(path, line, cells or [], columns)
                 width = len(cells or [])
             elif cells is None:
                 return
@@ -175,13 +176,15 @@ def _jsonl_rows(path: Path, columns: Sequence[str], codes: Collection[str]) -> I
             yield Row(number, (), "the line is not a JSON object")
             continue
         if not checked:
-            _places(path, list(record), columns)
+            _places(path, number, list(record), columns)
             checked = True
         for name in codes:
             if isinstance(record.get(name), int):
                 record[name] = json.dumps(record[name])
         wrong = [name for name in columns if not isinstance(record.get(name), str)]
-        if wrong:
+        if wrong and wrong[0] not in record:
+            yield Row(number, (), f"there is no {wrong[0]!r}, only {_listed(list(record))}")
+        elif wrong:
             kinds = "string, integer, true or false" if wrong[0] in codes else "string"
             yield Row(number, (), f"{wrong[0]!r} is not a {kinds}")
         else:
@@ -199,21 +202,24 @@ def _row(line: int, cells: Sequence[str], width: int, places: Sequence[int]) -> 
     return Row(line, tuple(cells[place] for place in places))
 
 
-def _places(path: Path, header: Sequence[str], columns: Sequence[str]) -> list[int]:
-    """Returns where the asked columns stand in the header."""
+def _places(path: Path, line: int, header: Sequence[str], columns: Sequence[str]) -> list[int]:
+    """Returns where the asked columns stand in the header, which is in that line of the file."""
     header = [name.strip() for name in header]
     others = set(header) - set(columns)
-    there = ", ".join(map(repr, header)) or "none"
-    if len(there) > _LISTED:
-        # A file that is no table at all may be one endless name.
-        there = f"{there[:_LISTED]}..."
     for name in columns:
         if header.count(name) != 1:
             raise UserError(
-                f"{path} must have exactly one column {name!r}, it has "
-                f"{there}.{suggestion(name, others)}"
+                f"{path}:{line}: There must be exactly one column {name!r}; the columns here are "
+                f"{_listed(header)}.{suggestion(name, others)}"
             )
     return [header.index(name) for name in columns]
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Lists names of columns for a message."""
+    listed = ", ".join(map(repr, names)) or "none"
+    # A file that is no table at all may be one endless name.
+    return listed if len(listed) <= _LISTED else f"{listed[:_LISTED]}..."
 
 
 def suggestion(name: str, others: Iterable[str]) -> str:

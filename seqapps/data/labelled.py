@@ -276,8 +276,9 @@ def _checked_classes(train: Texts, settings: LabelledData) -> list[str]:
 def _reviews() -> dict[Split, list[Row]]:
     """Returns the embedded reviews as rows."""
     from seqapps.data import reviews
+    from seqapps.data.harder_reviews import harder_reviews
 
-    made = reviews.reviews()
+    made = harder_reviews()
     splits: dict[Split, Sequence[reviews.Review]] = {
         "train": made.train,
         "validation": made.validation,

@@ -21,6 +21,11 @@ EMBEDDING, ENCODER, POOLING, PAIRS = "embedding", "encoder", "pooling", "pairs"
 TEMPERATURE = "temperature"
 """Names of layers that others look up."""
 
+_MOMENTUM = 0.9
+"""Of the statistics that batch normalisation answers with: after 50 updates half a percent is left
+of where they began. With 0.99, Keras's default, it is 60 %, and a short training is judged by it.
+"""
+
 
 def build_classifier(
     settings: Classifier, *, vocabulary: int, classes: int, seed: int = 0
@@ -61,7 +66,7 @@ def build_classifier(
     pooling = SequencePooling(settings.pools, bidirectional=settings.bidirectional, name=POOLING)
     pooled = pooling(read_BTO, lengths_B)
     if settings.normalisation == "batch":
-        pooled = keras.layers.BatchNormalization(name="norm")(pooled)
+        pooled = keras.layers.BatchNormalization(momentum=_MOMENTUM, name="norm")(pooled)
     elif settings.normalisation == "layer":
         pooled = keras.layers.LayerNormalization(name="norm")(pooled)
     pooled = drop(pooled, settings.dropout)

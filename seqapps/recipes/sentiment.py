@@ -62,7 +62,8 @@ class Config:
             warmup_steps=100,
             weight_decay=0.05,
             average_decay=0.98,
-            label_smoothing=0.0,
+            # Without it, what is sure and wrong is sure beyond what one temperature can mend.
+            label_smoothing=0.05,
         )
     )
     balance: bool = False

@@ -23,6 +23,8 @@ from seqapps.fields import Assets
 
 _OURS = ("lock", "study.json.partial")
 """Files that may be there before study.json."""
+_STOPPED = "stopped"
+"""In a process's folder: it was told to stop."""
 
 
 @dataclass(frozen=True)
@@ -138,6 +140,21 @@ class StudyFolder:
                 return True
         return False
 
+    @property
+    def in_use(self) -> bool:
+        """Whether a process works on the study."""
+        return any(self.is_alive(place.name) for place in (self.path / "running").glob("*"))
+
+    def note_stop(self) -> None:
+        """Notes that this process was told to stop: what it was at is not to blame."""
+        for place in (self.path / "running").glob(f"{os.getpid()}-*"):
+            (place / _STOPPED).touch()
+
+    def was_killed(self, name: str) -> bool:
+        """Whether the process with that folder ended without a word; asked before `sweep`."""
+        place = self.path / "running" / name
+        return place.is_dir() and not (place / _STOPPED).exists() and not self.is_alive(name)
+
     def sweep(self) -> None:
         """Removes what killed processes left; only under `lock`."""
         for place in (self.path / "running").glob("*"):
@@ -159,7 +176,7 @@ class StudyFolder:
 
     def _clear(self) -> None:
         """Removes a study but for its plan, which is replaced at once."""
-        if any(self.is_alive(place.name) for place in (self.path / "running").glob("*")):
+        if self.in_use:
             raise UserError(
                 f"processes work on the study at {self.path}; stop them before --overwrite, or "
                 "give another place with --output."

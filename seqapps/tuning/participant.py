@@ -89,12 +89,16 @@ def _open(
 
 
 def discard_if_new(folder: StudyFolder) -> None:
-    """Removes a study without a trial, so that it is not in the way of the next run."""
-    study = Study(folder, space={}, seed=0)
-    new = study.is_new
-    study.close()
-    if new:
-        shutil.rmtree(folder.path, ignore_errors=True)
+    """Removes a study without a trial, so that it is not in the way of the next run.
+
+    It stays where another process is at work on it, which may be about to begin.
+    """
+    with folder.lock():
+        study = Study(folder, space={}, seed=0)
+        new = study.is_new
+        study.close()
+        if new and not folder.in_use:
+            shutil.rmtree(folder.path, ignore_errors=True)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,9 @@
 
 A trial has a number from 1. Its suggestion is drawn from the study's seed and that number, so
 that no two processes draw alike. What a killed process was at is marked as failed, and its number
-goes to the next trial: the study ends with exactly as many trials as were asked for.
+goes to the next trial: the study ends with exactly as many trials as were asked for. If that is
+killed too, the settings are to blame (most likely they need more memory than there is), and the
+number counts as a failed trial.
 """
 
 import math
@@ -22,6 +24,13 @@ from seqapps.tuning_space import Choice, Float, Space, Whole
 _BUSY_S = 120.0
 """How long SQLite waits for other processes."""
 _NAME = "tune"
+_KILLED_MARK = "killed"
+_ATTEMPTS = 2
+"""Processes that may be killed at one trial; then it has failed."""
+_KILLED = (
+    f"its process was killed {_ATTEMPTS} times, most likely for want of memory; try smaller sizes "
+    "or --training.batch_tokens"
+)
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
@@ -204,8 +213,26 @@ class Study:
             complete = "trial" in trial.user_attrs
             if complete and self._folder.is_alive(trial.user_attrs["worker"]):
                 continue
-            self.handle.tell(trial.number, state=TrialState.FAIL)
+            state = TrialState.FAIL
+            if complete and self._folder.was_killed(trial.user_attrs["worker"]):
+                state = self._killed(trial)
+            self.handle.tell(trial.number, state=state)
         self._folder.sweep()
+
+    def _killed(self, trial: optuna.trial.FrozenTrial) -> TrialState:
+        """Notes that a process was killed at a trial; returns how that ends the trial."""
+        number = trial.user_attrs["trial"]
+        before = sum(
+            other.user_attrs.get("trial") == number and _KILLED_MARK in other.user_attrs
+            for other in self.handle.get_trials(deepcopy=False, states=(TrialState.FAIL,))
+        )
+        handle = optuna.Trial(self.handle, trial._trial_id)
+        handle.set_user_attr(_KILLED_MARK, True)
+        if before + 1 < _ATTEMPTS:
+            return TrialState.FAIL
+        # As in `finish`: the sampler is to keep away from there.
+        handle.set_user_attr("reason", _KILLED)
+        return TrialState.PRUNED
 
 
 def _distribution(choice: Choice) -> optuna.distributions.BaseDistribution:

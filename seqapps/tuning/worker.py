@@ -62,11 +62,11 @@ def main(told: dict[str, Any]) -> int:
     """Works on a study until it is complete or standard input ends; returns the exit code."""
     # Ctrl-C reaches every process of a terminal; the first one decides what happens.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_the_other, daemon=True).start()
+    folder = StudyFolder(Path(told["folder"]))
+    threading.Thread(target=_end_with_the_other, args=(folder,), daemon=True).start()
     start_tensorflow()
     from seqapps.tuning.participant import work
 
-    folder = StudyFolder(Path(told["folder"]))
     recipe = _find(told["recipe"])
     plan = folder.plan
     config = from_dict(recipe.config, plan["settings"], source=str(folder.path / "study.json"))
@@ -79,11 +79,12 @@ def main(told: dict[str, Any]) -> int:
     return 0
 
 
-def _end_with_the_other() -> None:
+def _end_with_the_other(folder: StudyFolder) -> None:
     # Not by sys.stdin: its lock, held by this thread, would be an error at exit.
     while os.read(0, 1):
         pass
     # At once: the trial at hand goes to whoever resumes.
+    folder.note_stop()
     os._exit(1)
 
 

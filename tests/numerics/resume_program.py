@@ -1,7 +1,8 @@
-"""A small training of a translator: python resume_program.py PAIRS FOLDER whole|killed|resumed.
+"""A small training of a recipe: python resume_program.py RECIPE DATA FOLDER whole|killed|resumed.
 
 `killed` is ended by SIGKILL while it writes a checkpoint in mid-pass; `resumed` goes on from there
-and gets Ctrl-C twice, in mid-pass and while it validates; `whole` runs from start to end.
+(and a translator gets Ctrl-C twice, in mid-pass and while it validates); `whole` runs from start to
+end. RECIPE is `translate` or `generate`, whose state goes from batch to batch.
 """
 
 import hashlib
@@ -19,7 +20,7 @@ start_tensorflow()
 import keras  # noqa: E402
 
 from seqapps import recipe_training  # noqa: E402
-from seqapps.recipes import translate  # noqa: E402
+from seqapps.recipes import generate, translate  # noqa: E402
 from seqapps.report import Reporter  # noqa: E402
 from seqapps.training import checkpoint, loop  # noqa: E402
 from seqapps.training.settings import Training  # noqa: E402
@@ -30,11 +31,30 @@ SCORES = (2.0, 1.0, 1.5, 0.5, 9.0)
 KILLED = (2, 7)
 """Epoch, from 0, and batches done in it."""
 
-STOPPED = ((3, 5), (3, None))
+STOPPED = {"translate": ((3, 5), (3, None)), "generate": ()}
 """Likewise; None is during validation."""
 
 
-def config(pairs: Path) -> translate.Config:
+def of_writer(text: Path) -> generate.Config:
+    """Of what depends on chance and of what is carried on, everything."""
+    default = generate.Config()
+    return replace(
+        default,
+        data=replace(default.data, train=str(text)),
+        text=replace(default.text, window=12),
+        model=replace(
+            default.model, cell="lstm", embedding=8, units=8, dropout=0.2, output_dropout=0.2,
+            embedding_dropout=0.1, weight_drop=0.3, activation_penalty=0.1, change_penalty=0.1,
+        ),
+        training=Training(
+            epochs=6, batch_tokens=96, average_decay=0.9, patience=3, warmup_steps=5,
+            label_smoothing=0.0, checkpoint_minutes=2.5 / 60.0, tensorboard=False,
+        ),
+        seed=11,
+    )  # fmt: skip
+
+
+def of_translator(pairs: Path) -> translate.Config:
     default = translate.Config()
     return replace(
         default,
@@ -115,18 +135,22 @@ def kill_in_the_next_save(folder: Path) -> None:
     checkpoint.Checkpoints.save = watched
 
 
-def sit(pairs: Path, folder: Path, moment, act) -> None:
-    settings = config(pairs)
+RECIPES = {"translate": (translate, of_translator), "generate": (generate, of_writer)}
+
+
+def sit(name: str, data: Path, folder: Path, moment, act) -> None:
+    recipe, config = RECIPES[name]
+    settings = config(data)
     recipe_training.start(settings)
-    sitting = Sitting(translate.load(settings, None, Reporter()), moment, act)
+    sitting = Sitting(recipe.load(settings, None, Reporter()), moment, act)
     loop.time = sitting
     reporter = Reporter()
     reporter.log, reporter.bar = sitting.log, sitting.bar
-    network = translate.build(settings, sitting.examples)
+    network = recipe.build(settings, sitting.examples)
     progress = loop.fit(
         network,
         sitting,
-        loss=translate.loss(settings),
+        loss=recipe.loss(settings),
         goal=loop.Goal("score", sitting.score),
         settings=settings.training,
         folder=folder,
@@ -137,19 +161,19 @@ def sit(pairs: Path, folder: Path, moment, act) -> None:
     sitting.log(f"stopped at epoch {progress.epoch}: {hashlib.sha256(content).hexdigest()}")
 
 
-def main(pairs: Path, folder: Path, how: str) -> None:
+def main(name: str, data: Path, folder: Path, how: str) -> None:
     # A shell starts background jobs with Ctrl-C ignored, and that is inherited.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if how == "killed":
-        sit(pairs, folder, KILLED, lambda: kill_in_the_next_save(folder / "checkpoints"))
-    for moment in STOPPED if how == "resumed" else ():
+        sit(name, data, folder, KILLED, lambda: kill_in_the_next_save(folder / "checkpoints"))
+    for moment in STOPPED[name] if how == "resumed" else ():
         try:
-            sit(pairs, folder, moment, lambda: os.kill(os.getpid(), signal.SIGINT))
+            sit(name, data, folder, moment, lambda: os.kill(os.getpid(), signal.SIGINT))
         except KeyboardInterrupt:
             sys.stdout.write("interrupted\n")
             keras.backend.clear_session()
-    sit(pairs, folder, None, None)
+    sit(name, data, folder, None, None)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])
+    main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4])

@@ -14,12 +14,12 @@ import tensorflow as tf
 PROGRAM = Path(__file__).with_name("resume_program.py")
 
 
-def start(pairs, folder, how):
+def start(recipe, data, folder, how):
     folder.mkdir(exist_ok=True)
     # One file for both streams, so that nothing waits for a reader.
     with (folder / f"{how}.log").open("w") as log:
         return subprocess.Popen(
-            [sys.executable, str(PROGRAM), str(pairs), str(folder), how],
+            [sys.executable, str(PROGRAM), recipe, str(data), str(folder), how],
             stdout=log,
             stderr=subprocess.STDOUT,
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
@@ -47,23 +47,34 @@ def last_state(folder):
     return tensors, progress
 
 
-@pytest.mark.timeout(1200)
-def test_killed_and_interrupted_equals_uninterrupted_bit_for_bit(few_pairs, tmp_path):
-    left_alone, disturbed = tmp_path / "left_alone", tmp_path / "disturbed"
-    whole = start(few_pairs, left_alone, "whole")
-    code, story = finish(start(few_pairs, disturbed, "killed"), disturbed, "killed")
-    assert code == -signal.SIGKILL, story
-
-    # The kill left a checkpoint half written, and the one before it whole.
-    kept = tf.train.latest_checkpoint(str(disturbed / "checkpoints"))
+def killed_at(folder):
+    """The updates of a kill's last checkpoint: it is whole, and the next one half written."""
+    kept = tf.train.latest_checkpoint(str(folder / "checkpoints"))
     number = int(kept.rpartition("-")[2])
-    assert list((disturbed / "checkpoints").glob(f"ckpt-{number + 1}*"))
-    _, progress = last_state(disturbed)
+    assert list((folder / "checkpoints").glob(f"ckpt-{number + 1}*"))
+    _, progress = last_state(folder)
     steps = int(tf.train.load_variable(kept, "steps/.ATTRIBUTES/VARIABLE_VALUE"))
     assert progress["epoch"] == 2
     assert steps > progress["epoch_start"]
+    return steps
 
-    code, story = finish(start(few_pairs, disturbed, "resumed"), disturbed, "resumed")
+
+def assert_same_state(one, other):
+    (tensors, progress), (state, also) = last_state(one), last_state(other)
+    assert progress == also
+    assert state.keys() == tensors.keys()
+    assert [name for name in tensors if state[name] != tensors[name]] == []
+
+
+@pytest.mark.timeout(1200)
+def test_killed_and_interrupted_equals_uninterrupted_bit_for_bit(few_pairs, tmp_path):
+    left_alone, disturbed = tmp_path / "left_alone", tmp_path / "disturbed"
+    whole = start("translate", few_pairs, left_alone, "whole")
+    code, story = finish(start("translate", few_pairs, disturbed, "killed"), disturbed, "killed")
+    assert code == -signal.SIGKILL, story
+
+    steps = killed_at(disturbed)
+    code, story = finish(start("translate", few_pairs, disturbed, "resumed"), disturbed, "resumed")
     assert code == 0, story
     assert story.count("interrupted") == 2
     found = [int(step) for step in re.findall(r"resuming at step (\d+)", story)]
@@ -76,10 +87,30 @@ def test_killed_and_interrupted_equals_uninterrupted_bit_for_bit(few_pairs, tmp_
 
     assert wanted.splitlines()[-1].startswith("stopped at epoch 4: ")
     assert story.splitlines()[-1] == wanted.splitlines()[-1]
-    state, other = last_state(disturbed)
-    assert other == progress
     assert progress["stale"] == 3
-    assert state.keys() == tensors.keys()
-    assert [name for name in tensors if state[name] != tensors[name]] == []
+    assert_same_state(disturbed, left_alone)
     for kind in ("network/", "optimizer/", "averages/", "best/", "extra/", "running/", "steps/"):
         assert any(name.startswith(kind) for name in tensors), kind
+
+
+@pytest.mark.timeout(1200)
+def test_a_killed_writer_with_weight_drop_equals_one_left_alone_bit_for_bit(tmp_path):
+    text = tmp_path / "story.txt"
+    text.write_text("".join(f"the {i * i} cats sat on mat {i}\n" for i in range(60)))
+    left_alone, disturbed = tmp_path / "left_alone", tmp_path / "disturbed"
+    whole = start("generate", text, left_alone, "whole")
+    code, story = finish(start("generate", text, disturbed, "killed"), disturbed, "killed")
+    assert code == -signal.SIGKILL, story
+    steps = killed_at(disturbed)
+    code, story = finish(start("generate", text, disturbed, "resumed"), disturbed, "resumed")
+    assert code == 0, story
+    assert f"resuming at step {steps}" in story
+    code, wanted = finish(whole, left_alone, "whole")
+    assert code == 0, wanted
+    assert wanted.splitlines()[-1].startswith("stopped at epoch 4: ")
+    assert story.splitlines()[-1] == wanted.splitlines()[-1]
+    assert_same_state(disturbed, left_alone)
+    # What this recipe has beside others: state that goes on in the middle of the text.
+    tensors, _ = last_state(left_alone)
+    (carried,) = [value for name, value in tensors.items() if "carried" in name]
+    assert any(carried)

@@ -106,6 +106,50 @@ def test_what_a_killed_process_was_at_is_done_again(folder, study):
     assert states == ["COMPLETE", "FAIL", "FAIL", "RUNNING", "RUNNING", "RUNNING", "RUNNING"]
 
 
+def killed_at_a_trial(folder, study, *, stopped=False):
+    """Leaves what a process leaves that the system kills at its trial; returns the number."""
+    number = study.claim("1-dead", trials=20, first=FIRST)[0]
+    place = folder.path / "running" / "1-dead"
+    place.mkdir(parents=True)
+    (place / "lock").touch()
+    if stopped:
+        (place / "stopped").touch()
+    return number
+
+
+def test_a_trial_whose_process_is_killed_again_and_again_has_failed(folder, study):
+    with folder.presence() as place:
+        # Once is nothing: it is tried again with the same settings.
+        assert [killed_at_a_trial(folder, study) for _ in range(2)] == [1, 1]
+        assert [trial.params["c"] for trial in study.handle.trials] == ["y", "y"]
+        number, trial = claim(study, place)
+        assert number == 2
+        study.finish(trial, 0.5)
+        first, second = study.rows()
+        assert (first.state, first.value, second.state) == ("failed", None, "complete")
+        assert "killed 2 times, most likely for want of memory; try smaller" in first.reason
+        # The sampler sees it, as it sees other settings that do not work.
+        assert study.handle.trials[1].state == optuna.trial.TrialState.PRUNED
+        assert killed_at_a_trial(folder, study) == 3
+        assert claim(study, place)[0] == 3
+
+
+def test_a_process_that_was_told_to_stop_is_not_held_against_its_trial(folder, study):
+    # By the one that started it, however often.
+    for _ in range(4):
+        assert killed_at_a_trial(folder, study, stopped=True) == 1
+    # By Ctrl-C: its folder is tidied up.
+    for _ in range(4):
+        with folder.presence() as place:
+            assert claim(study, place)[0] == 1
+
+
+def test_a_process_notes_that_it_was_told_to_stop(folder):
+    with folder.presence() as place:
+        folder.note_stop()
+        assert (place / "stopped").exists()
+
+
 def test_a_kill_between_suggestion_and_name_is_noticed(folder, study):
     study.handle.ask()
     with folder.presence() as place:
@@ -212,6 +256,10 @@ def test_a_study_that_never_began_is_not_in_the_way(folder):
     discard_if_new(folder)
     assert folder.database.exists()
     folder.begin({}, overwrite=True)
+    with folder.presence():
+        # Of another process, which is about to begin it.
+        discard_if_new(folder)
+        assert folder.path.exists()
     discard_if_new(folder)
     assert not folder.path.exists()
 

@@ -187,8 +187,14 @@ def test_an_evaluation_row_without_text_or_label_stops(
             "no train texts in empty.tsv: .* another one with --data.train",
         ),
         ({"test": "empty.tsv"}, r"There are no test texts in empty\.tsv"),
-        ({"label_column": "labels"}, r"one column 'labels', .*Did you mean 'label'\?"),
-        ({"text_column": "txt"}, r"one column 'txt', it has 'text', 'label'.*mean 'text'\?"),
+        (
+            {"label_column": "labels"},
+            r"train\.jsonl:1: .*one column 'labels'; .*Did you mean 'label'\?",
+        ),
+        (
+            {"text_column": "txt"},
+            r"train\.jsonl:1: .*'txt'; the columns here are 'text', 'label'.*mean 'text'\?",
+        ),
         ({"train": "one.jsonl"}, r"at least two classes, one\.jsonl has only 'bad'; add texts"),
         ({"train": "tfds:no_such_set"}, r"tfds:no_such_set is not prepared in .*\n  python -c"),
         (
@@ -475,9 +481,9 @@ def test_tfds_sets_that_cannot_be_used_are_explained(
 
 
 def test_the_embedded_reviews_have_splits_of_their_own(folder: Path) -> None:
-    from seqapps.data import reviews
+    from seqapps.data.harder_reviews import harder_reviews
 
-    made = reviews.reviews()
+    made = harder_reviews()
     splits, log = load(folder)
     assert splits.classes == sorted({review.label for review in made.train})
     for part, own in zip(splits, made, strict=True):

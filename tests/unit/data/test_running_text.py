@@ -66,7 +66,7 @@ def test_a_table_gives_a_document_a_row(tmp_path):
         == "".join(row["body"] for row in rows).encode()
     )
     assert splits.train.texts[1] == b"text 1\nof two lines"
-    with pytest.raises(UserError, match="must have exactly one column 'text'"):
+    with pytest.raises(UserError, match=":1: There must be exactly one column 'text'"):
         load(tmp_path, train="t.jsonl")
 
 

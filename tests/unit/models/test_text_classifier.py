@@ -308,3 +308,20 @@ def test_labels_and_weights_of_the_classes(examples):
     numbers = examples.labels_of(splits.test)
     assert [examples.classes[i] for i in numbers] == splits.test.labels
     assert splits.test.labels.count("neutral") == 20
+
+
+def test_batch_normalisation_knows_the_texts_after_few_updates():
+    keras.utils.set_random_seed(0)
+    network = build_classifier(Classifier(embedding=4, units=4, hidden=4), vocabulary=9, classes=2)
+    batch = {
+        "tokens": np.random.default_rng(0).integers(1, 9, (64, 6), dtype=np.int32),
+        "tokens_lengths": np.full(64, 6, np.int32),
+    }
+    for _ in range(50):
+        network(batch, training=True)
+    norm = network.get_layer("norm")
+    pooled = keras.Model(network.input, norm.input)(batch, training=False).numpy()
+    # Of the variance of 1 with which it begins nothing is left: these features vary far less.
+    assert pooled.var(0).max() < 0.1
+    np.testing.assert_allclose(norm.moving_variance.numpy(), pooled.var(0), atol=0.02)
+    np.testing.assert_allclose(norm.moving_mean.numpy(), pooled.mean(0), atol=0.02)
