@@ -52,6 +52,7 @@ class Lane:
         pool: Executor,
         limits: Serve,
         watch: Watch | None = None,
+        copies: int = 1,
     ) -> None:
         """Makes an idle lane.
 
@@ -61,12 +62,14 @@ class Lane:
             pool: Where it is called.
             limits: Rows of a batch, length of the queue, whether there is batching at all.
             watch: Is told of every batch.
+            copies: Of the model, each of which can run a batch at the same time.
         """
         self._contract = contract
         self._run = run
         self._pool = pool
         self._limits = limits
         self._watch = watch or Watch()
+        self._parallel = copies * (1 if limits.batching else limits.workers)
         self._queue: deque[_Job] = deque()
         self._running = 0
         self._expected = 1
@@ -104,9 +107,8 @@ class Lane:
 
     def _start(self) -> None:
         """Starts the next batch, or a timer if its company is still on the way."""
-        parallel = 1 if self._limits.batching else self._limits.workers
         loop = asyncio.get_running_loop()
-        while self._queue and self._running < parallel:
+        while self._queue and self._running < self._parallel:
             left = self._patient_until - loop.time()
             if self._limits.batching and len(self._queue) < self._expected and left > 0:
                 if self._timer is None:
@@ -159,7 +161,12 @@ class Lane:
         try:
             answers = [*split(self._contract, calls, self._run(join(self._contract, calls)))]
         except Exception as error:
-            answers = [error] if len(calls) == 1 else [self._alone(call) for call in calls]
+            # Where nothing can run, each alone could not either.
+            gone = isinstance(error, Refused) and error.kind == "unavailable"
+            if gone or len(calls) == 1:
+                answers = [error for _ in calls]
+            else:
+                answers = [self._alone(call) for call in calls]
         self._batch_s = time.perf_counter() - start
         self._watch.ran(len(calls), sum(call.rows for call in calls), self._batch_s)
         return answers

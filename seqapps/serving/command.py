@@ -25,6 +25,8 @@ def serve(options: Serve, settings: Settings[Any]) -> None:
         raise UserError(
             f"serve needs {', '.join(missing)}; install them: pip install 'seqapps[serve]'."
         )
+    if options.engine == "ray" and importlib.util.find_spec("ray") is None:
+        raise UserError("--engine ray needs ray; install it: pip install 'seqapps[serve,ray]'.")
     start_tensorflow()
     from seqapps.serving.server import run
 

@@ -2,34 +2,25 @@
 
 import asyncio
 import gc
-import json
 import logging
 import re
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-import tensorflow as tf
-
-from seqapps.bundle.folder import Stored, read_config
+from seqapps.bundle.folder import read_config
 from seqapps.errors import UserError
-from seqapps.fields import MAIN
-from seqapps.portable.certificate import check_files
 from seqapps.serving.batching import Lane, Watch
-from seqapps.serving.contract import Arrays, contracts_of, probe
 from seqapps.serving.refusals import Refused, short
+from seqapps.serving.servable import Engine, Running
 from seqapps.serving.settings import Serve
 
 log = logging.getLogger("seqapps.serving")
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-_REQUESTS_OWN = (
-    tf.errors.InvalidArgumentError, tf.errors.OutOfRangeError, tf.errors.FailedPreconditionError,
-)  # fmt: skip
-"""What TensorFlow raises when the values of a request make no sense."""
 
 Fingerprint = tuple[tuple[str, int, int, int], ...]
 
@@ -39,87 +30,29 @@ class Version:
 
     def __init__(
         self,
-        folder: Path,
         number: int,
+        running: Running,
         *,
         pool: Executor,
         limits: Serve,
         watch: Callable[[str], Watch],
     ) -> None:
-        """Checks, loads and tries a bundle; takes seconds.
-
-        Raises:
-            UserError: If it is not what was certified, or does not answer.
-        """
+        """Opens a lane for each signature of what an engine has loaded."""
         self.number = number
-        verify(folder)
-        self.stored: Stored = read_config(folder)
-        self.contracts = contracts_of(self.stored.interface)
-        servable = folder / "servable" / "1"
-        try:
-            # Signatures die with the object they come from, so it is kept.
-            self._loaded = tf.saved_model.load(str(servable))
-            self._functions = {name: self._loaded.signatures[name] for name in self.contracts}
-            self.signature_defs = _signature_defs(servable)
-        except Exception as error:
-            raise UserError(f"{servable} cannot be loaded ({short(str(error), 300)}).") from error
-        # What was loaded is what was checked, even if somebody wrote meanwhile.
-        verify(folder)
-        self._try(limits)
+        self.running = running
+        self.contracts = running.contracts
+        self.signature_defs = running.signature_defs
         self.lanes = {
-            name: Lane(contract, self._runner(name), pool=pool, limits=limits, watch=watch(name))
+            name: Lane(
+                contract,
+                partial(running.run, name),
+                pool=pool,
+                limits=limits,
+                watch=watch(name),
+                copies=running.copies,
+            )
             for name, contract in self.contracts.items()
         }
-
-    def _try(self, limits: Serve) -> None:
-        """Makes the first call of each signature, which takes longer than the others."""
-        for name, contract in self.contracts.items():
-            try:
-                self._runner(name)(probe(contract, limits).arrays)
-            except Refused:
-                # A signature that goes on from a state need not take zeros.
-                if name == MAIN:
-                    raise UserError(f"signature {name} does not answer.") from None
-
-    def _runner(self, name: str) -> Callable[[Arrays], Arrays]:
-        function, inputs = self._functions[name], self.contracts[name].inputs
-
-        def run(arrays: Arrays) -> Arrays:
-            try:
-                tensors = {n: tf.constant(v, inputs[n].dtype) for n, v in arrays.items()}
-                return {n: value.numpy() for n, value in function(**tensors).items()}
-            except _REQUESTS_OWN:
-                # TensorFlow's message may quote the request.
-                raise Refused(
-                    "invalid", f"signature {name} cannot compute with these values."
-                ) from None
-            except tf.errors.ResourceExhaustedError:
-                raise Refused(
-                    "busy", "there is no memory for this request now.", retry_after_s=1
-                ) from None
-
-        return run
-
-
-def verify(folder: Path) -> None:
-    """Checks that a bundle may be served: it is the one whose certificate holds.
-
-    Raises:
-        UserError: If it is not.
-    """
-    check_files(folder)
-    certificate = json.loads((folder / "certificate.json").read_text(encoding="utf-8"))
-    # Those of the first version say nothing where they hold.
-    if certificate.get("holds", True) is not True:
-        raise UserError(f"the certificate of {folder} does not hold; train or copy it again.")
-
-
-def _signature_defs(servable: Path) -> dict[str, Any]:
-    from tensorflow.core.protobuf import saved_model_pb2
-
-    proto = saved_model_pb2.SavedModel()
-    proto.ParseFromString((servable / "saved_model.pb").read_bytes())
-    return dict(proto.meta_graphs[0].signature_def)
 
 
 @dataclass
@@ -160,20 +93,25 @@ class Model:
 class Models:
     """Everything that is served."""
 
-    def __init__(self, limits: Serve, *, watch: Callable[[str, str], Watch]) -> None:
+    def __init__(
+        self, limits: Serve, engine: Engine, *, watch: Callable[[str, str], Watch]
+    ) -> None:
         """Names the models without loading them.
 
         Args:
             limits: The bundles are among them.
+            engine: Loads and runs them.
             watch: Makes what is told of the batches of a model's signature.
 
         Raises:
             UserError: If a path is neither a bundle nor a folder of versions, or a name is taken.
         """
         self._limits = limits
+        self._engine = engine
         self._watch = watch
         self.draining = False
-        self.pool = ThreadPoolExecutor(limits.workers, thread_name_prefix="compute")
+        threads = limits.workers * engine.copies
+        self.pool = ThreadPoolExecutor(threads, thread_name_prefix="compute")
         self._loader = ThreadPoolExecutor(1, thread_name_prefix="load")
         self.by_name: dict[str, Model] = {}
         for given in limits.bundles:
@@ -187,7 +125,10 @@ class Models:
     @property
     def ready(self) -> bool:
         """Whether every model answers and the server is not about to stop."""
-        return not self.draining and all(model.versions for model in self.by_name.values())
+        return not self.draining and all(
+            model.versions and model.versions[model.newest].running.alive
+            for model in self.by_name.values()
+        )
 
     def find(self, name: str, number: int | None = None) -> tuple[Model, Version]:
         """The version that is asked for.
@@ -273,8 +214,8 @@ class Models:
 
     def _load(self, model: Model, folder: Path, number: int) -> Version:
         return Version(
-            folder,
             number,
+            self._engine.load(folder, model.name, number),
             pool=self.pool,
             limits=self._limits,
             watch=lambda signature: self._watch(model.name, signature),

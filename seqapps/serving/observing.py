@@ -46,6 +46,14 @@ class Metrics:
             "seqapps_queue_requests", "Requests that wait.",
             ["model", "signature"], registry=self._registry,
         )  # fmt: skip
+        self._replicas = Gauge(
+            "seqapps_replicas", "Copies on a Ray cluster that answer.",
+            ["model", "version"], registry=self._registry,
+        )  # fmt: skip
+
+    def replicas(self, model: str, version: int, count: int) -> None:
+        """Notes how many copies of a version answer."""
+        self._replicas.labels(model, str(version)).set(count)
 
     def watch(self, model: str, signature: str) -> Watch:
         """What counts the batches of one signature."""

@@ -1,6 +1,6 @@
 """Why a request is not answered, in the words of HTTP and of gRPC."""
 
-from typing import Literal
+from typing import Any, Literal
 
 Kind = Literal[
     "invalid", "unauthorized", "not_found", "method", "timeout", "too_large", "media",
@@ -50,6 +50,14 @@ class Refused(Exception):
         super().__init__(message)
         self.kind: Kind = kind
         self.retry_after_s = retry_after_s
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # It travels from the process that computes, and takes an argument by keyword.
+        return _again, (self.kind, str(self), self.retry_after_s)
+
+
+def _again(kind: Kind, message: str, retry_after_s: int | None) -> Refused:
+    return Refused(kind, message, retry_after_s=retry_after_s)
 
 
 def short(value: object, limit: int = 80) -> str:

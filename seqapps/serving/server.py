@@ -17,6 +17,7 @@ from seqapps.serving.grpc_service import make_server
 from seqapps.serving.http import application
 from seqapps.serving.models import Models
 from seqapps.serving.observing import Metrics, start_logging
+from seqapps.serving.servable import Engine, make_engine
 from seqapps.serving.settings import Serve
 
 log = logging.getLogger("seqapps.serving")
@@ -39,16 +40,21 @@ def run(settings: Serve) -> None:
         UserError: If a bundle cannot be served, or a port cannot be used.
     """
     start_logging()
-    asyncio.run(_run(settings))
+    metrics = Metrics()
+    # Before the signals: Ray sets one of its own.
+    engine = make_engine(settings, metrics.replicas)
+    try:
+        asyncio.run(_run(settings, engine, metrics))
+    finally:
+        engine.close()
 
 
-async def _run(settings: Serve) -> None:
+async def _run(settings: Serve, engine: Engine, metrics: Metrics) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    metrics = Metrics()
-    models = Models(settings, watch=metrics.watch)
+    models = Models(settings, engine, watch=metrics.watch)
     desk = Desk(models, metrics, settings)
     with _listening(settings.host, settings.port) as sock:
         http = _http(desk, settings)

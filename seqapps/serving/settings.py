@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from seqapps.commands import positional
 from seqapps.errors import UsageError
@@ -56,6 +57,12 @@ class Serve:
     """Versions of a model that stay loaded, newest first."""
     grace_s: float = 30.0
     """Seconds that the answers under way have when the server is told to stop."""
+    engine: Literal["process", "ray"] = "process"
+    """Where models compute: in this process, or on a Ray cluster (extra ray)."""
+    replicas: int = 2
+    """Copies of each model on a Ray cluster, each in a process of its own."""
+    ray_address: str = ""
+    """HOST:PORT of a running Ray cluster, or auto; empty starts one on this machine alone."""
     quiet: bool = False
     """Log no single requests."""
 
@@ -68,7 +75,7 @@ class Serve:
         least = {
             "batch_rows": 1, "queue": 1, "workers": 1, "rows": 1, "text_bytes": 0, "beam": 1,
             "length": 1, "connections": 1, "poll_s": 0, "keep_versions": 1, "grace_s": 0,
-            "port": 0, "grpc_port": 0,
+            "port": 0, "grpc_port": 0, "replicas": 1,
         }  # fmt: skip
         for name, floor in least.items():
             if getattr(self, name) < floor:
@@ -86,6 +93,8 @@ class Serve:
                 raise UsageError(f"a port is at most 65535, got {getattr(self, name)}.")
         if (self.tls_cert is None) != (self.tls_key is None):
             raise UsageError("TLS needs both --tls-cert and --tls-key.")
+        if self.ray_address and self.engine != "ray":
+            raise UsageError("--ray-address goes with --engine ray.")
         if not self.bundles:
             raise UsageError("serve needs at least one bundle; give the folder that train wrote.")
 

@@ -1,0 +1,172 @@
+"""A bundle that has been checked and loaded, and where it runs."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+import tensorflow as tf
+
+from seqapps.bundle.folder import read_config
+from seqapps.errors import UserError
+from seqapps.fields import MAIN
+from seqapps.portable.certificate import check_files
+from seqapps.serving.contract import Arrays, Contract, contracts_of, probe
+from seqapps.serving.refusals import Refused, short
+from seqapps.serving.settings import Serve
+
+_REQUESTS_OWN = (
+    tf.errors.InvalidArgumentError, tf.errors.OutOfRangeError, tf.errors.FailedPreconditionError,
+)  # fmt: skip
+"""What TensorFlow raises when the values of a request make no sense."""
+
+
+class Running(Protocol):
+    """One version of a model, wherever it computes."""
+
+    contracts: dict[str, Contract]
+    """What each signature takes and gives."""
+    signature_defs: dict[str, Any]
+    """The same in TensorFlow's words."""
+    copies: int
+    """How many batches of a signature can run at the same time."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can answer now."""
+
+    def run(self, name: str, arrays: Arrays) -> Arrays:
+        """Calls a signature with a batch; blocks.
+
+        Raises:
+            Refused: If the batch makes no sense to the model, or nothing can compute it now.
+        """
+
+
+class Engine(Protocol):
+    """Loads bundles."""
+
+    copies: int
+    """Of each model."""
+
+    def load(self, folder: Path, model: str, number: int) -> Running:
+        """Checks, loads and tries a bundle; takes seconds.
+
+        Raises:
+            UserError: If it is not what was certified, or does not answer.
+        """
+
+    def close(self) -> None:
+        """Ends what it started."""
+
+
+def make_engine(limits: Serve, report: Callable[[str, int, int], None]) -> Engine:
+    """The engine that the settings name.
+
+    Args:
+        limits: The settings.
+        report: Is told model, version and how many copies answer, where there are several.
+
+    Raises:
+        UserError: If its cluster cannot be reached.
+    """
+    if limits.engine == "process":
+        return _Process(limits)
+    # Ray is an extra.
+    from seqapps.serving.replicas import Cluster
+
+    return Cluster(limits, report)
+
+
+class _Process:
+    """Everything in this process."""
+
+    copies = 1
+
+    def __init__(self, limits: Serve) -> None:
+        self._limits = limits
+
+    def load(self, folder: Path, model: str, number: int) -> Running:
+        return Servable(folder, self._limits)
+
+    def close(self) -> None:
+        pass
+
+
+class Servable:
+    """A bundle's SavedModel in this process."""
+
+    copies = 1
+    alive = True
+
+    def __init__(self, folder: Path, limits: Serve) -> None:
+        """Checks, loads and tries a bundle; takes seconds.
+
+        Raises:
+            UserError: If it is not what was certified, or does not answer.
+        """
+        verify(folder)
+        self.contracts = contracts_of(read_config(folder).interface)
+        servable = folder / "servable" / "1"
+        try:
+            # Signatures die with the object they come from, so it is kept.
+            self._loaded = tf.saved_model.load(str(servable))
+            self._functions = {name: self._loaded.signatures[name] for name in self.contracts}
+            self.signature_defs = signature_defs(servable)
+        except Exception as error:
+            raise UserError(f"{servable} cannot be loaded ({short(str(error), 300)}).") from error
+        # What was loaded is what was checked, even if somebody wrote meanwhile.
+        verify(folder)
+        self._try(limits)
+
+    def _try(self, limits: Serve) -> None:
+        """Makes the first call of each signature, which takes longer than the others."""
+        for name, contract in self.contracts.items():
+            try:
+                self.run(name, probe(contract, limits).arrays)
+            except Refused:
+                # A signature that goes on from a state need not take zeros.
+                if name == MAIN:
+                    raise UserError(f"signature {name} does not answer.") from None
+
+    def run(self, name: str, arrays: Arrays) -> Arrays:
+        """Calls a signature with a batch.
+
+        Raises:
+            Refused: If the batch makes no sense to the model, or there is no memory for it.
+        """
+        inputs = self.contracts[name].inputs
+        try:
+            tensors = {n: tf.constant(v, inputs[n].dtype) for n, v in arrays.items()}
+            return {n: value.numpy() for n, value in self._functions[name](**tensors).items()}
+        except _REQUESTS_OWN:
+            # TensorFlow's message may quote the request.
+            raise Refused(
+                "invalid", f"signature {name} cannot compute with these values."
+            ) from None
+        except tf.errors.ResourceExhaustedError:
+            raise Refused(
+                "busy", "there is no memory for this request now.", retry_after_s=1
+            ) from None
+
+
+def verify(folder: Path) -> None:
+    """Checks that a bundle may be served: it is the one whose certificate holds.
+
+    Raises:
+        UserError: If it is not.
+    """
+    check_files(folder)
+    certificate = json.loads((folder / "certificate.json").read_text(encoding="utf-8"))
+    # Those of the first version say nothing where they hold.
+    if certificate.get("holds", True) is not True:
+        raise UserError(f"the certificate of {folder} does not hold; train or copy it again.")
+
+
+def signature_defs(servable: Path) -> dict[str, Any]:
+    """Inputs and outputs of a SavedModel, read from its file."""
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    proto = saved_model_pb2.SavedModel()
+    proto.ParseFromString((servable / "saved_model.pb").read_bytes())
+    return dict(proto.meta_graphs[0].signature_def)
