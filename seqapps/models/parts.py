@@ -11,6 +11,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from seqapps.audio.mel import FLOOR, mel_matrix
+from seqapps.audio.settings import Features
 from seqapps.decoding.loop import log_sum_exp
 from seqapps.fields import Part, Parts
 from seqapps.models import translator
@@ -86,6 +88,33 @@ def translator_parts(network: keras.Model) -> Parts:
         parts={"encode": Part(encode, reads), "step": Part(step, takes)},
         settings={"longest": LONGEST},
     )
+
+
+def recogniser_parts(network: keras.Model, features: Features, *, stride: int) -> Parts:
+    """Of a recogniser: `hear` gives logits for each step, from power spectra.
+
+    Args:
+        network: From `build_recogniser`.
+        features: How recordings become features.
+        stride: Frames of one output.
+    """
+
+    def hear(power: Any, frames: Any) -> dict[str, Any]:
+        mel_BTM = tf.tensordot(power, mel_matrix(features), 1)
+        log_mel = tf.math.log(tf.maximum(mel_BTM, FLOOR))
+        found = network({"features": log_mel, "features_lengths": frames}, training=False)
+        return {"logits": found["logits"], "logits_lengths": found["logits_lengths"]}
+
+    takes = (_numbers("power", None, features.fft // 2 + 1), _whole("frames"))
+    return Parts(
+        predictor="transcribe",
+        parts={"hear": Part(hear, takes)},
+        settings={
+            **{name: getattr(features, name)
+               for name in ("sample_rate_hz", "window", "hop", "fft", "centre")},
+            "step_s": stride * features.hop / features.sample_rate_hz,
+        },
+    )  # fmt: skip
 
 
 def classifier_parts(network: keras.Model, cut: Cut) -> Parts:
