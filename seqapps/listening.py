@@ -18,6 +18,7 @@ from seqapps.subtitles import Word, cues, srt, vtt
 
 with lazy_imports():
     import numpy as np
+
     from seqapps.data import recordings
     from seqapps.portable.runtime import sound
 
