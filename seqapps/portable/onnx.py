@@ -40,6 +40,7 @@ OPSET = 18
 REQUIREMENTS = {
     "translate": ("numpy", "onnxruntime", "sentencepiece"),
     "sentiment": ("numpy", "onnxruntime", "sentencepiece"),
+    "generate": ("numpy", "onnxruntime", "sentencepiece"),
     "transcribe": ("numpy", "onnxruntime", "sentencepiece"),
 }
 """What each predictor imports."""
@@ -308,6 +309,9 @@ def strategies(interface: Interface) -> list[dict[str, Any]]:
         {"beam_width": 5, "n_best": 3, "length_penalty": 0.6},
         {"temperature": 0.9, "top_k": 20, "top_p": 0.9, "seed": 7},
         {"beam_width": 1, "language": 0.0},
+        {"temperature": 0.0, "max_length": 60, "repetition_penalty": 1.3},
+        {"samples": 3, "seed": 5, "top_k": 12, "min_p": 0.02, "stop": [" a", "e "], "begin": "T"},
+        {"beam_width": 4, "samples": 2, "max_length": 20},
         {"n_best": 3, "hot_words": ["seven", "a"], "hot_word_weight": 0.7},
     ]
     return [dict(options) for options in wanted if options.keys() <= known]

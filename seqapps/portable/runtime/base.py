@@ -140,7 +140,12 @@ class Predictor:
         if option.get("rank"):
             lists = [value] * count if all(isinstance(v, str | bytes) for v in value) else value
             made = np.empty(count, object)
-            made[:] = [list(each) for each in lists]
+            made[:] = [[_as_bytes(text) for text in each] for each in lists]
+            return made
+        if option["dtype"] == "string":
+            texts = [value] * count if isinstance(value, str | bytes) else list(value)
+            made = np.empty(count, object)
+            made[:] = [_as_bytes(text) for text in (texts * count if len(texts) == 1 else texts)]
             return made
         array = np.asarray(value, None if option["dtype"] == "string" else option["dtype"])
         if array.shape not in ((), (1,), (count,)):
@@ -149,6 +154,10 @@ class Predictor:
                 f"got {array.size}."
             )
         return np.broadcast_to(array, (count,))
+
+
+def _as_bytes(text: str | bytes) -> bytes:
+    return text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
 
 
 def _size(row: Any) -> int:

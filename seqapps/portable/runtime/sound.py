@@ -129,7 +129,7 @@ def resample(samples_N: Any, rate: int, target_hz: int) -> Any:
     blocks = -(-wanted // up)
     reach = 2 * half
     padded = np.concatenate([np.zeros(half, np.float32), samples_N])
-    block_QM = np.zeros((blocks + 1) * down, np.float32)
+    block_QM: Any = np.zeros((blocks + 1) * down, np.float32)
     block_QM[: len(padded)] = padded[: len(block_QM)]
     block_QM = block_QM.reshape(blocks + 1, down)
     read_QK = np.concatenate([block_QM[:-1], block_QM[1:, :reach]], 1)
