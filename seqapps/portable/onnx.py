@@ -45,6 +45,9 @@ REQUIREMENTS = {
 }
 """What each predictor imports."""
 
+_UNMEASURED = {"generate"}
+"""Predictors whose recipe measures the Keras model and not what answers."""
+
 _FRESH = """
 import base64, json, sys
 sys.path.insert(0, sys.argv[1])
@@ -346,6 +349,11 @@ def export(
         UserError: If a network has no form in ONNX, an answer differs, or the place is taken.
     """
     interface = application.interface
+    if measure and parts.predictor in _UNMEASURED:
+        raise UserError(
+            f"{application.recipe} is measured by its Keras model, so nobody could say what int8 "
+            "costs; leave out --quantise."
+        )
     with staging(output, overwrite=overwrite, mark="predictor.json") as folder:
         log("Translating the networks to ONNX")
         write_export(
