@@ -3,6 +3,7 @@
 # N samples of a recording
 
 import json
+import struct
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -17,10 +18,9 @@ from seqapps.subtitles import Word, cues, srt, vtt
 
 with lazy_imports():
     import numpy as np
-    import tensorflow as tf
 
-    from seqapps.audio import wav
     from seqapps.data import recordings
+    from seqapps.portable.runtime import sound
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -280,17 +280,17 @@ def _read(path: Path | None) -> "tuple[Samples, int, str]":
     """
     content = sys.stdin.buffer.read() if path is None else path.read_bytes()
     if content[:4] in (b"RIFF", b"RF64"):
-        found = wav.parse_wav(tf.constant(content))
-        status = int(found.status)
-        if status < wav.NOT_WAV:
-            return found.samples.numpy(), int(found.rate_hz), wav.STATUSES[status]
-        if status not in (wav.NOT_WAV, wav.UNSUPPORTED):
-            raise UserError(wav.STATUSES[status])
+        # In NumPy, so that an ONNX export answers without TensorFlow.
+        samples, rate_hz, status = sound.parse_wav(content)
+        if status < sound.NOT_WAV:
+            return samples, rate_hz, sound.STATUSES[status]
+        if status not in (sound.NOT_WAV, sound.UNSUPPORTED):
+            raise UserError(sound.STATUSES[status])
         # Of a kind (mu-law, ADPCM, RF64 ...) that the graph does not read.
         try:
             return *recordings.decode_audio(content, "a WAV file"), "ok"
         except UserError:
-            raise UserError(wav.STATUSES[status]) from None
+            raise UserError(sound.STATUSES[status]) from None
     if not content:
         raise UserError("the recording is empty")
     samples, rate_hz = recordings.decode_audio(
@@ -300,8 +300,10 @@ def _read(path: Path | None) -> "tuple[Samples, int, str]":
 
 
 def _wav(samples: "Samples", rate_hz: int) -> bytes:
-    encoded: bytes = tf.audio.encode_wav(samples[:, np.newaxis], rate_hz).numpy()
-    return encoded
+    data = np.asarray(samples, "<f4").tobytes()
+    header = struct.pack("<HHIIHH", 3, 1, rate_hz, 4 * rate_hz, 4, 32)
+    body = b"WAVEfmt " + struct.pack("<I", 16) + header + b"data" + struct.pack("<I", len(data))
+    return b"RIFF" + struct.pack("<I", len(body) + len(data)) + body + data
 
 
 def _written(found: Transcript, style: str) -> str:

@@ -362,7 +362,8 @@ class ConvolutionalFrontEnd(keras.layers.Layer):
             extra = 1 - values.shape[2] % 2
             values = tf.pad(values, [[0, 0], frames, [side - side // 2, side // 2 - extra], [0, 0]])
             values = convolution(values)
-            lengths_B = -(-lengths_B // stride)
+            # Not as -(-n // s): formats without floor division truncate.
+            lengths_B = (lengths_B + stride - 1) // stride
             real_BT = _mask(lengths_B, tf.shape(values)[1], tf.bool)
             shape = tf.shape(values)
             counted = tf.broadcast_to(real_BT[:, :, tf.newaxis], shape[:3])

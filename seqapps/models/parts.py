@@ -11,9 +11,11 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from seqapps.audio.mel import FLOOR, mel_matrix
+from seqapps.audio.settings import Features
 from seqapps.decoding.loop import log_sum_exp
 from seqapps.fields import Part, Parts
-from seqapps.models import translator
+from seqapps.models import recurrent_lm, translator
 from seqapps.models.translation import LONGEST, NEVER
 from seqapps.text.cut import Cut
 
@@ -85,6 +87,62 @@ def translator_parts(network: keras.Model) -> Parts:
         predictor="translate",
         parts={"encode": Part(encode, reads), "step": Part(step, takes)},
         settings={"longest": LONGEST},
+    )
+
+
+def recogniser_parts(network: keras.Model, features: Features, *, stride: int) -> Parts:
+    """Of a recogniser: `hear` gives logits for each step, from power spectra.
+
+    Args:
+        network: From `build_recogniser`.
+        features: How recordings become features.
+        stride: Frames of one output.
+    """
+
+    def hear(power: Any, frames: Any) -> dict[str, Any]:
+        mel_BTM = tf.tensordot(power, mel_matrix(features), 1)
+        log_mel = tf.math.log(tf.maximum(mel_BTM, FLOOR))
+        found = network({"features": log_mel, "features_lengths": frames}, training=False)
+        return {"logits": found["logits"], "logits_lengths": found["logits_lengths"]}
+
+    takes = (_numbers("power", None, features.fft // 2 + 1), _whole("frames"))
+    return Parts(
+        predictor="transcribe",
+        parts={"hear": Part(hear, takes)},
+        settings={
+            **{name: getattr(features, name)
+               for name in ("sample_rate_hz", "window", "hop", "fft", "centre")},
+            "step_s": stride * features.hop / features.sample_rate_hz,
+        },
+    )  # fmt: skip
+
+
+def writer_parts(network: keras.Model) -> Parts:
+    """Of a language model: `read` judges whole texts, `step` gives the next token's logits.
+
+    Args:
+        network: From `build_recurrent_lm`.
+    """
+
+    def read(tokens: Any, tokens_lengths: Any, followers: Any, state: Any) -> dict[str, Any]:
+        logits_BTV, after = recurrent_lm.read(network, tokens, tokens_lengths, state)
+        logs_BTV = tf.nn.log_softmax(logits_BTV)
+        log_probs = tf.gather(logs_BTV, followers[:, :, tf.newaxis], batch_dims=2)[:, :, 0]
+        return {"log_probs": log_probs, "next_state": after}
+
+    def step(tokens: Any, state: Any) -> dict[str, Any]:
+        logits_BV, after = recurrent_lm.step(network, tokens, state)
+        return {"logits": tf.cast(logits_BV, tf.float32), "next_state": after}
+
+    width = recurrent_lm.state_size(network)
+    state = _numbers("state", width)
+    reads = (
+        _whole("tokens", None), _whole("tokens_lengths"), _whole("followers", None), state,
+    )  # fmt: skip
+    return Parts(
+        predictor="generate",
+        parts={"read": Part(read, reads), "step": Part(step, (_whole("tokens"), state))},
+        settings={"state": width},
     )
 
 

@@ -10,13 +10,16 @@ import inspect
 import io
 import json
 import logging
+import struct
 import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from seqapps import __version__
@@ -29,6 +32,7 @@ from seqapps.portable.assemble import assemble
 from seqapps.portable.certificate import compare, hashes, probes
 from seqapps.portable.onnx_application import OnnxApplication, predictor_class
 from seqapps.portable.onnx_recurrence import trace_recurrence, write_recurrence
+from seqapps.portable.runtime.sound import parse_wav
 
 Measure = Callable[[Any], Mapping[str, Any]]
 """`measure(application) -> metrics` on the test split."""
@@ -36,8 +40,13 @@ OPSET = 18
 REQUIREMENTS = {
     "translate": ("numpy", "onnxruntime", "sentencepiece"),
     "sentiment": ("numpy", "onnxruntime", "sentencepiece"),
+    "generate": ("numpy", "onnxruntime", "sentencepiece"),
+    "transcribe": ("numpy", "onnxruntime", "sentencepiece"),
 }
 """What each predictor imports."""
+
+_UNMEASURED = {"generate"}
+"""Predictors whose recipe measures the Keras model and not what answers."""
 
 _FRESH = """
 import base64, json, sys
@@ -48,6 +57,11 @@ application = getattr(predictor, request["name"])(sys.argv[1])
 inputs = [base64.b64decode(text) for text in request["inputs"]]
 found = [application.answers(inputs, **options) for options in request["options"]]
 found += [[application.answers([row])[0] for row in inputs]]
+for name in application.further:
+    rows = request["further"][name]
+    found += [application.ask(name, [
+        base64.b64decode(row) if isinstance(row, str) else row for row in rows
+    ])]
 assert not {"tensorflow", "keras", "seqapps"} & sys.modules.keys(), "it imports TensorFlow"
 json.dump(found, sys.stdout)
 """
@@ -145,7 +159,8 @@ def write_export(
         to_onnx(part, folder / "networks" / f"{name}.onnx")
     write_assets(folder, assets)
     module = f"seqapps.portable.runtime.{parts.predictor}"
-    name = predictor_class(parts.predictor).__name__
+    made = predictor_class(parts.predictor)
+    name = made.__name__
     source = assemble(
         module,
         main="seqapps.portable.runtime.command",
@@ -163,10 +178,15 @@ def write_export(
             "recipe": recipe,
             "predictor": parts.predictor,
             "class": name,
-            "interface": interface.to_json(),
+            "interface": answered(interface, made.further).to_json(),
             "settings": dict(parts.settings),
         },
     )
+
+
+def answered(interface: Interface, further: Sequence[str]) -> Interface:
+    """An interface without the further signatures that a predictor does not answer."""
+    return replace(interface, further=tuple(s for s in interface.further if s.name in further))
 
 
 def verify(
@@ -182,14 +202,26 @@ def verify(
     Returns:
         A row for each form: `form`, `inputs`, `equal`, `largest_difference`.
     """
-    interface = application.interface
+    table = json.loads((folder / "predictor.json").read_text("utf-8"))
+    interface = Interface.from_json(table["interface"])
+    if interface.inputs[0].media == "wav":
+        samples = [*samples, *recordings()]
     inputs = [row[interface.inputs[0].name] for row in probes(interface.inputs, samples)]
     asked = strategies(interface)
-    table = json.loads((folder / "predictor.json").read_text("utf-8"))
+    further = {
+        signature.name: _questions(interface, signature.name, samples)
+        for signature in interface.further
+    }
     request = {
         "name": table["class"],
         "inputs": [base64.b64encode(value).decode() for value in inputs],
         "options": asked,
+        "further": {
+            name: [
+                base64.b64encode(row).decode() if isinstance(row, bytes) else row for row in rows
+            ]
+            for name, rows in further.items()
+        },
     }
     done = subprocess.run(
         [sys.executable, "-IB", "-c", _FRESH, str(folder.resolve())],
@@ -200,7 +232,8 @@ def verify(
     )
     if done.returncode:
         raise UserError(f"the predictor does not run: {done.stderr.strip()[-2000:]}")
-    *together, alone = json.loads(done.stdout)
+    answers = json.loads(done.stdout)
+    together, alone = answers[: len(asked)], answers[len(asked)]
     fields = interface.outputs_of("options" if interface.has_options else "serving_default")
     rows = []
     for options, found in zip(asked, together, strict=True):
@@ -209,7 +242,61 @@ def verify(
         rows.append(_row(f"ONNX{', ' if said else ''}{said}", fields, want, found))
         if not options:
             rows.append(_row("ONNX, each input alone", fields, want, alone))
+    for (name, questions), found in zip(further.items(), answers[len(asked) + 1 :], strict=True):
+        want = application.ask(name, questions)
+        rows.append(_row(f"ONNX, {name}", interface.outputs_of(name), want, found))
     return rows
+
+
+def _questions(interface: Interface, signature: str, samples: Sequence[Any]) -> list[Any]:
+    """What a further signature is asked, ready for JSON but for bytes."""
+    taken = interface.inputs_of(signature)
+    if any(field.media == "sound" for field in taken):
+        read = [parse_wav(recording)[:2] for recording in recordings()]
+        return [{"samples": values.tolist(), "rate_hz": rate} for values, rate in read]
+    return [row[taken[0].name] for row in probes(taken, samples)]
+
+
+def recordings() -> list[bytes]:
+    """WAV files of some encodings and rates: a voice-like sound that glides and pauses."""
+    found = []
+    for number, (rate, tag, width, channels) in enumerate(
+        [
+            (8000, 1, 2, 1),
+            (16_000, 1, 2, 2),
+            (22_050, 3, 4, 1),
+            (44_100, 1, 3, 1),
+            (11_025, 1, 1, 1),
+        ]
+    ):
+        time_N = np.arange(int(rate * (0.6 + 0.4 * number))) / rate
+        pitch_N = 110 + 40 * np.sin(2 * np.pi * (0.7 + 0.2 * number) * time_N)
+        phase_N = 2 * np.pi * np.cumsum(pitch_N) / rate
+        formant_N = 900 + 600 * np.sin(2 * np.pi * 1.3 * time_N + number)
+        voice_N = np.zeros_like(time_N)
+        for harmonic in range(1, 25):
+            near_N = np.exp(-(((harmonic * pitch_N - formant_N) / 400) ** 2))
+            voice_N += (near_N + 0.05) * np.sin(harmonic * phase_N)
+        noise_N = np.random.default_rng(number).normal(0, 0.01, len(time_N))
+        loud_N = np.maximum(0, np.sin(2 * np.pi * 2.1 * time_N))
+        wave_N = np.clip(0.15 * voice_N * loud_N + noise_N, -0.99, 0.99)
+        data = _encoded(np.repeat(wave_N, channels), tag, width)
+        align = width * channels
+        header = struct.pack("<HHIIHH", tag, channels, rate, rate * align, align, 8 * width)
+        body = b"WAVEfmt " + struct.pack("<I", 16) + header
+        body += b"data" + struct.pack("<I", len(data)) + data
+        found.append(b"RIFF" + struct.pack("<I", len(body)) + body)
+    return [*found, found[0][: len(found[0]) // 2]]
+
+
+def _encoded(wave_N: Any, tag: int, width: int) -> bytes:
+    """Samples as a WAV file holds them."""
+    if tag == 3:
+        return bytes(wave_N.astype("<f4").tobytes())
+    if width == 1:
+        return bytes((wave_N * 127 + 128).astype(np.uint8).tobytes())
+    whole_N = (wave_N * (2 ** (8 * width - 1) - 1)).astype("<i4")
+    return bytes(whole_N[:, np.newaxis].view(np.uint8)[:, :width].tobytes())
 
 
 def _row(form: str, fields: Any, want: Any, found: Any) -> dict[str, Any]:
@@ -224,6 +311,11 @@ def strategies(interface: Interface) -> list[dict[str, Any]]:
         {"beam_width": 1},
         {"beam_width": 5, "n_best": 3, "length_penalty": 0.6},
         {"temperature": 0.9, "top_k": 20, "top_p": 0.9, "seed": 7},
+        {"beam_width": 1, "language": 0.0},
+        {"temperature": 0.0, "max_length": 60, "repetition_penalty": 1.3},
+        {"samples": 3, "seed": 5, "top_k": 12, "min_p": 0.02, "stop": [" a", "e "], "begin": "T"},
+        {"beam_width": 4, "samples": 2, "max_length": 20},
+        {"n_best": 3, "hot_words": ["seven", "a"], "hot_word_weight": 0.7},
     ]
     return [dict(options) for options in wanted if options.keys() <= known]
 
@@ -257,6 +349,11 @@ def export(
         UserError: If a network has no form in ONNX, an answer differs, or the place is taken.
     """
     interface = application.interface
+    if measure and parts.predictor in _UNMEASURED:
+        raise UserError(
+            f"{application.recipe} is measured by its Keras model, so nobody could say what int8 "
+            "costs; leave out --quantise."
+        )
     with staging(output, overwrite=overwrite, mark="predictor.json") as folder:
         log("Translating the networks to ONNX")
         write_export(
@@ -268,7 +365,10 @@ def export(
             summary=summary,
         )
         write_config(
-            folder, recipe=application.recipe, interface=interface, settings=application.config
+            folder,
+            recipe=application.recipe,
+            interface=answered(interface, predictor_class(parts.predictor).further),
+            settings=application.config,
         )
         log("Asking them, without TensorFlow, what the SavedModel is asked")
         rows = verify(folder, application, samples=samples)

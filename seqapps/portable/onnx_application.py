@@ -15,7 +15,7 @@ _PORTION = 256
 
 
 class OnnxApplication:
-    """What `Application` is, on ONNX Runtime: its main function, no further signatures.
+    """What `Application` is, on ONNX Runtime: its main function, and what the predictor adds.
 
     Args:
         path: What `export --format onnx` wrote.
@@ -85,10 +85,20 @@ class OnnxApplication:
         return found
 
     def ask(self, signature: str, inputs: Sequence[Any], **options: Any) -> list[dict[str, Any]]:
-        """Refuses: further signatures are the bundle's."""
-        raise UserError(
-            f"an ONNX export has no signature {signature!r}; ask the bundle it was made from."
-        )
+        """Answers each input through a further signature, where the predictor has it.
+
+        Raises:
+            UserError: If it has not, or an option is unknown or does not fit.
+        """
+        if signature not in self._predictor.further:
+            raise UserError(
+                f"an ONNX export has no signature {signature!r}; ask the bundle it was made from."
+            )
+        try:
+            found: list[dict[str, Any]] = self._predictor.ask(signature, inputs, **options)
+        except ValueError as error:
+            raise UserError(str(error)) from None
+        return found
 
 
 def predictor_class(name: str) -> Any:

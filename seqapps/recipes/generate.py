@@ -17,7 +17,7 @@ from seqapps.bundle.application import Application
 from seqapps.bundle.folder import read_assets
 from seqapps.data.running_text import TextData
 from seqapps.decoding.settings import Sampling
-from seqapps.fields import Answer, Answers, Assets, Interface
+from seqapps.fields import Answer, Answers, Assets, Interface, Parts
 from seqapps.lazy import lazy_imports
 from seqapps.models.settings import LANGUAGE_MODEL_SPACE, LanguageModel
 from seqapps.models.writer_interface import writer_interface
@@ -30,6 +30,7 @@ from seqapps.training.settings import Training
 
 with lazy_imports():
     from seqapps.models import generation, recurrent_lm, running_examples, writing_scores
+    from seqapps.models import parts as networks
     from seqapps.text import vocabulary
     from seqapps.training import loop, losses
 
@@ -122,6 +123,11 @@ def further(config: Config, network: "keras.Model", assets: Assets) -> Answers:
     return {"init": served.init, "step": served.step, "score": served.score}
 
 
+def parts(config: Config, network: "keras.Model", assets: Assets) -> Parts:
+    """The language model, for ONNX."""
+    return networks.writer_parts(network)
+
+
 def evaluate(
     config: Config, application: Application, examples: "RunningExamples", reporter: Reporter
 ) -> Evaluation:
@@ -173,6 +179,7 @@ RECIPE = Recipe(
     answer=answer,
     further=further,
     evaluate=evaluate,
+    parts=parts,
     space=LANGUAGE_MODEL_SPACE,
     predict=Predict(
         help="Write text, from a prompt or from each line of files or standard input. A text may "

@@ -17,7 +17,7 @@ from seqapps.audio.settings import Augmentation, Features
 from seqapps.bundle.application import Application
 from seqapps.data.speech_settings import DigitStrings, SpeechData
 from seqapps.decoding.settings import Transcription
-from seqapps.fields import Answer, Answers, Assets, Interface
+from seqapps.fields import Answer, Answers, Assets, Interface, Parts
 from seqapps.hearing import HearOptions, hear_input
 from seqapps.lazy import lazy_imports
 from seqapps.listening import listen
@@ -34,6 +34,7 @@ from seqapps.text.settings import Transcripts
 from seqapps.training.settings import Training
 
 with lazy_imports():
+    from seqapps.models import parts as networks
     from seqapps.models import (
         recogniser,
         speech_examples,
@@ -169,6 +170,11 @@ def further(config: Config, network: "keras.Model", assets: Assets) -> Answers:
     )
 
 
+def parts(config: Config, network: "keras.Model", assets: Assets) -> Parts:
+    """The network from power spectra on, for ONNX."""
+    return networks.recogniser_parts(network, config.features, stride=config.model.stride)
+
+
 def _served(config: Config, network: "keras.Model", assets: Assets) -> Any:
     return transcription.Transcribe(
         network, assets, features=config.features, stride=config.model.stride
@@ -219,6 +225,7 @@ RECIPE = Recipe(
     answer=answer,
     further=further,
     evaluate=evaluate,
+    parts=parts,
     plots=plots,
     space=RECOGNISER_SPACE,
     predict=Predict(

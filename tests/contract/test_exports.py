@@ -192,3 +192,26 @@ def test_int8_is_for_onnx_alone(command, tiny_bundle):
     code, _, err = command(RECIPE, "export", tiny_bundle, "--quantise", "int8")
     assert code == 2
     assert "--quantise is for --format onnx, got --format tf_saved_model" in err
+
+
+@pytest.mark.long
+def test_the_predictor_runs_after_a_real_installation(exported, app, tmp_path):
+    venv.create(tmp_path / "env", with_pip=True, symlinks=True)
+    python = tmp_path / "env" / "bin" / "python"
+    pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    done = subprocess.run(
+        [*pip, "--retries", "1", "-r", exported / "requirements.txt"],
+        capture_output=True, text=True, timeout=900,
+    )  # fmt: skip
+    if done.returncode and ("ConnectionError" in done.stderr or "NewConnection" in done.stderr):
+        pytest.skip("no package registry can be reached")
+    assert done.returncode == 0, done.stderr
+    for module in ("tensorflow", "seqapps", "keras"):
+        gone = subprocess.run([python, "-Ic", f"import {module}"], capture_output=True)
+        assert b"ModuleNotFoundError" in gone.stderr
+    found = subprocess.run(
+        [python, "-IB", exported / "predictor.py"],
+        input="".join(f"{line}\n" for line in LINES).encode(), capture_output=True, timeout=60,
+    )  # fmt: skip
+    assert (found.returncode, found.stderr) == (0, b"")
+    assert found.stdout.decode().splitlines() == app(LINES)

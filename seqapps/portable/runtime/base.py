@@ -1,7 +1,7 @@
 """What every predictor shares: its folder, its networks, batches of rows."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,11 @@ class Predictor:
         settings: What the application was trained with, as far as its answers depend on it.
     """
 
+    budget = BUDGET
+    """Rows × size of the longest among them that are answered together, at most."""
+    further: tuple[str, ...] = ()
+    """Further signatures that it answers, each by the method of that name."""
+
     def __init__(self, folder: str | Path, threads: int = 1) -> None:
         self.folder = Path(folder)
         table = json.loads((self.folder / "predictor.json").read_text(encoding="utf-8"))
@@ -92,6 +97,22 @@ class Predictor:
         Raises:
             ValueError: If there is no such option, or it has another number of values.
         """
+        return self._asked(self.respond, inputs, options)
+
+    def ask(self, signature: str, inputs: Sequence[Any], **options: Any) -> list[dict[str, Any]]:
+        """Answers each input through a further signature.
+
+        Raises:
+            ValueError: If there is no such signature, or as in `answers`.
+        """
+        if signature not in self.further:
+            known = ", ".join(self.further) or "none"
+            raise ValueError(f"there is no signature {signature!r}; there is {known}.")
+        return self._asked(getattr(self, signature), inputs, options)
+
+    def _asked(
+        self, respond: Callable[..., Any], inputs: Sequence[Any], options: Mapping[str, Any]
+    ) -> list[dict[str, Any]]:
         for name in options:
             if name not in self._options:
                 known = ", ".join(self._options) or "none"
@@ -103,9 +124,9 @@ class Predictor:
             for name, option in self._options.items()
         }
         found: list[dict[str, Any]] = [{}] * len(rows)
-        for chosen in _together([len(row) for row in rows]):
+        for chosen in _together([_size(row) for row in rows], self.budget):
             some = {name: value[chosen] for name, value in values.items()}
-            answers = self.respond([rows[i] for i in chosen], some)
+            answers = respond([rows[i] for i in chosen], some)
             for i, answer in zip(chosen, answers, strict=True):
                 found[i] = answer
         return found
@@ -119,7 +140,12 @@ class Predictor:
         if option.get("rank"):
             lists = [value] * count if all(isinstance(v, str | bytes) for v in value) else value
             made = np.empty(count, object)
-            made[:] = [list(each) for each in lists]
+            made[:] = [[_as_bytes(text) for text in each] for each in lists]
+            return made
+        if option["dtype"] == "string":
+            texts = [value] * count if isinstance(value, str | bytes) else list(value)
+            made = np.empty(count, object)
+            made[:] = [_as_bytes(text) for text in (texts * count if len(texts) == 1 else texts)]
             return made
         array = np.asarray(value, None if option["dtype"] == "string" else option["dtype"])
         if array.shape not in ((), (1,), (count,)):
@@ -130,12 +156,20 @@ class Predictor:
         return np.broadcast_to(array, (count,))
 
 
-def _together(sizes: Sequence[int]) -> Iterator[list[int]]:
+def _as_bytes(text: str | bytes) -> bytes:
+    return text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+
+
+def _size(row: Any) -> int:
+    return sum(map(np.size, row.values())) if isinstance(row, Mapping) else len(row)
+
+
+def _together(sizes: Sequence[int], budget: int) -> Iterator[list[int]]:
     """Numbers of rows that are answered together, the longest first."""
     order = sorted(range(len(sizes)), key=lambda i: -sizes[i])
     start = 0
     while start < len(order):
-        count = min(ROWS, max(1, BUDGET // max(1, sizes[order[start]])))
+        count = min(ROWS, max(1, budget // max(1, sizes[order[start]])))
         yield order[start : start + count]
         start += count
 

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import sentencepiece
 
 from seqapps.text.normalise import normalise
@@ -27,6 +28,11 @@ class Pieces:
     def encode(self, texts: Sequence[bytes]) -> list[Any]:
         """The most probable pieces of each text, without BOS and EOS."""
         return self._model.encode([clean(text.decode("utf-8", "replace")) for text in texts])
+
+    def begins_word(self) -> Any:
+        """Whether each piece begins a word: bool, (V,)."""
+        count = self._model.get_piece_size()
+        return np.array([self._model.id_to_piece(i).startswith("\u2581") for i in range(count)])
 
     def decode(self, ids: Any) -> str:
         """The text of some pieces."""

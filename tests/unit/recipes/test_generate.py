@@ -14,6 +14,8 @@ import tensorflow as tf
 import seqapps
 from seqapps import streaming
 from seqapps.errors import UserError
+from seqapps.portable.certificate import compare
+from seqapps.portable.onnx_application import OnnxApplication
 from seqapps.recipe import run
 from seqapps.recipes.generate import RECIPE
 from seqapps.streaming import stream
@@ -219,3 +221,33 @@ def test_other_vocabularies(tmp_path, kind):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert seqapps.load(tmp_path / "bundle").metrics["bits_per_character"] < 5
+
+
+def test_its_onnx_form_writes_and_judges_the_same(command, bundle, model, tmp_path):
+    place = tmp_path / "onnx"
+    code, out, err = command("export", bundle, "--format", "onnx", "--output", place)
+    assert (code, out) == (0, f"{place}\n"), err
+    exported = OnnxApplication(place)
+    prompts = ["the cat ", "", "☃ dog", "on a mat and " * 20]
+    fields = model.interface.outputs_of("options")
+    for options in (
+        {},
+        {"temperature": 0.0},
+        {"samples": 4, "seed": [1, 2, 3, -4], "top_p": 0.8, "repetition_penalty": 1.4},
+        {"stop": [["cat", "og"], [], [" "], ["t t"]], "min_length": 3, "seed": 9},
+        {"banned": ["a"], "begin": "the ", "min_p": 0.05, "top_k": 7},
+        {"beam_width": 5, "samples": 3, "max_length": 12},
+        {"max_length": 0},
+    ):
+        want = model.answers(prompts, **options)
+        found = compare(fields, want, exported.answers(prompts, **options))
+        assert found["equal"], (options, found)
+    judged = compare(
+        model.interface.outputs_of("score"),
+        model.ask("score", prompts),
+        exported.ask("score", prompts),
+    )
+    assert judged["equal"], judged
+    code, out, err = command("predict", place, "--prompt", "the cat ")
+    assert (code, err) == (0, "")
+    assert out == model(["the cat "])[0] + "\n"

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 import seqapps
+from seqapps.portable.certificate import compare
+from seqapps.portable.onnx_application import OnnxApplication
 from seqapps.recipe import run
 from seqapps.recipes.sentiment import RECIPE
 
@@ -291,3 +293,21 @@ def test_the_embedded_reviews_need_nothing(tmp_path):
         "negative", "positive",
     ]  # fmt: skip
     assert not (bundle / "pretraining.csv").exists()
+
+
+def test_its_onnx_form_explains_the_same(command, bundle, tmp_path):
+    place = tmp_path / "onnx"
+    code, out, err = command("export", bundle, "--format", "onnx", "--output", place)
+    assert (code, out) == (0, f"{place}\n"), err
+    rows = json.loads((place / "certificate.json").read_text())["rows"]
+    assert "ONNX, explain" in [row["form"] for row in rows]
+    texts = ["a fine film , not bad at all", "", "dull ☃ dull", "word " * 300]
+    application = seqapps.load(bundle)
+    want = application.ask("explain", texts)
+    assert any(any(answer["importance"]) for answer in want)
+    found = OnnxApplication(place).ask("explain", texts)
+    fields = application.interface.outputs_of("explain")
+    assert compare(fields, want, found)["equal"]
+    code, out, err = command("predict", place, "--view", "words", stdin=b"a fine film\n")
+    assert (code, err) == (0, "")
+    assert "a fine film" in out

@@ -21,6 +21,8 @@ from seqapps.data.spoken import synthesis
 from seqapps.errors import UserError
 from seqapps.listening import ListenOptions, listen, transcribe
 from seqapps.models.transcription import Transcribe
+from seqapps.portable.certificate import compare
+from seqapps.portable.onnx_application import OnnxApplication
 from seqapps.recipe import run
 from seqapps.recipes.transcribe import RECIPE
 
@@ -304,3 +306,35 @@ def test_mistakes_in_the_data_stop_the_training_or_are_listed(tmp_path):
         assert f"1 × {kind}" in done.stderr
     assert "Traceback" not in done.stderr
     assert not Path(tmp_path / "b").exists()
+
+
+def test_its_onnx_form_hears_the_same_without_tensorflow(
+    command, bundle, application, few_recordings, tmp_path
+):
+    place = tmp_path / "onnx"
+    code, out, err = command("export", bundle, "--format", "onnx", "--output", place)
+    assert (code, out) == (0, f"{place}\n"), err
+    files = sorted((few_recordings.parent / "audio").glob("*.wav"))[:12]
+    recordings = [file.read_bytes() for file in files]
+    exported = OnnxApplication(place)
+    fields = application.interface.outputs_of("options")
+    for options in ({}, {"beam_width": 20, "n_best": 4}, {"hot_words": ["yes", "stop"]}):
+        want = application.answers(recordings, **options)
+        found = compare(fields, want, exported.answers(recordings, **options))
+        assert found["equal"], found
+    assert len({answer["text"] for answer in want}) > 2
+    done = subprocess.run(
+        [sys.executable, "-IB", place / "predictor.py", *files[:2]],
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert (done.stderr, done.stdout.splitlines()) == ("", application(recordings[:2]))
+    program = (
+        "import sys; sys.argv[1:1] = ['predict']\n"
+        "from seqapps.recipe import run; from seqapps.recipes.transcribe import RECIPE\n"
+        "assert run(RECIPE) == 0; assert 'tensorflow.python' not in sys.modules"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, place, files[0]],
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert (done.stderr, done.stdout) == ("", application(recordings[:1])[0] + "\n")
