@@ -25,7 +25,9 @@ demo: $(INSTALLED)
 test: $(INSTALLED)
 	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
+# Ray is large and only these tests want it.
 test-long: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[ray]" -c constraints.txt
 	$(BIN)/pytest -m long --timeout 7200
 
 check: $(INSTALLED)
@@ -55,5 +57,5 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed and none was found; install" \
 		"one, or name it: make PYTHON=/path/to/python3.11 test" >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev,onnx,ray,serve,speech,tune]" -c constraints.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev,onnx,serve,speech,tune]" -c constraints.txt
 	touch $(INSTALLED)

@@ -75,7 +75,7 @@ def test_each_command_installs_what_it_needs(target: str, last: str, bare: Path)
     lines = planned(target, bare)
     assert lines[-1] == last
     assert any(
-        line.endswith('-e ".[dev,onnx,ray,serve,speech,tune]" -c constraints.txt') for line in lines
+        line.endswith('-e ".[dev,onnx,serve,speech,tune]" -c constraints.txt') for line in lines
     )
 
 
