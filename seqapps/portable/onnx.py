@@ -169,6 +169,7 @@ def write_export(
         main="seqapps.portable.runtime.command",
         summary=summary,
         name=name,
+        asked=_asked(interface),
         version=__version__,
     )
     (folder / "predictor.py").write_text(source, encoding="utf-8")
@@ -185,6 +186,11 @@ def write_export(
             "settings": dict(parts.settings),
         },
     )
+
+
+def _asked(interface: Interface) -> str:
+    """What follows `predictor.py` on the command line."""
+    return "recording.wav" if interface.inputs[0].media == "wav" else "< in.txt > out.txt"
 
 
 def answered(interface: Interface, further: Sequence[str]) -> Interface:
@@ -429,7 +435,8 @@ def _card(
     lines = [
         f"# {application.recipe} in ONNX", "", summary, "",
         f"Made from `{application.path.name}` by seqapps {__version__}; {size / 1e6:.1f} MB.", "",
-        "```bash", "pip install -r requirements.txt", "python predictor.py < in.txt > out.txt",
+        "```bash", "pip install -r requirements.txt",
+        f"python predictor.py {_asked(application.interface)}",
         "```", "", "Before it was quantised, asked beside the SavedModel:" if loss else
         "Asked beside the SavedModel:", "", "| form | inputs | largest difference |",
         "|---|---|---|",
