@@ -6,15 +6,16 @@ from pathlib import Path
 
 _HEAD = '''"""{summary} Written by seqapps {version}.
 
-    python predictor.py < in.txt > out.txt
-    python predictor.py --json --set beam_width=8 < in.txt
+    python predictor.py {asked}
+    python predictor.py --json {asked}
 
-In Python: `from predictor import {name}; {name}(".").answers(["..."])`.
+`--set NAME=VALUE` sets a strategy value. In Python: `from predictor import {name}`, and
+`{name}(".").answers([...])` of texts or of the bytes of recordings.
 """
 '''
 
 
-def assemble(module: str, *, main: str, summary: str, name: str, version: str) -> str:
+def assemble(module: str, *, main: str, summary: str, name: str, asked: str, version: str) -> str:
     """The source of a module with all that it imports from seqapps, and a command line.
 
     Args:
@@ -22,13 +23,14 @@ def assemble(module: str, *, main: str, summary: str, name: str, version: str) -
         main: The module with the command line, which calls `run(PREDICTOR)`.
         summary: First line of its docstring.
         name: The predictor's class.
+        asked: What follows its name on the command line.
         version: Of seqapps.
     """
     bodies: dict[str, str] = {}
     imports: set[str] = set()
     for each in (module, main):
         _gather(each, bodies, imports)
-    parts = [_HEAD.format(summary=summary, version=version, name=name)]
+    parts = [_HEAD.format(summary=summary, version=version, name=name, asked=asked)]
     parts += ["\n".join(sorted(imports, key=lambda line: (line.startswith("from"), line)))]
     parts += list(bodies.values())
     parts.append(f'if __name__ == "__main__":\n    sys.exit(run({name}))')

@@ -48,6 +48,9 @@ REQUIREMENTS = {
 _UNMEASURED = {"generate"}
 """Predictors whose recipe measures the Keras model and not what answers."""
 
+_SHORT = 48
+"""Tokens of a drawn text with which forms are compared."""
+
 _FRESH = """
 import base64, json, sys
 sys.path.insert(0, sys.argv[1])
@@ -56,7 +59,7 @@ request = json.load(sys.stdin)
 application = getattr(predictor, request["name"])(sys.argv[1])
 inputs = [base64.b64decode(text) for text in request["inputs"]]
 found = [application.answers(inputs, **options) for options in request["options"]]
-found += [[application.answers([row])[0] for row in inputs]]
+found += [[application.answers([row], **request["options"][0])[0] for row in inputs]]
 for name in application.further:
     rows = request["further"][name]
     found += [application.ask(name, [
@@ -166,6 +169,7 @@ def write_export(
         main="seqapps.portable.runtime.command",
         summary=summary,
         name=name,
+        asked=_asked(interface),
         version=__version__,
     )
     (folder / "predictor.py").write_text(source, encoding="utf-8")
@@ -182,6 +186,11 @@ def write_export(
             "settings": dict(parts.settings),
         },
     )
+
+
+def _asked(interface: Interface) -> str:
+    """What follows `predictor.py` on the command line."""
+    return "recording.wav" if interface.inputs[0].media == "wav" else "< in.txt > out.txt"
 
 
 def answered(interface: Interface, further: Sequence[str]) -> Interface:
@@ -236,11 +245,11 @@ def verify(
     together, alone = answers[: len(asked)], answers[len(asked)]
     fields = interface.outputs_of("options" if interface.has_options else "serving_default")
     rows = []
-    for options, found in zip(asked, together, strict=True):
+    for number, (options, found) in enumerate(zip(asked, together, strict=True)):
         want = application.answers(inputs, **options)
         said = ", ".join(f"{name} {value}" for name, value in options.items())
         rows.append(_row(f"ONNX{', ' if said else ''}{said}", fields, want, found))
-        if not options:
+        if number == 0:
             rows.append(_row("ONNX, each input alone", fields, want, alone))
     for (name, questions), found in zip(further.items(), answers[len(asked) + 1 :], strict=True):
         want = application.ask(name, questions)
@@ -312,12 +321,14 @@ def strategies(interface: Interface) -> list[dict[str, Any]]:
         {"beam_width": 5, "n_best": 3, "length_penalty": 0.6},
         {"temperature": 0.9, "top_k": 20, "top_p": 0.9, "seed": 7},
         {"beam_width": 1, "language": 0.0},
-        {"temperature": 0.0, "max_length": 60, "repetition_penalty": 1.3},
+        {"temperature": 0.0, "repetition_penalty": 1.3},
         {"samples": 3, "seed": 5, "top_k": 12, "min_p": 0.02, "stop": [" a", "e "], "begin": "T"},
         {"beam_width": 4, "samples": 2, "max_length": 20},
         {"n_best": 3, "hot_words": ["seven", "a"], "hot_word_weight": 0.7},
     ]
-    return [dict(options) for options in wanted if options.keys() <= known]
+    # Of a long text that is drawn, one near tie would change the rest.
+    short = {"max_length": _SHORT} if "max_length" in known else {}
+    return [{**short, **options} for options in wanted if options.keys() <= known]
 
 
 def export(
@@ -424,7 +435,8 @@ def _card(
     lines = [
         f"# {application.recipe} in ONNX", "", summary, "",
         f"Made from `{application.path.name}` by seqapps {__version__}; {size / 1e6:.1f} MB.", "",
-        "```bash", "pip install -r requirements.txt", "python predictor.py < in.txt > out.txt",
+        "```bash", "pip install -r requirements.txt",
+        f"python predictor.py {_asked(application.interface)}",
         "```", "", "Before it was quantised, asked beside the SavedModel:" if loss else
         "Asked beside the SavedModel:", "", "| form | inputs | largest difference |",
         "|---|---|---|",

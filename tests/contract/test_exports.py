@@ -5,9 +5,9 @@ import shutil
 import subprocess
 import sys
 import venv
-from pathlib import Path
 
 import pytest
+from clean_environment import checked, linked_environment
 
 import seqapps
 from seqapps.errors import UserError
@@ -16,8 +16,6 @@ from seqapps.portable.onnx_application import OnnxApplication
 from seqapps.recipes.translate import RECIPE
 
 LINES = ["Where is the station?", "", "Größe ☃ 你好", "The old man is reading a book.", "  two  "]
-NEEDED = ("numpy", "onnxruntime", "sentencepiece", "flatbuffers", "google", "packaging")
-"""What `pip install -r requirements.txt` brings, as far as it is imported."""
 
 
 @pytest.fixture(scope="module")
@@ -45,20 +43,9 @@ def app(tiny_bundle):
 
 def test_the_predictor_runs_where_neither_tensorflow_nor_seqapps_is(exported, app, tmp_path):
     # An environment with what requirements.txt names and nothing else.
-    venv.create(tmp_path / "env", with_pip=False, symlinks=True)
-    python = tmp_path / "env" / "bin" / "python"
-    (packages,) = (tmp_path / "env" / "lib").glob("python3*/site-packages")
-    import numpy
-
-    installed = Path(numpy.__file__).parents[1]
-    for path in installed.iterdir():
-        if path.name.partition("-")[0].partition(".")[0] in NEEDED:
-            (packages / path.name).symlink_to(path)
+    python = linked_environment(tmp_path / "env")
     requirements = (exported / "requirements.txt").read_text().split()
     assert requirements == ["numpy", "onnxruntime", "sentencepiece"]
-    for module in ("tensorflow", "seqapps", "keras"):
-        gone = subprocess.run([python, "-Ic", f"import {module}"], capture_output=True)
-        assert b"ModuleNotFoundError" in gone.stderr
     done = subprocess.run(
         [python, "-IB", exported / "predictor.py", "--json", "--set", "n_best=2"],
         input="".join(f"{line}\n" for line in LINES).encode(),
@@ -206,9 +193,7 @@ def test_the_predictor_runs_after_a_real_installation(exported, app, tmp_path):
     if done.returncode and ("ConnectionError" in done.stderr or "NewConnection" in done.stderr):
         pytest.skip("no package registry can be reached")
     assert done.returncode == 0, done.stderr
-    for module in ("tensorflow", "seqapps", "keras"):
-        gone = subprocess.run([python, "-Ic", f"import {module}"], capture_output=True)
-        assert b"ModuleNotFoundError" in gone.stderr
+    checked(python)
     found = subprocess.run(
         [python, "-IB", exported / "predictor.py"],
         input="".join(f"{line}\n" for line in LINES).encode(), capture_output=True, timeout=60,

@@ -57,14 +57,23 @@ class GeneratePredictor(Predictor):
         last = np.array([row[-1] if row else MARK for row in ids], np.int32)
         counts = np.clip(options["samples"], 1, MOST_SAMPLES)
         limits = np.clip(options["max_length"], 0, MOST_TOKENS)
-        answers = []
-        for row in range(len(rows)):
+        answers: list[Any] = [None] * len(rows)
+        searched = options["beam_width"] > 1
+        for row in np.flatnonzero(searched):
             own = {name: value[row] for name, value in options.items()}
-            if own["beam_width"] > 1:
-                found = self._search(state[row], last[row], own, limits[row], counts[row])
-            else:
-                found = self._draw(state[row], ids[row], last[row], own, limits[row], counts[row])
-            answers.append(found)
+            answers[row] = self._search(state[row], last[row], own, limits[row], counts[row])
+        prompts = np.flatnonzero(~searched)
+        # A row of the loop for each text.
+        owner = np.repeat(prompts, counts[prompts])
+        number = np.concatenate([np.zeros(0, np.int64), *(np.arange(counts[i]) for i in prompts)])
+        own = {name: value[owner] for name, value in options.items()}
+        own["seed"] = own["seed"].astype(np.int64) + number.astype(np.int64)
+        seen = [np.bincount(ids[i], minlength=len(self._tokens.surfaces)) for i in owner]
+        texts, gains = self._draw(state[owner], last[owner], seen, own, limits[owner])
+        for row in prompts:
+            mine = np.flatnonzero(owner == row)
+            totals = [float(np.array(gains[i], np.float32).sum()) for i in mine]
+            answers[row] = _answer([texts[i] for i in mine], totals, gains[mine[0]])
         return answers
 
     def _through(self, ids: list[list[int]]) -> tuple[list[Any], Any]:
@@ -116,83 +125,90 @@ class GeneratePredictor(Predictor):
             n_best=np.array([min(count, own["beam_width"])]),
         )
         texts = [b"".join(self._tokens.surfaces[i] for i in ids) for ids in found.tokens[0]]
-        return self._answer(texts, [float(s) for s in found.scores[0][: len(texts)]], [])
+        return _answer(texts, [float(s) for s in found.scores[0][: len(texts)]], [])
 
     def _draw(
-        self, state: Any, ids: list[int], last: Any, own: dict[str, Any], limit: int, count: int
-    ) -> dict[str, Any]:
-        """Writes `count` texts after one prompt."""
-        size = len(self._tokens.surfaces)
-        forced = self._tokens.encode(own["begin"])
-        stops = [text for text in own["stop"] if 0 < len(text) <= TAIL]
-        banned_V = self._tokens.mask(own["banned"])
-        penalty = own["repetition_penalty"]
-        penalty = np.clip(penalty, np.float32(1e-6), np.float32(1e6)) if penalty > 0 else penalty
-        seeds = np.int64(own["seed"]) + np.arange(count, dtype=np.int64)
-        temperature = own["temperature"]
-        hot = temperature > 1e-30
-        heat = min(temperature, np.float32(1e30)) if hot else np.float32(1)
-        seen = np.tile(np.bincount(ids, minlength=size), (count, 1))
-        tokens = np.full(count, last, np.int32)
-        states = {"state": np.tile(state, (count, 1))}
-        texts, cuts = [b""] * count, [-1] * count
-        gains: list[list[float]] = [[] for _ in range(count)]
-        open_B = np.full(count, limit > 0)
-        every = np.arange(count)
-        position = 0
-        while open_B.any():
-            logits, states = self._logits(tokens, states)
-            allowed = logits
-            if penalty > 0 and penalty != 1:
-                lowered = np.where(logits > 0, logits / penalty, logits * penalty)
-                allowed = np.where(seen > 0, lowered, logits)
-            allowed = allowed.copy()
+        self, state: Any, last: Any, seen: Any, own: dict[str, Any], limits: Any
+    ) -> tuple[list[bytes], list[list[float]]]:
+        """Writes a text for each row.
+
+        Args:
+            state: float32, (B, S), before `last` is read.
+            last: int32, (B,).
+            seen: int, (V,) of each row: how often each token occurs in its prompt.
+            own: Strategy values, (B,) each.
+            limits: int, (B,). Tokens at most.
+
+        Returns:
+            The texts in bytes, and the log-probability of each of their tokens.
+        """
+        count, size = len(last), len(self._tokens.surfaces)
+        forced = [self._tokens.encode(text) for text in own["begin"]]
+        stops = [[text for text in texts if 0 < len(text) <= TAIL] for texts in own["stop"]]
+        banned_BV = np.array([self._tokens.mask(texts) for texts in own["banned"]])
+        asked = own["repetition_penalty"].astype(np.float32)
+        penalty_B1 = np.where(asked > 0, np.clip(asked, 1e-6, 1e6), 1)[:, None].astype(np.float32)
+        hot_B1 = own["temperature"][:, None] > 1e-30
+        heat_B1 = np.where(hot_B1, np.minimum(own["temperature"][:, None], 1e30), 1)
+        heat_B1 = heat_B1.astype(np.float32)
+        floor_B1 = np.log(np.maximum(own["min_p"].astype(np.float32), np.float32(1e-30)))[:, None]
+        texts, gains = [b""] * count, [list[float]() for _ in range(count)]
+        cuts = [-1] * count
+        tokens, seen_BV = np.array(last, np.int32), np.array(seen)
+        live = np.flatnonzero(limits > 0)
+        t = 0
+        while len(live):
+            logits, after = self._logits(tokens[live], {"state": state[live]})
+            state[live] = after["state"]
+            lowered = np.where(logits > 0, logits / penalty_B1[live], logits * penalty_B1[live])
+            again = (seen_BV[live] > 0) & (penalty_B1[live] != 1)
+            allowed = np.where(again, lowered, logits)
             allowed[:, list(self._tokens.never)] = NEVER
-            allowed[:, banned_V] = NEVER
-            if position < own["min_length"]:
-                allowed[:, MARK] = NEVER
+            allowed[banned_BV[live]] = NEVER
+            allowed[t < own["min_length"][live], MARK] = NEVER
             shifted = allowed - allowed.max(1, keepdims=True)
-            if hot:
-                scaled = shifted / heat
+            hot = hot_B1[live]
+            if hot.any():
+                scaled = shifted / heat_B1[live]
                 kept = scaled
-                if own["top_k"] > 0 or own["top_p"] < 1:
-                    asked = (np.full(count, own["top_k"]), np.full(count, own["top_p"]))
-                    kept = keep_top(scaled, *asked)
-                if own["min_p"] > 0:
-                    floor = np.log(np.maximum(own["min_p"], np.float32(1e-30)))
-                    kept = np.where(scaled >= floor, kept, NEVER)
-                shifted = kept + gumbel(seeds, position, size)
+                top_k, top_p = own["top_k"][live], own["top_p"][live]
+                if ((top_k > 0) | (top_p < 1)).any():
+                    kept = keep_top(scaled, top_k, top_p)
+                if (own["min_p"][live] > 0).any():
+                    kept = np.where(scaled >= floor_B1[live], kept, NEVER)
+                shifted = np.where(hot, kept + gumbel(own["seed"][live], t, size), shifted)
             chosen = shifted.argmax(1).astype(np.int32)
-            if position < len(forced):
-                chosen[:] = forced[position]
+            for place, row in enumerate(live):
+                if t < len(forced[row]):
+                    chosen[place] = forced[row][t]
             gained = log_prob(logits, chosen)
-            position += 1
-            for row in every[open_B]:
-                token = int(chosen[row])
-                gains[row].append(float(gained[row]))
-                seen[row, token] += 1
+            tokens[live] = chosen
+            seen_BV[live, chosen] += 1
+            t += 1
+            closed = np.zeros(len(live), bool)
+            for place, (row, token) in enumerate(zip(live, chosen, strict=True)):
+                gains[row].append(float(gained[place]))
                 wrote = self._tokens.surfaces[token]
                 texts[row] += wrote
-                done = token == MARK or position >= limit
-                if stops and position >= own["min_length"]:
-                    reach = _stopped(texts[row], stops, max(1, len(wrote)))
+                closed[place] = token == MARK or t >= limits[row]
+                if stops[row] and t >= own["min_length"][row]:
+                    reach = _stopped(texts[row], stops[row], max(1, len(wrote)))
                     if reach:
-                        cuts[row], done = len(texts[row]) - reach, True
-                open_B[row] = not done
-            tokens = chosen
+                        cuts[row], closed[place] = len(texts[row]) - reach, True
+            live = live[~closed]
         shown = [text if cut < 0 else text[:cut] for text, cut in zip(texts, cuts, strict=True)]
-        totals = [float(np.array(row, np.float32).sum(dtype=np.float32)) for row in gains]
-        return self._answer(shown, totals, gains[0])
+        return shown, gains
 
-    def _answer(self, texts: list[bytes], totals: list[float], gains: list[float]) -> Any:
-        decoded = [text.decode("utf-8", "replace") for text in texts]
-        return {
-            "text": decoded[0] if decoded else "",
-            "log_probability": totals[0] if totals else 0.0,
-            "samples": decoded,
-            "sample_log_probabilities": totals,
-            "token_log_probabilities": gains,
-        }
+
+def _answer(texts: list[bytes], totals: list[float], gains: list[float]) -> dict[str, Any]:
+    decoded = [text.decode("utf-8", "replace") for text in texts]
+    return {
+        "text": decoded[0] if decoded else "",
+        "log_probability": totals[0] if totals else 0.0,
+        "samples": decoded,
+        "sample_log_probabilities": totals,
+        "token_log_probabilities": gains,
+    }
 
 
 def _stopped(text: bytes, stops: list[bytes], width: int) -> int:

@@ -209,7 +209,8 @@ def keep_top(logits_BV: Any, top_k: Any, top_p: Any) -> Any:
     in_k_BV = (top_k[:, None] <= 0) | (ranks_V < top_k[:, None])
     shares_BV = np.where(in_k_BV, np.exp(sorted_BV - sorted_BV[:, :1]), np.float32(0))
     shares_BV = shares_BV / shares_BV.sum(1, keepdims=True)
-    before_BV = np.cumsum(shares_BV, 1, dtype=np.float32) - shares_BV
+    before_BV = np.zeros_like(shares_BV)
+    before_BV[:, 1:] = np.cumsum(shares_BV, 1, dtype=np.float32)[:, :-1]
     in_p_BV = (top_p[:, None] >= 1) | (before_BV < top_p[:, None]) | (ranks_V == 0)
     stays_BV = np.zeros(logits_BV.shape, bool)
     np.put_along_axis(stays_BV, order_BV, in_k_BV & in_p_BV, 1)

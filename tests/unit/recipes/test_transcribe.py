@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 import tensorflow as tf
+from clean_environment import linked_environment
 from speech_data import write_recordings
 
 import seqapps
@@ -324,7 +325,7 @@ def test_its_onnx_form_hears_the_same_without_tensorflow(
         assert found["equal"], found
     assert len({answer["text"] for answer in want}) > 2
     done = subprocess.run(
-        [sys.executable, "-IB", place / "predictor.py", *files[:2]],
+        [linked_environment(tmp_path / "env"), "-IB", place / "predictor.py", *files[:2]],
         capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert (done.stderr, done.stdout.splitlines()) == ("", application(recordings[:2]))
