@@ -35,8 +35,8 @@ class SentimentPredictor(Predictor):
         answers = []
         for text, ids in zip(rows, self._pieces.encode(rows), strict=True):
             words = [word for word in clean(text.decode("utf-8", "replace")).split(" ") if word]
-            begun = np.cumsum(self._begins_word[np.asarray(ids, np.int64)])
-            ids, numbers = self._cut(ids), self._cut((begun - 1).tolist())
+            word_of = np.cumsum(self._begins_word[np.asarray(ids, np.int64)]) - 1
+            ids, numbers = self._cut(ids), self._cut(word_of.tolist())
             logits = self._logits([[BOS, *ids, EOS]])
             label = int(logits[0].argmax())
             odds = _log_odds(logits, label)[0]

@@ -1,0 +1,65 @@
+"""Every kind of recurrence in ONNX gives what it gives in Keras, whatever the lengths."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from seqapps.audio.settings import Features
+from seqapps.models.parts import recogniser_parts, writer_parts
+from seqapps.models.recogniser import build_recogniser
+from seqapps.models.recurrent_lm import build_recurrent_lm
+from seqapps.models.settings import LanguageModel, Recogniser
+from seqapps.portable.onnx import to_onnx
+from seqapps.portable.runtime.base import Network
+
+CELLS = ("gru", "lstm", "rnn", "mingru")
+LENGTHS = np.array([9, 1, 4], np.int32)
+
+
+def both(part, folder, inputs):
+    """What a network gives in TensorFlow and in ONNX."""
+    to_onnx(part, folder / "network.onnx")
+    want = part.function(**{name: tf.constant(value) for name, value in inputs.items()})
+    return {n: v.numpy() for n, v in want.items()}, Network(folder / "network.onnx")(inputs)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_language_model(cell, tmp_path):
+    network = build_recurrent_lm(
+        LanguageModel(units=6, embedding=4, depth=2, cell=cell), vocabulary=11
+    )
+    parts = writer_parts(network)
+    rng = np.random.default_rng(0)
+    state = rng.normal(0, 0.3, (3, parts.settings["state"])).astype(np.float32)
+    tokens, followers = rng.integers(0, 11, (2, 3, 9)).astype(np.int32)
+    inputs = {"tokens": tokens, "tokens_lengths": LENGTHS, "followers": followers, "state": state}
+    want, found = both(parts.parts["read"], tmp_path, inputs)
+    np.testing.assert_allclose(found["next_state"], want["next_state"], rtol=0, atol=1e-5)
+    for row, length in enumerate(LENGTHS):
+        np.testing.assert_allclose(
+            found["log_probs"][row, :length], want["log_probs"][row, :length], rtol=0, atol=1e-5
+        )
+    want, found = both(parts.parts["step"], tmp_path, {"tokens": tokens[:, 0], "state": state})
+    for name in want:
+        np.testing.assert_allclose(found[name], want[name], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(("cell", "streaming"), [("gru", False), ("lstm", True), ("mingru", True)])
+def test_a_recogniser(cell, streaming, tmp_path):
+    features = Features(
+        sample_rate_hz=8000, mels=12, normalise="global" if streaming else "utterance",
+        centre=not streaming,
+    )  # fmt: skip
+    settings = Recogniser(
+        channels=4, projection=6, units=5, depth=1, cell=cell, bidirectional=not streaming
+    )
+    network = build_recogniser(settings, outputs=3, features=features)
+    (part,) = recogniser_parts(network, features, stride=settings.stride).parts.values()
+    rng = np.random.default_rng(1)
+    power = rng.exponential(1, (3, 9, features.fft // 2 + 1)).astype(np.float32)
+    want, found = both(part, tmp_path, {"power": power, "frames": LENGTHS})
+    np.testing.assert_array_equal(found["logits_lengths"], want["logits_lengths"])
+    for row, length in enumerate(want["logits_lengths"]):
+        np.testing.assert_allclose(
+            found["logits"][row, :length], want["logits"][row, :length], rtol=0, atol=1e-5
+        )
