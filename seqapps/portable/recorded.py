@@ -32,10 +32,11 @@ def keep(
         rows: Inputs, from `row_of`.
         answers: Theirs, from `answers_of`.
     """
-    order = sorted(
-        (i for i in range(len(rows)) if size(rows[i]) <= _SIZE), key=lambda i: size(rows[i])
-    )
-    places = np.linspace(0, len(order) - 1, min(_ROWS, len(order))).round().astype(int)
+    order = sorted(range(len(rows)), key=lambda i: size(rows[i]))
+    order = [i for i in order if size(rows[i]) <= _SIZE]
+    # The longest take long, and a server asks all of them before it serves.
+    last = len(order) - 1 if len(order) <= _ROWS else 0.7 * (len(order) - 1)
+    places = np.linspace(0, max(0, last), min(_ROWS, len(order))).round().astype(int)
     chosen = [order[place] for place in places]
     batch = batch_of(fields, [rows[i] for i in chosen]) if chosen else {}
     return {
