@@ -15,7 +15,7 @@ start_tensorflow()
 
 import tensorflow as tf  # noqa: E402
 from speech_data import write_recordings  # noqa: E402
-from tiny_trainings import SHORTER, trained  # noqa: E402
+from tiny_trainings import SHORTER, TINY_RECOGNISER, trained  # noqa: E402
 
 # The machine is shared, so no single example has a deadline; CI tries the same examples each time.
 settings.register_profile("local", deadline=None)
@@ -31,17 +31,6 @@ SHORT_TRAINING = (
     "--model.units", "32", "--model.embedding", "16", "--text.vocabulary", "150",
     "--training.max_steps", "3", "--training.epochs", "1",
 )  # fmt: skip
-
-TINY_RECOGNISER = (
-    "--features.sample_rate_hz", "8000", "--features.mels", "24", "--model.channels", "8",
-    "--model.time_strides", "[2,2]", "--model.projection", "32", "--model.units", "32",
-    "--model.depth", "1", "--model.dropout", "0", "--training.epochs", "22",
-    "--training.batch_tokens", "800", "--training.learning_rate", "0.02",
-    "--training.warmup_steps", "20", "--training.patience", "0", "--training.tensorboard", "false",
-    "--training.average_decay", "0", "--training.monitor", "loss", "--augmentation.time_masks", "0",
-    "--augmentation.band_masks", "0",
-)  # fmt: skip
-"""Settings of a recogniser that learns three words within seconds."""
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ network that was trained, on empty, shortest, longest, mixed and unknown inputs,
 and alone.
 """
 
-import base64
 import hashlib
 import json
 import math
@@ -27,6 +26,7 @@ from seqapps.bundle.values import answers_of, batch_of, row_of, size
 from seqapps.errors import UserError
 from seqapps.fields import MAIN, OPTIONS, Answer, Answers, Field, Interface, Option
 from seqapps.layers.cudnn import reset_cudnn
+from seqapps.portable.recorded import ask_again, keep, pack, unpack
 
 TOLERANCE = 1e-5
 """Largest difference of a number, relative to it if it is above 1."""
@@ -84,7 +84,8 @@ def certify(
         samples: Real inputs, of which the shortest, the longest and some between are asked.
 
     Returns:
-        The certificate: `rows`, one for each form, `operations` and `files` with their SHA-256.
+        The certificate: `rows`, one for each form, `operations`, `answers` that a server asks for
+        again before it serves, and `files` with their SHA-256.
 
     Raises:
         UserError: If a form answers differently, or the graph is not portable.
@@ -92,7 +93,7 @@ def certify(
     copy = load_network(folder)
     reset_cudnn(copy, False)
     servable = folder / "servable" / "1"
-    compared = compare_forms(
+    compared, kept = compare_forms(
         servable,
         interface=interface,
         trained=answers_of_network(network),
@@ -114,6 +115,7 @@ def certify(
         "rows": compared,
         "operations": operations(servable),
         "samples": _kept(interface, samples),
+        "answers": kept,
         "files": hashes(folder),
     }
 
@@ -125,7 +127,7 @@ def compare_forms(
     trained: Answers,
     again: Answers,
     samples: Sequence[Any],
-) -> list[dict[str, Any]]:
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Asks every form of a model in TensorFlow the same.
 
     Args:
@@ -137,12 +139,14 @@ def compare_forms(
 
     Returns:
         A row for each form: `form`, `inputs`, `equal`, `largest_difference`, `milliseconds` of
-        a call with one input where that was taken, and what differs `first`.
+        a call with one input where that was taken, and what differs `first`. And the answers that
+        are worth keeping, by signature.
     """
     every = default_options(interface.options)
     expected: dict[str, Rows] = {}
     forms: list[tuple[str, Sequence[Field], Rows, Rows, float | None]] = []
     asked: dict[str, list[Rows]] = {}
+    kept: dict[str, Any] = {}
     for name in (MAIN, *(signature.name for signature in interface.further)):
         taken = interface.inputs_of(name)
         rows = probes(taken, samples if _alike(taken, interface.inputs) else ())
@@ -163,6 +167,7 @@ def compare_forms(
             reloaded = _ask(
                 _traced(again[name], taken, interface.options), taken, every, given, together
             )
+        kept[name] = keep(taken, rows, want)
         suffix = "" if name == MAIN else f", {name}"
         forms += [
             (f"each input alone{suffix}", given, want, single, alone_ms),
@@ -176,7 +181,7 @@ def compare_forms(
         want = expected.get(name, expected[MAIN])
         forms.append((form, fields, want, found[: len(want)], None))
         forms.append((f"{form}, each input alone", fields, want, found[len(want) :], took_ms))
-    return [
+    compared = [
         {
             "form": form,
             "inputs": len(want),
@@ -185,6 +190,31 @@ def compare_forms(
         }
         for form, fields, want, found, took_ms in forms
     ]
+    return compared, kept
+
+
+def compare_answers(
+    folder: Path, interface: Interface, call: Callable[[str, dict[str, Any]], dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Asks a servable what the certificate of its bundle keeps; older ones keep nothing.
+
+    Args:
+        folder: The bundle.
+        interface: What it takes and gives.
+        call: Calls a signature with the arrays of a batch.
+
+    Returns:
+        A row for each signature, as `compare_forms` has them.
+
+    Raises:
+        UserError: If what is kept cannot be read.
+    """
+    kept = json.loads((folder / _NAME).read_text(encoding="utf-8")).get("answers", {})
+    return [
+        {"form": f"the answers of the certificate, {name}", "inputs": len(want),
+         **compare(fields, want, found)}
+        for name, fields, want, found in ask_again(interface, kept, call)
+    ]  # fmt: skip
 
 
 def _kept(interface: Interface, samples: Sequence[Any]) -> list[str]:
@@ -345,21 +375,6 @@ def _ask_fresh(
         name: (rows, 1000 * float(np.median(times[name][1:] or times[name])))
         for name, rows in answers.items()
     }
-
-
-def pack(array: Any) -> tuple[str, tuple[int, ...], list[Any]]:
-    """An array for JSON: type, shape, flat values; bytes in base64."""
-    flat = array.ravel().tolist()
-    if array.dtype == object:
-        flat = [base64.b64encode(part).decode() for part in flat]
-    return array.dtype.name, array.shape, flat
-
-
-def unpack(dtype: str, shape: Sequence[int], flat: Sequence[Any]) -> Any:
-    """The array of which `pack`, or TensorFlow's names of types, speak."""
-    if dtype == "string":
-        return np.array([*map(base64.b64decode, flat), None], object)[:-1].reshape(shape)
-    return np.array(flat, dtype).reshape(shape)
 
 
 def compare(fields: Sequence[Field], expected: Rows, found: Rows) -> dict[str, Any]:

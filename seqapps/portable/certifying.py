@@ -22,7 +22,8 @@ from seqapps.fields import MAIN
 from seqapps.layers.cudnn import reset_cudnn
 from seqapps.portable import certificate, litert, onnx
 from seqapps.portable.c_api import call_servable
-from seqapps.portable.certificate import compare, compare_forms, pack, probes, unpack
+from seqapps.portable.certificate import compare, compare_answers, compare_forms, probes
+from seqapps.portable.recorded import pack, unpack
 
 Log = Callable[[str], None]
 
@@ -55,9 +56,13 @@ def certify_bundle(
     trained, again = (recipe.answers(config, network, assets) for network in networks)
     servable, samples = folder / "servable" / "1", certificate.samples_of(folder)
     log("Asking Keras, model.keras and the SavedModel in a fresh process")
-    rows = compare_forms(
+    rows, _ = compare_forms(
         servable, interface=interface, trained=trained, again=again, samples=samples
     )
+    if (folder / "certificate.json").is_file():
+        rows += compare_answers(
+            folder, interface, lambda name, batch: _numpy(application, name, batch)
+        )
     asked = probes(interface.inputs, samples)
     want = application.answers([_given(interface, row) for row in asked])
     for form, run in (("saved_model_cli", _by_cli), ("TensorFlow's C interface", _by_c)):
@@ -95,6 +100,10 @@ def certify_servable(servable: Path) -> dict[str, Any]:
         "not_core": foreign,
         "device_bound": bound,
     }
+
+
+def _numpy(application: Any, name: str, batch: dict[str, Any]) -> dict[str, Any]:
+    return {n: value.numpy() for n, value in application.call(name, **batch).items()}
 
 
 def _changed(folder: Path) -> list[str]:

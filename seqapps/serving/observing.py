@@ -86,7 +86,8 @@ class _Lines(logging.Formatter):
             "level": record.levelname.lower(),
             "event": record.getMessage() if record.name.startswith("seqapps") else record.name,
         }
-        line |= {k: v for k, v in vars(record).items() if k not in _OWN}
+        # Ray marks every record with its time.
+        line |= {k: v for k, v in vars(record).items() if k not in _OWN and not k.startswith("_")}
         if record.name.startswith("uvicorn"):
             line["message"] = record.getMessage()[:300]
         if record.exc_info and record.exc_info[0]:

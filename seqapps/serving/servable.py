@@ -1,6 +1,7 @@
 """A bundle that has been checked and loaded, and where it runs."""
 
 import json
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
@@ -9,11 +10,13 @@ import tensorflow as tf
 
 from seqapps.bundle.folder import read_config
 from seqapps.errors import UserError
-from seqapps.fields import MAIN
-from seqapps.portable.certificate import check_files
+from seqapps.fields import MAIN, Interface
+from seqapps.portable.certificate import check_files, compare_answers
 from seqapps.serving.contract import Arrays, Contract, contracts_of, probe
 from seqapps.serving.refusals import Refused, short
 from seqapps.serving.settings import Serve
+
+log = logging.getLogger("seqapps.serving")
 
 _REQUESTS_OWN = (
     tf.errors.InvalidArgumentError, tf.errors.OutOfRangeError, tf.errors.FailedPreconditionError,
@@ -106,7 +109,8 @@ class Servable:
             UserError: If it is not what was certified, or does not answer.
         """
         verify(folder)
-        self.contracts = contracts_of(read_config(folder).interface)
+        interface = read_config(folder).interface
+        self.contracts = contracts_of(interface)
         servable = folder / "servable" / "1"
         try:
             # Signatures die with the object they come from, so it is kept.
@@ -118,6 +122,28 @@ class Servable:
         # What was loaded is what was checked, even if somebody wrote meanwhile.
         verify(folder)
         self._try(limits)
+        self._answers_as_certified(folder, interface)
+
+    def _answers_as_certified(self, folder: Path, interface: Interface) -> None:
+        """Asks what the certificate keeps: files may be whole and the answers others."""
+        exact = tf.config.experimental
+        was = exact.tensor_float_32_execution_enabled()
+        # Some GPUs round products to ten bits unless told not to.
+        exact.enable_tensor_float_32_execution(False)
+        try:
+            rows = compare_answers(folder, interface, self.run)
+        except Refused as refused:
+            raise UserError(f"the inputs of the certificate get no answer: {refused}") from None
+        finally:
+            exact.enable_tensor_float_32_execution(was)
+        if not rows:
+            log.warning("answers_unknown", extra={"reason": "the certificate keeps none"})
+        for row in rows:
+            if not row["equal"]:
+                raise UserError(
+                    f"the bundle answers otherwise than its certificate says ({row['form']}: "
+                    f"{row['first']}); train or copy it again."
+                )
 
     def _try(self, limits: Serve) -> None:
         """Makes the first call of each signature, which takes longer than the others."""

@@ -8,8 +8,10 @@ import tensorflow as tf
 
 from seqapps.bundle.folder import write_config, write_json
 from seqapps.bundle.servable import write_servable
+from seqapps.bundle.values import answers_of, batch_of
 from seqapps.fields import MAIN, Field, Interface, Signature
-from seqapps.portable.certificate import hashes
+from seqapps.portable.certificate import hashes, probes
+from seqapps.portable.recorded import keep
 
 _RATE = Field(name="rate_hz", dtype="int32", media="number", unit="Hz")
 _STATE = (_RATE, Field(name="bytes_so_far", dtype="int32", media="number"))
@@ -111,8 +113,27 @@ def write_handmade(folder: Path, *, factor: float = 1.0) -> Path:
 
 
 def certify_handmade(folder: Path) -> None:
-    """Says that the folder is as it should be."""
-    write_json(folder / "certificate.json", {"holds": True, "files": hashes(folder)})
+    """Says that the folder is as it should be, and answers as it does now."""
+    loaded = tf.saved_model.load(str(folder / "servable" / "1"))
+    kept = {}
+    for name in INTERFACE.signatures:
+        taken, given = INTERFACE.inputs_of(name), INTERFACE.outputs_of(name)
+        # Of `pick` there are three.
+        rows = [row for row in probes(taken, ()) if row.get("which", 0) >= 0]
+        tensors = {n: tf.constant(value) for n, value in batch_of(taken, rows).items()}
+        outputs = loaded.signatures[name](**tensors)
+        arrays = {n: value.numpy() for n, value in outputs.items()}
+        kept[name] = keep(taken, rows, answers_of(given, arrays))
+    write_json(
+        folder / "certificate.json", {"holds": True, "answers": kept, "files": hashes(folder)}
+    )
+
+
+def certify_files(folder: Path) -> None:
+    """Says that the files are as they should be, and leaves the answers as they were certified."""
+    path = folder / "certificate.json"
+    told = json.loads(path.read_text(encoding="utf-8"))
+    write_json(path, told | {"files": hashes(folder)})
 
 
 def refused_certificate(folder: Path) -> None:

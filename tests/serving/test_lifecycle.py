@@ -15,7 +15,7 @@ import httpx
 import numpy as np
 import pytest
 import tensorflow as tf
-from handmade import certify_handmade, refused_certificate, write_handmade
+from handmade import certify_files, certify_handmade, refused_certificate, write_handmade
 from server_process import serving
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 from websockets.exceptions import InvalidStatus
@@ -24,6 +24,9 @@ from websockets.sync.client import connect
 from seqapps import __main__ as program
 from seqapps.client import Client
 from seqapps.commands import run
+from seqapps.errors import UserError
+from seqapps.serving.servable import Servable
+from seqapps.serving.settings import Serve
 
 PREDICT = "/v1/models/handmade:predict"
 
@@ -160,6 +163,43 @@ def test_new_versions(tmp_path):
                 stop.set()
         assert wrong == []
         assert seen == {5.0, 10.0, 15.0}
+
+
+def test_answers_that_are_not_those_of_the_certificate(tmp_path, capsys):
+    """The files are signed anew, so that the hashes hold; the old version serves on."""
+    folder = tmp_path / "versions"
+    write_handmade(folder / "1", factor=1.0)
+    made = write_handmade(tmp_path / "made", factor=2.0)
+    write_handmade(tmp_path / "other", factor=2.001)
+    shutil.rmtree(made / "servable")
+    shutil.copytree(tmp_path / "other" / "servable", made / "servable")
+    with serving(tmp_path, f"handmade={folder}", "--poll-s", "0.2") as server:
+        made.rename(folder / "2")
+        assert "is not what was certified" in server.wait_for("version_refused")["reason"]
+        certify_files(folder / "2")
+        reason = server.wait_for("version_refused", count=2)["reason"]
+        assert "answers otherwise than its certificate says" in reason
+        assert "serving_default: input" in reason
+        with server.http() as client:
+            assert client.post(PREDICT, json=row(value=5.0)).json()["predictions"][0] == {
+                "total": 5.0,
+                "scaled": [5.0],
+                "scaled_lengths": 1,
+            }
+            states = client.get("/v1/models/handmade").json()["model_version_status"]
+            assert [state["state"] for state in states] == ["END", "AVAILABLE"]
+        assert server.events("answers_unknown") == []
+    assert serve(folder / "2") == 1
+    assert "answers otherwise than its certificate says" in capsys.readouterr().err
+    # Of answers that were never kept nothing can be said.
+    path = folder / "2" / "certificate.json"
+    told = json.loads(path.read_text(encoding="utf-8"))
+    del told["answers"]
+    path.write_text(json.dumps(told), encoding="utf-8")
+    Servable(folder / "2", Serve(bundles=("b",)))
+    path.write_text(json.dumps(told | {"answers": {"root": {"answers": [1]}}}), encoding="utf-8")
+    with pytest.raises(UserError, match="answers of root cannot be read"):
+        Servable(folder / "2", Serve(bundles=("b",)))
 
 
 def test_a_bundle_that_is_replaced_where_it_is(tmp_path):

@@ -167,7 +167,7 @@ def test_two_copies_of_which_one_is_killed(tmp_path):
             assert client.post(PREDICT, json=body).json()["predictions"][0]["total"] == 2.0
         ours = descendants(server.process.pid)
         assert server.stop() == 0
-        wait_until(lambda: all(gone(pid) for pid in ours))
+        wait_until(lambda: all(gone(pid) for pid in ours), timeout_s=120)
 
 
 @pytest.mark.long
@@ -177,7 +177,7 @@ def test_a_kill_leaves_no_process(handmade, tmp_path):
         ours = descendants(server.process.pid)
         assert len(ours) > 3
         server.process.kill()
-        wait_until(lambda: all(gone(pid) for pid in ours))
+        wait_until(lambda: all(gone(pid) for pid in ours), timeout_s=120)
         with httpx.Client(trust_env=False) as client, pytest.raises(httpx.ConnectError):
             client.get(f"{server.url}/v2/health/live")
 
