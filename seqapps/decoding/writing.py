@@ -5,7 +5,8 @@ on is in `Pen`, and the noise is a function of the row's seed and the token's po
 """
 
 # B batch, V vocabulary, S width of the network's state, T tokens written now, K stop strings,
-# F forced tokens, W bytes of a tail, E bytes of the longest token, H bytes that may be held back
+# F forced tokens, N tokens whose noise is there, W bytes of a tail, E bytes of the longest token,
+# H bytes that may be held back
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -18,6 +19,9 @@ from seqapps.decoding.sampling import keep_top
 
 TAIL = 256
 """Bytes of the text so far that are remembered: no stop string may be longer."""
+
+_NOISE, _AHEAD = 1 << 18, 64
+"""Numbers, and tokens of a row, for which noise is made at once, at most."""
 
 Step = Callable[[Any, Any], tuple[Any, Any]]
 """`step(tokens_B int32, state_BS float32) -> (logits_BV, state_BS)`."""
@@ -142,6 +146,9 @@ def write(
     heat_B1 = tf.where(hot_B, tf.minimum(strategy.temperature, 1e30), 1.0)[:, tf.newaxis]
     hot_B1 = hot_B[:, tf.newaxis]
     drawing = tf.reduce_any(hot_B)
+    vocabulary = tf.size(surfaces)
+    block = tf.clip_by_value(_NOISE // (tf.size(rows) * vocabulary), 1, tf.reduce_max(most))
+    block = tf.clip_by_value(block, 1, _AHEAD)
     # A stop string that ends inside the last token reaches back further than its own length.
     reached = TAIL + longest
     with tf.device("/CPU:0"):
@@ -165,7 +172,7 @@ def write(
         kept_BV = tf.cond(penalised, penalise, lambda: logits_BV) + never_V
         return tf.cond(limited, lambda: limit(kept_BV), lambda: kept_BV)
 
-    def choose(logits_BV: Any, counts_BV: Any, position_B: Any) -> Any:
+    def choose(logits_BV: Any, counts_BV: Any, position_B: Any, noise_BV: Any) -> Any:
         logits_BV = allowed(logits_BV, counts_BV, position_B)
         # Shifted before the division: a tiny temperature then gives 0 and -inf, never NaN.
         shifted_BV = logits_BV - tf.reduce_max(logits_BV, axis=1, keepdims=True)
@@ -181,13 +188,16 @@ def write(
             lambda: kept_BV,
         )
 
-        def draw() -> Any:
-            noise_BV = gumbel(strategy.seed, position_B, tf.shape(logits_BV)[1])
-            return tf.where(hot_B1, kept_BV + noise_BV, shifted_BV)
-
-        drawn_BV = tf.cond(drawing, draw, lambda: shifted_BV)
+        drawn_BV = tf.where(hot_B1, kept_BV + noise_BV, shifted_BV)
         tokens_B = tf.argmax(drawn_BV, axis=1, output_type=tf.int32)
         return tf.cond(forcing, lambda: force(tokens_B, position_B), lambda: tokens_B)
+
+    def draw(position_B: Any) -> Any:
+        """Noise for `block` tokens from a position on, (B, N, V): many small steps cost more."""
+        at_BN = position_B[:, tf.newaxis] + tf.range(block)
+        seeds_BN = tf.repeat(strategy.seed, block)
+        noise = gumbel(seeds_BN, tf.reshape(at_BN, [-1]), vocabulary)
+        return tf.reshape(noise, [-1, block, vocabulary])
 
     def force(tokens_B: Any, position_B: Any) -> Any:
         last = tf.shape(strategy.forced)[1] - 1
@@ -196,11 +206,16 @@ def write(
         forced_B = tf.gather(forced_BF, places_B, batch_dims=1)
         return tf.where(position_B < strategy.forced_lengths, forced_B, tokens_B)
 
-    def advance(t: Any, now: tuple[Any, ...], arrays: tuple[Any, Any]) -> tuple[Any, ...]:
+    def advance(
+        t: Any, now: tuple[Any, ...], noise_BNV: Any, arrays: tuple[Any, Any]
+    ) -> tuple[Any, ...]:
+        noise_BNV = tf.cond(
+            drawing & (t % block == 0), lambda: draw(pen.position + t), lambda: noise_BNV
+        )
         state_BS, token_B, position_B, counts_BV, tail_B, size_B, cut_B, done_B, open_B = now
         logits_BV, after_BS = step(token_B, state_BS)
         logits_BV = tf.cast(logits_BV, tf.float32)
-        chosen_B = choose(logits_BV, counts_BV, position_B)
+        chosen_B = choose(logits_BV, counts_BV, position_B, noise_BNV[:, t % block])
         gain_B = tf.gather(logits_BV, chosen_B, batch_dims=1) - log_sum_exp(
             logits_BV, tf.reduce_max(logits_BV, axis=1)
         )
@@ -248,7 +263,7 @@ def write(
         open_B &= ~done_B & (t + 1 < most)
         now = (state_BS, token_B, position_B, counts_BV, tail_B, size_B, cut_B, done_B, open_B)
         arrays = (arrays[0].write(t, written_B), arrays[1].write(t, gain_B))
-        return t + 1, now, arrays
+        return t + 1, now, noise_BNV, arrays
 
     most = tf.minimum(most, limit - pen.position)
     row = tf.TensorShape([None])
@@ -267,12 +282,14 @@ def write(
         tf.TensorArray(tf.int32, room, **kept).write(0, tf.fill(tf.shape(pen.token), end)),
         tf.TensorArray(tf.float32, room, **kept).write(0, tf.zeros(tf.shape(pen.token))),
     )
-    taken, now, arrays = tf.while_loop(
-        lambda t, now, arrays: tf.reduce_any(now[-1]),
+    silence_BNV = tf.zeros(tf.stack([tf.size(rows), block, vocabulary]))
+    taken, now, _, arrays = tf.while_loop(
+        lambda t, now, noise_BNV, arrays: tf.reduce_any(now[-1]),
         advance,
-        (tf.constant(0), start, arrays),
+        (tf.constant(0), start, silence_BNV, arrays),
         shape_invariants=(
-            tf.TensorShape([]), shapes, (tf.TensorShape(None), tf.TensorShape(None)),
+            tf.TensorShape([]), shapes, tf.TensorShape([None, None, None]),
+            (tf.TensorShape(None), tf.TensorShape(None)),
         ),
     )  # fmt: skip
     state, token, position, counts, _, _, cut_B, done, _ = now
