@@ -55,6 +55,7 @@ class Cluster:
         self.copies = limits.replicas
         self._limits = limits
         self._report = report
+        self._crews: weakref.WeakSet[_Crew] = weakref.WeakSet()
         own = not limits.ray_address
         if own:
             # Read when Ray is imported. Without it even a cluster of one machine listens at all of
@@ -72,10 +73,11 @@ class Cluster:
                 **({"include_dashboard": False} if own else {}),
             )
         except Exception as error:
+            reason = (str(error) or type(error).__name__).splitlines()[0]
             raise UserError(
-                f"Ray at {limits.ray_address or 'this machine'} cannot be used "
-                f"({str(error).splitlines()[0]:.300}); give HOST:PORT of a cluster of which this "
-                "machine is a part, or leave --ray-address out."
+                f"Ray at {limits.ray_address or 'this machine'} cannot be used ({reason:.300}); "
+                "give HOST:PORT of a cluster of which this machine is a part, or leave "
+                "--ray-address out."
             ) from None
 
     def load(self, folder: Path, model: str, number: int) -> "Replicas":
@@ -84,12 +86,21 @@ class Cluster:
         Raises:
             UserError: If the bundle is not what was certified, or no copy answers.
         """
-        return Replicas(folder, model, number, limits=self._limits, report=self._report)
+        found = Replicas(folder, model, number, limits=self._limits, report=self._report)
+        self._crews.add(found.crew)
+        try:
+            found.crew.wait()
+        except UserError:
+            found.crew.close()
+            raise
+        return found
 
     def close(self) -> None:
         """Ends the copies, and the cluster if it was started here."""
-        ray = _ray()
-        ray.shutdown()
+        # Or they would replace what ends now.
+        for crew in list(self._crews):
+            crew.close()
+        _ray().shutdown()
 
 
 class _Replica:
@@ -142,10 +153,10 @@ class Replicas:
     def __init__(
         self, folder: Path, model: str, number: int, *, limits: Serve, report: Report
     ) -> None:
-        """Starts the copies; returns when the first of them answers.
+        """Checks the bundle, and has its copies started.
 
         Raises:
-            UserError: If the bundle is not what was certified, or no copy answers.
+            UserError: If the bundle is not what was certified.
         """
         verify(folder)
         self.contracts = contracts_of(read_config(folder).interface)
@@ -156,19 +167,14 @@ class Replicas:
             for path in sorted(folder.rglob("*"))
             if path.is_file()
         }
-        self._crew = _Crew(files, model, number, limits=limits, report=report)
+        self.crew = _Crew(files, model, number, limits=limits, report=report)
         # Not a method of this object, which would keep it.
-        weakref.finalize(self, self._crew.close)
-        try:
-            self._crew.wait()
-        except UserError:
-            self._crew.close()
-            raise
+        weakref.finalize(self, self.crew.close)
 
     @property
     def alive(self) -> bool:
         """Whether a copy answers now."""
-        return self._crew.count > 0
+        return self.crew.count > 0
 
     def run(self, name: str, arrays: Arrays) -> Arrays:
         """Calls a signature of the copy with the least to do.
@@ -180,11 +186,11 @@ class Replicas:
         """
         ray = _ray()
         for _ in range(_TRIES):
-            with self._crew.taken() as copy:
+            with self.crew.taken() as copy:
                 try:
                     found = ray.get(copy.actor.run.remote(name, arrays))
                 except (ray.exceptions.RayActorError, ray.exceptions.ObjectLostError):
-                    self._crew.lost(copy)
+                    self.crew.lost(copy)
                     continue
             if isinstance(found, Refused):
                 raise found
@@ -223,7 +229,9 @@ class _Crew:
             UserError: If the bundle is refused, or the cluster has no place for it.
         """
         with self._changed:
-            self._changed.wait_for(lambda: self._copies or self._reason, _START_S + 10)
+            self._changed.wait_for(
+                lambda: self._copies or self._reason or self._closed.is_set(), _START_S + 10
+            )
             if not self._copies:
                 raise UserError(self._reason or "no copy of the model started in time.")
 
@@ -250,11 +258,14 @@ class _Crew:
                 told = ray.get(actor.load.remote(self._files, self._limits), timeout=_START_S)
             except ray.exceptions.GetTimeoutError:
                 told = {"refused": f"the cluster started no copy within {_START_S:g} s."}
-            except ray.exceptions.RayError as error:
+            except Exception as error:
                 told = {"refused": f"a copy died while it started ({type(error).__name__})."}
             if "refused" not in told:
                 seconds = round(time.perf_counter() - start, 2)
                 self._join(_Copy(actor, told), seconds)
+                return
+            if self._closed.is_set():
+                # And the cluster with it, perhaps: Ray would start another one.
                 return
             ray.kill(actor)
             log.error("replica_refused", extra={**self._who, "reason": told["refused"]})
@@ -293,6 +304,7 @@ class _Crew:
             self._closed.set()
             copies, self._copies[:] = list(self._copies), []
             self._report(0)
+            self._changed.notify_all()
         if ray.is_initialized():
             for copy in copies:
                 ray.kill(copy.actor)

@@ -1,0 +1,61 @@
+"""A trained recogniser hears over a WebSocket what it hears in one piece."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from server_process import serving
+from tiny_trainings import TINY_RECOGNISER, trained
+from websockets.sync.client import connect
+
+import seqapps
+from seqapps.hearing import hear
+
+
+@pytest.fixture(scope="module")
+def bundle(few_recordings, tmp_path_factory):
+    """Writes down, portion by portion, the three words that it was trained on."""
+    folder = tmp_path_factory.mktemp("speech_stream")
+    settings = (*TINY_RECOGNISER, "--model.streaming", "true", "--data.train", str(few_recordings))
+    return trained("transcribe", folder, *settings)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_portions_over_a_websocket_are_the_whole_recording(bundle, few_recordings, tmp_path):
+    application = seqapps.load(bundle)
+    files = sorted((Path(few_recordings).parent / "audio").glob("*.wav"))[:6]
+    texts = []
+    with serving(tmp_path, f"ear={bundle}") as server:
+        address = f"ws://127.0.0.1:{server.ports['http']}/v1/models/ear:listen"
+        for number, file in enumerate(files):
+            samples, rate = soundfile.read(file, dtype="int16")
+            content = samples.astype("<i2").tobytes()
+            with connect(f"{address}?rate_hz={rate}") as socket:
+                text, start, seconds = "", 0, []
+                # Portions of any size, which may cut a sample in two.
+                sizes = np.random.default_rng(number).integers(1, 9001, size=10_000)
+                for size in sizes:
+                    socket.send(content[start : start + size])
+                    heard = json.loads(socket.recv(timeout=60))
+                    text += heard["text"]
+                    seconds.append(heard["seconds"])
+                    start += size
+                    if start >= len(content):
+                        break
+                socket.send("end")
+                last = json.loads(socket.recv(timeout=60))
+                text += last["text"]
+            (whole,) = application([file.read_bytes()])
+            assert text == whole
+            assert text == "".join(part.text for part in hear(application, [content], rate_hz=rate))
+            assert last["done"]
+            assert last["seconds"] == pytest.approx(len(samples) / rate, abs=1e-3)
+            assert seconds == sorted(seconds)
+            texts.append(text)
+        assert server.events("failed") == []
+    # It has learned something, so that equal texts say something.
+    assert len(set(texts)) > 1
+    assert all(set(text.split()) <= {"yes", "no", "stop"} for text in texts), texts
