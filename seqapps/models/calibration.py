@@ -30,11 +30,7 @@ Labelled = tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]
 
 
 def calibrate(
-    network: keras.Model,
-    examples: LabelledExamples,
-    log: Callable[[str], None] = lambda _: None,
-    *,
-    least: float = 0.0,
+    network: keras.Model, examples: LabelledExamples, log: Callable[[str], None] = lambda _: None
 ) -> float:
     """Fits the network's temperature on the validation texts, and returns it.
 
@@ -45,15 +41,13 @@ def calibrate(
         network: From `build_classifier`.
         examples: The texts.
         log: Takes lines for the user.
-        least: Lowest temperature, where there is no linear model: 1 never makes a network surer,
-            which holds where texts to come are harder than those of validation.
     """
     uncalibrate(network)
     layer: Temperature = network.get_layer(TEMPERATURE)
     pairs = pairs_of(network)
     logits_NK, labels_N = validation_logits(network, examples)
     if pairs is None:
-        temperature = max(least, fit_temperature(logits_NK, labels_N))
+        temperature = fit_temperature(logits_NK, labels_N)
     else:
         temperature = _weigh(pairs, logits_NK, labels_N, examples, log)
     layer.value.assign(temperature)

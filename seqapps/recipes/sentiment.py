@@ -68,17 +68,8 @@ class Config:
     )
     balance: bool = False
     """Let each class count the same in the loss, however few its examples are."""
-    least_temperature: float = 1.0
-    """Lowest temperature that calibration may choose. 1 never makes the network surer than it is,
-    which is wise where validation texts may be easier than those to come; 0.05 fits it freely."""
     seed: int = 0
     """Of everything random in training, and of what is held out."""
-
-    def __post_init__(self) -> None:
-        if not 0.05 <= self.least_temperature <= 1:
-            raise ValueError(
-                f"least_temperature must be from 0.05 to 1, got {self.least_temperature}."
-            )
 
 
 def interface(config: Config) -> Interface:
@@ -192,9 +183,7 @@ def finish(
     config: Config, network: "keras.Model", examples: "LabelledExamples", reporter: Reporter
 ) -> None:
     """Calibrates the probabilities on the validation split."""
-    temperature = calibration.calibrate(
-        network, examples, reporter.log, least=config.least_temperature
-    )
+    temperature = calibration.calibrate(network, examples, reporter.log)
     reporter.log(f"Temperature {temperature:.3f}, fitted on the validation split")
 
 

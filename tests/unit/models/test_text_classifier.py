@@ -241,9 +241,6 @@ def test_calibration_changes_how_sure_and_never_which(network, examples):
         assert temperature_of(network) == pytest.approx(temperature, rel=1e-6)
         layer.value.assign(1.0)
         plain, _ = validation_logits(network, examples)
-        # Too sure as it is: a bound below changes nothing, one above holds.
-        assert calibrate(network, examples, least=1.0) == pytest.approx(temperature, rel=1e-6)
-        assert calibrate(network, examples, least=2 * temperature) == 2 * temperature
     finally:
         layer.value.assign(1.0)
     np.testing.assert_allclose(scaled * temperature, plain, rtol=1e-4, atol=1e-5)
