@@ -272,7 +272,9 @@ def reliability_bins(
         )
 
 
-def fit_temperature(logits_NK: npt.ArrayLike, labels_N: npt.ArrayLike) -> float:
+def fit_temperature(
+    logits_NK: npt.ArrayLike, labels_N: npt.ArrayLike, *, doubt: float = 0.0
+) -> float:
     """Finds the T for which softmax(logits / T) is the best probability of the labels.
 
     Best is the lowest negative log-likelihood. The answers stay the same, their confidence changes.
@@ -285,22 +287,29 @@ def fit_temperature(logits_NK: npt.ArrayLike, labels_N: npt.ArrayLike) -> float:
     Args:
         logits_NK: float, (rows, classes).
         labels_N: int, (rows,). The right class of each row.
+        doubt: Share of each row's target that is spread over all classes alike, from 0 up to, but
+            not, 1: for rows that are easier than what is to come (Platt 2000 smooths targets
+            likewise).
 
     Returns:
         The temperature.
 
     Raises:
-        ValueError: The two arrays do not fit each other or are empty; a logit is not finite.
+        ValueError: The two arrays do not fit each other or are empty; a logit is not finite;
+            doubt is outside its range.
     """
     from scipy.optimize import minimize_scalar
     from scipy.special import log_softmax
 
+    if not 0.0 <= doubt < 1.0:
+        raise ValueError(f"doubt must be at least 0 and below 1, got {doubt}; 0 trusts the labels.")
     logits, labels = _rows_and_labels("logits_NK", logits_NK, labels_N)
     rows = np.arange(len(labels))
 
     def loss(log_temperature: float) -> float:
         scaled_NK = log_softmax(logits / math.exp(log_temperature), axis=1)
-        return -float(scaled_NK[rows, labels].mean())
+        right = float(scaled_NK[rows, labels].mean())
+        return -(1.0 - doubt) * right - (doubt * float(scaled_NK.mean()) if doubt else 0.0)
 
     # In 1 / T the loss is convex, so it has one valley in log T as well.
     low, high = (math.log(bound) for bound in _TEMPERATURES)

@@ -30,7 +30,11 @@ Labelled = tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]
 
 
 def calibrate(
-    network: keras.Model, examples: LabelledExamples, log: Callable[[str], None] = lambda _: None
+    network: keras.Model,
+    examples: LabelledExamples,
+    log: Callable[[str], None] = lambda _: None,
+    *,
+    doubt: float = 0.0,
 ) -> float:
     """Fits the network's temperature on the validation texts, and returns it.
 
@@ -41,13 +45,14 @@ def calibrate(
         network: From `build_classifier`.
         examples: The texts.
         log: Takes lines for the user.
+        doubt: How far validation labels are trusted without a linear model, see `fit_temperature`.
     """
     uncalibrate(network)
     layer: Temperature = network.get_layer(TEMPERATURE)
     pairs = pairs_of(network)
     logits_NK, labels_N = validation_logits(network, examples)
     if pairs is None:
-        temperature = fit_temperature(logits_NK, labels_N)
+        temperature = fit_temperature(logits_NK, labels_N, doubt=doubt)
     else:
         temperature = _weigh(pairs, logits_NK, labels_N, examples, log)
     layer.value.assign(temperature)

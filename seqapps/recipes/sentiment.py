@@ -183,7 +183,9 @@ def finish(
     config: Config, network: "keras.Model", examples: "LabelledExamples", reporter: Reporter
 ) -> None:
     """Calibrates the probabilities on the validation split."""
-    temperature = calibration.calibrate(network, examples, reporter.log)
+    # Who doubts the labels in training doubts them here, but less: these texts are new.
+    doubt = config.training.label_smoothing / 2
+    temperature = calibration.calibrate(network, examples, reporter.log, doubt=doubt)
     reporter.log(f"Temperature {temperature:.3f}, fitted on the validation split")
 
 

@@ -348,6 +348,12 @@ def test_temperature_at_its_bounds():
     # Where it makes no difference it changes nothing.
     assert fit_temperature(np.zeros((3, 4)), [0, 1, 2]) == 1.0
     assert fit_temperature(1e6 * sure, [0, 1]) == 1.0
+    # Doubted labels: of two classes the right one is wanted at 1 - doubt / 2, here 0.9.
+    found = fit_temperature(sure, [0, 1], doubt=0.2)
+    margin = float(np.ptp(sure[0]))
+    assert 1.0 / (1.0 + np.exp(-margin / found)) == pytest.approx(0.9, abs=1e-4)
+    with pytest.raises(ValueError, match="doubt must be at least 0 and below 1, got 1.0"):
+        fit_temperature(sure, [0, 1], doubt=1.0)
 
 
 def test_shares_are_found_again():
