@@ -62,7 +62,9 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(folder: Path, *arguments: str, ready: bool = True, **kept: Any) -> Iterator[Server]:
+def serving(
+    folder: Path, *arguments: str, ready: bool = True, start_s: float = 120, **kept: Any
+) -> Iterator[Server]:
     """Starts a server on free ports, and ends it."""
     log = folder / f"server-{time.monotonic_ns()}.log"
     command = [sys.executable, "-m", "seqapps", "serve", *arguments]
@@ -75,10 +77,10 @@ def serving(folder: Path, *arguments: str, ready: bool = True, **kept: Any) -> I
         )
     server = Server(process, log, **kept)
     try:
-        found = server.wait_for("listening")
+        found = server.wait_for("listening", timeout_s=start_s)
         server.ports = {"http": found["port"], "grpc": found["grpc_port"]}
         if ready:
-            server.wait_for("ready")
+            server.wait_for("ready", timeout_s=start_s)
         yield server
     finally:
         if process.poll() is None:
