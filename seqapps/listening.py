@@ -3,7 +3,6 @@
 # N samples of a recording
 
 import json
-import struct
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -301,9 +300,7 @@ def _read(path: Path | None) -> "tuple[Samples, int, str]":
 
 def _wav(samples: "Samples", rate_hz: int) -> bytes:
     data = np.asarray(samples, "<f4").tobytes()
-    header = struct.pack("<HHIIHH", 3, 1, rate_hz, 4 * rate_hz, 4, 32)
-    body = b"WAVEfmt " + struct.pack("<I", 16) + header + b"data" + struct.pack("<I", len(data))
-    return b"RIFF" + struct.pack("<I", len(body) + len(data)) + body + data
+    return recordings.riff(data, tag=3, channels=1, rate_hz=rate_hz, width=4)
 
 
 def _written(found: Transcript, style: str) -> str:

@@ -5,6 +5,7 @@
 import importlib
 import io
 import math
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -153,3 +154,11 @@ def speech_package(name: str) -> Any:
         raise UserError(
             f'recordings need the package {name} ({error}): pip install "seqapps[speech]".'
         ) from None
+
+
+def riff(data: bytes, *, tag: int, channels: int, rate_hz: int, width: int) -> bytes:
+    """A WAV file around encoded samples: format 1 is integer, 3 is float; `width` in bytes."""
+    align = width * channels
+    header = struct.pack("<HHIIHH", tag, channels, rate_hz, rate_hz * align, align, 8 * width)
+    body = b"WAVEfmt " + struct.pack("<I", 16) + header + b"data" + struct.pack("<I", len(data))
+    return b"RIFF" + struct.pack("<I", len(body) + len(data)) + body + data

@@ -10,7 +10,6 @@ import inspect
 import io
 import json
 import logging
-import struct
 import subprocess
 import sys
 import warnings
@@ -25,6 +24,7 @@ import tensorflow as tf
 from seqapps import __version__
 from seqapps.bundle.application import Application
 from seqapps.bundle.folder import read_assets, staging, write_assets, write_config, write_json
+from seqapps.data.recordings import riff
 from seqapps.errors import UserError
 from seqapps.fields import Assets, Interface, Part, Parts
 from seqapps.layers.recurrent import fused_recurrence
@@ -290,11 +290,7 @@ def recordings() -> list[bytes]:
         loud_N = np.maximum(0, np.sin(2 * np.pi * 2.1 * time_N))
         wave_N = np.clip(0.15 * voice_N * loud_N + noise_N, -0.99, 0.99)
         data = _encoded(np.repeat(wave_N, channels), tag, width)
-        align = width * channels
-        header = struct.pack("<HHIIHH", tag, channels, rate, rate * align, align, 8 * width)
-        body = b"WAVEfmt " + struct.pack("<I", 16) + header
-        body += b"data" + struct.pack("<I", len(data)) + data
-        found.append(b"RIFF" + struct.pack("<I", len(body)) + body)
+        found.append(riff(data, tag=tag, channels=channels, rate_hz=rate, width=width))
     return [*found, found[0][: len(found[0]) // 2]]
 
 
