@@ -64,8 +64,12 @@ class FeatureNormalisation(keras.layers.Layer):
         if self.per == "global":
             return (features_BTM - self.mean) / self.deviation * real_BT1
         count_B11 = tf.maximum(tf.cast(lengths_B, tf.float32), 1.0)[:, tf.newaxis, tf.newaxis]
-        mean_B1M = tf.reduce_sum(features_BTM * real_BT1, 1, keepdims=True) / count_B11
-        centred_BTM = (features_BTM - mean_B1M) * real_BT1
+        centred_BTM = features_BTM
+        # The sum of a band near silence, -23 in each frame, rounds by more than the band's own
+        # digits; what it left is found in a second round, among small numbers.
+        for _ in range(2):
+            mean_B1M = tf.reduce_sum(centred_BTM * real_BT1, 1, keepdims=True) / count_B11
+            centred_BTM = (centred_BTM - mean_B1M) * real_BT1
         variance_B1M = tf.reduce_sum(centred_BTM**2, 1, keepdims=True) / count_B11
         return centred_BTM / tf.maximum(tf.sqrt(variance_B1M), _LEAST_DEVIATION)
 

@@ -29,6 +29,18 @@ def test_each_recording_is_normalised_by_its_own_frames():
         assert not found[row, count:].any()
 
 
+def test_the_rounding_of_a_band_near_silence_is_not_blown_up():
+    # As of telephone sound above 4 kHz: the logarithm's floor, and little above it.
+    floor = np.log(np.float32(1e-10))
+    quiet = np.full((1, 400, 2), floor)
+    quiet[0, ::20, 0] += RNG.uniform(0.0, 2.0, 20)
+    quiet = quiet.astype(np.float32)
+    found = FeatureNormalisation()(tf.constant(quiet), tf.constant([400])).numpy()
+    exact = quiet.astype(np.float64) - quiet.mean(1, dtype=np.float64)
+    exact /= np.maximum(quiet.std(1, dtype=np.float64), 1e-3)
+    np.testing.assert_allclose(found, exact, rtol=2e-6, atol=2e-6)
+
+
 def test_or_by_the_statistics_of_training():
     layer = FeatureNormalisation("global")
     layer.build(VALUES.shape)
