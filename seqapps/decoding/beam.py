@@ -11,7 +11,7 @@ Huang et al. 2017 (a search may stop when no live hypothesis can still win).
 # B batch, W widest beam, N rows in the loop (B × W), V vocabulary, T target steps,
 # K hypotheses returned, C candidates looked at (2W), E extensions of one hypothesis (2W).
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -28,6 +28,8 @@ from seqapps.decoding.loop import (
 )
 
 _NEVER = float("-inf")
+_WORTHWHILE = 8
+"""Fewer rows than these are not made fewer: a step's cost hardly depends on them any more."""
 
 
 class _Options(NamedTuple):
@@ -39,6 +41,15 @@ class _Options(NamedTuple):
     max_steps_B: Any
     widest: Any
     most: Any
+
+    def of(self, rows_A: Any) -> "_Options":
+        """Those of some rows alone."""
+        return self._replace(
+            width_B=tf.gather(self.width_B, rows_A),
+            n_best_B=tf.gather(self.n_best_B, rows_A),
+            alpha_B=tf.gather(self.alpha_B, rows_A),
+            max_steps_B=tf.gather(self.max_steps_B, rows_A),
+        )
 
     def penalty(self, length: Any) -> Any:
         """float32, (batch,) or (batch, 1): ((5 + length) / 6) ** alpha, the length with EOS."""
@@ -143,17 +154,102 @@ def beam_search(
     state_N = tf.nest.map_structure(lambda x: tf.gather(x, beams_N), state)
     banned = sorted(set(banned))
 
-    def advance(search: _Search) -> tuple[_Search]:
-        return (_advance(search, step, memory_N, options, eos=eos, banned=banned),)
+    def advance(search: _Search, memory_N: Any, options: _Options) -> _Search:
+        return _advance(search, step, memory_N, options, eos=eos, banned=banned)
 
     start = _start(state_N, batch, options, bos=bos)
-    (search,) = tf.while_loop(
-        lambda search: tf.reduce_any(search.open_B),
-        advance,
-        (start,),
-        shape_invariants=(_shapes(state_N),),
+    return _closed_put_aside(start, memory_N, options, advance)
+
+
+def _closed_put_aside(
+    start: _Search,
+    memory_N: Any,
+    options: _Options,
+    advance: Callable[[_Search, Any, _Options], _Search],
+) -> Hypotheses:
+    """Steps until every row is closed, in ever smaller batches: closed rows leave it."""
+
+    def until_fewer(
+        rows_A: Any, search: _Search, memory_N: Any, options: _Options, done: Any, found: Hypotheses
+    ) -> tuple[Any, ...]:
+        (search,) = tf.while_loop(
+            lambda search: tf.reduce_any(search.open_B) & ~_few_open(search.open_B),
+            lambda search: (advance(search, memory_N, options),),
+            (search,),
+            shape_invariants=(_shapes(search.state),),
+        )
+        results = _results(search, options)
+        open_A, closed_A = (
+            tf.cast(tf.where(which)[:, 0], tf.int32) for which in (search.open_B, ~search.open_B)
+        )
+        slots_N = tf.reshape(open_A[:, None] * options.widest + tf.range(options.widest), [-1])
+        return (
+            tf.gather(rows_A, open_A),
+            _Search(
+                t=search.t,
+                state=tf.nest.map_structure(lambda x: tf.gather(x, slots_N), search.state),
+                tokens_BW=tf.gather(search.tokens_BW, open_A),
+                live_BW=tf.gather(search.live_BW, open_A),
+                finished=_Finished(*(tf.gather(x, open_A) for x in search.finished)),
+                open_B=tf.gather(search.open_B, open_A),
+                past_tokens_TBW=tf.gather(search.past_tokens_TBW, open_A, axis=1),
+                past_parents_TBW=tf.gather(search.past_parents_TBW, open_A, axis=1),
+            ),
+            tf.nest.map_structure(lambda x: tf.gather(x, slots_N), memory_N),
+            options.of(open_A),
+            tf.concat([done, tf.gather(rows_A, closed_A)], 0),
+            _joined(found, Hypotheses(*(tf.gather(x, closed_A) for x in results))),
+        )
+
+    rows_B = tf.range(tf.shape(start.open_B)[0])
+    row, matrix = tf.TensorShape([None]), tf.TensorShape([None, None])
+    nothing = tf.zeros([0, options.most])
+    *_, done, found = tf.while_loop(
+        lambda rows_A, *_: tf.size(rows_A) > 0,
+        until_fewer,
+        (
+            rows_B,
+            start,
+            memory_N,
+            options,
+            rows_B[:0],
+            Hypotheses(
+                tokens=tf.zeros([0, options.most, 0], tf.int32),
+                lengths=tf.cast(nothing, tf.int32),
+                scores=nothing,
+                log_probs=nothing,
+                finished=tf.cast(nothing, tf.bool),
+            ),
+        ),
+        shape_invariants=(
+            row,
+            _shapes(start.state),
+            invariants(memory_N),
+            _Options(row, row, row, row, tf.TensorShape([]), tf.TensorShape([])),
+            row,
+            Hypotheses(tf.TensorShape([None, None, None]), matrix, matrix, matrix, matrix),
+        ),
     )
-    return _results(search, options)
+    order = tf.argsort(done)
+    return Hypotheses(*(tf.gather(x, order) for x in found))
+
+
+def _few_open(open_B: Any) -> Any:
+    """bool, (): whether so many rows are closed that leaving them out pays."""
+    rows = tf.size(open_B)
+    going = tf.reduce_sum(tf.cast(open_B, tf.int32))
+    return (rows >= _WORTHWHILE) & (4 * going <= 3 * rows)
+
+
+def _joined(some: Hypotheses, more: Hypotheses) -> Hypotheses:
+    """Rows of both, one after the other."""
+    counts = [tf.shape(x.tokens)[2] for x in (some, more)]
+    longest = tf.maximum(*counts)
+    some, more = (
+        x._replace(tokens=tf.pad(x.tokens, [[0, 0], [0, 0], [0, longest - count]]))
+        for x, count in zip((some, more), counts, strict=True)
+    )
+    return Hypotheses(*(tf.concat(pair, 0) for pair in zip(some, more, strict=True)))
 
 
 def _start(state_N: Any, batch: Any, options: _Options, *, bos: Any) -> _Search:
@@ -276,7 +372,7 @@ def _can_improve(finished: _Finished, live_BW: Any, t: Any, options: _Options) -
 
 
 def _results(search: _Search, options: _Options) -> Hypotheses:
-    """Finished hypotheses, then the row's live ones as far as there is room."""
+    """Finished hypotheses, then the row's live ones as far as there is room; none of open rows."""
     finished, (batch, widest) = search.finished, tf.unstack(tf.shape(search.live_BW))
     found_B1 = tf.reduce_sum(tf.cast(finished.scores_BK > _NEVER, tf.int32), axis=1, keepdims=True)
     slots_K = tf.range(options.most)
@@ -289,6 +385,7 @@ def _results(search: _Search, options: _Options) -> Hypotheses:
 
     log_probs_BK = select(finished.log_probs_BK, search.live_BW)
     used_BK = (slots_K < options.n_best_B[:, None]) & (log_probs_BK > _NEVER)
+    used_BK &= ~search.open_B[:, None]
     cut_scores_BW = search.live_BW / options.penalty(options.max_steps_B)[:, None]
     lengths_BK = tf.where(used_BK, select(finished.lengths_BK, cut_BW), 0)
     ends_BK = select(finished.ends_BK, tf.zeros_like(cut_BW) + tf.range(widest))

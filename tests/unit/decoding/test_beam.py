@@ -20,7 +20,7 @@ from seqapps.decoding.beam import beam_search
 from seqapps.decoding.sampling import greedy
 
 SPECIAL = {"bos": BOS, "eos": EOS, "banned": BANNED}
-ROWS = 6
+ROWS = 12
 SEVEN = [Tables(rows=ROWS, vocabulary=7, seed=seed, scale=1.0 + seed) for seed in range(4)]
 _traced = {}
 
@@ -99,8 +99,8 @@ def test_rows_equal_a_plain_search_that_never_stops_early(data):
 
 def test_a_row_alone_equals_the_same_row_in_a_batch():
     tables = SEVEN[3]
-    width, alpha = [1, 5, 2, 3, 4, 5], [1.0, 0.0, 0.5, 2.0, 0.6, 1.0]
-    max_steps = [12, 3, 7, 1, 0, 9]
+    width, alpha = 2 * [1, 5, 2, 3, 4, 5], 2 * [1.0, 0.0, 0.5, 2.0, 0.6, 1.0]
+    max_steps = [12, 3, 7, 1, 0, 9, 2, 8, 1, 2, 0, 11]
     together = rows_of(search(tables, range(ROWS), width=width, alpha=alpha, max_steps=max_steps))
     for row in range(ROWS):
         alone = search(
