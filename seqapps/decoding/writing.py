@@ -13,9 +13,8 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from seqapps.decoding.loop import banned_mask, log_sum_exp
-from seqapps.decoding.noise import gumbel
-from seqapps.decoding.sampling import keep_top
+from seqapps.decoding.choosing import Choice, Strategy
+from seqapps.decoding.loop import log_sum_exp
 
 TAIL = 256
 """Bytes of the text so far that are remembered: no stop string may be longer."""
@@ -47,35 +46,6 @@ class Pen(NamedTuple):
     """bool, (B,): nothing follows."""
 
 
-class Strategy(NamedTuple):
-    """How tokens are chosen, for each row."""
-
-    temperature: Any
-    """float32, (B,): 0 (or less, or too little to divide by) takes the likeliest token."""
-    top_k: Any
-    """int32, (B,): only among this many likeliest; 0 for all."""
-    top_p: Any
-    """float32, (B,): only among the likeliest that hold this probability; 1 for all."""
-    min_p: Any
-    """float32, (B,): only tokens at least this share as likely as the likeliest; 0 for all."""
-    repetition_penalty: Any
-    """float32, (B,): logits of tokens that occurred are divided by it, negative ones multiplied
-    (Keskar et al. 2019); 1, and whatever is not above 0, for none."""
-    min_length: Any
-    """int32, (B,): neither the end nor a stop string counts before this many tokens."""
-    seed: Any
-    """int64, (B,)."""
-    stop: Any
-    """string, (B, K): the text ends before the first of these; empty ones, and those of more than
-    `TAIL` bytes, stand for nothing."""
-    banned: Any
-    """bool, (B, V): tokens that are never chosen."""
-    forced: Any
-    """int32, (B, F): the text's first tokens."""
-    forced_lengths: Any
-    """int32, (B,): how many of these are real."""
-
-
 class Written(NamedTuple):
     """What was written."""
 
@@ -105,13 +75,10 @@ def write(
 ) -> Written:
     """Writes up to `most` tokens in each row.
 
-    Repetition penalty, banned tokens and minimum length come first, then the temperature, then
-    top-k, top-p and min-p, in this order. Ties go to the lowest token.
-
     Args:
         step: The network's step.
         pen: Where the text stands.
-        strategy: How tokens are chosen.
+        strategy: How tokens are chosen, see `Choice`.
         most: int32, (B,). Tokens to write at most now.
         limit: int32, (B,). Tokens of the whole text at most: with them it is done.
         surfaces: string, (V,). What each token writes.
@@ -121,32 +88,14 @@ def write(
 
     Returns:
         What was written. Once a row is done nothing of it is held back.
-
-    Sources: Fan et al. 2018 (top-k); Holtzman et al. 2020 (top-p); Nguyen et al. 2024 (min-p).
     """
     rows = tf.range(tf.shape(pen.token)[0])
     strategy = strategy._replace(
-        stop=tf.where(tf.strings.length(strategy.stop) <= TAIL, strategy.stop, ""),
-        # A caller may send anything; no logit may become NaN.
-        repetition_penalty=tf.where(
-            strategy.repetition_penalty > 0.0,
-            tf.clip_by_value(strategy.repetition_penalty, 1e-6, 1e6),
-            1.0,
-        ),
+        stop=tf.where(tf.strings.length(strategy.stop) <= TAIL, strategy.stop, "")
     )
-    penalised = tf.reduce_any(strategy.repetition_penalty != 1.0)
-    limited = tf.reduce_any(strategy.banned) | tf.reduce_any(strategy.min_length > 0)
-    cut = tf.reduce_any((strategy.top_k > 0) | (strategy.top_p < 1.0))
-    floored = tf.reduce_any(strategy.min_p > 0.0)
-    forcing = tf.reduce_any(strategy.forced_lengths > 0)
     stopping = tf.reduce_any(tf.strings.length(strategy.stop) > 0)
-    never_V = banned_mask(tf.zeros([1, tf.size(surfaces)]), never)
-    # Processors may read the smallest floats as 0.
-    hot_B = strategy.temperature > 1e-30
-    heat_B1 = tf.where(hot_B, tf.minimum(strategy.temperature, 1e30), 1.0)[:, tf.newaxis]
-    hot_B1 = hot_B[:, tf.newaxis]
-    drawing = tf.reduce_any(hot_B)
     vocabulary = tf.size(surfaces)
+    choice = Choice(strategy, vocabulary=vocabulary, end=end, never=never)
     block = tf.clip_by_value(_NOISE // (tf.size(rows) * vocabulary), 1, tf.reduce_max(most))
     block = tf.clip_by_value(block, 1, _AHEAD)
     # A stop string that ends inside the last token reaches back further than its own length.
@@ -154,68 +103,19 @@ def write(
     with tf.device("/CPU:0"):
         widths_V = tf.strings.length(surfaces)
         padded_B = tf.strings.join([tf.constant("\0" * reached), pen.tail])
-    log_floor_B1 = tf.math.log(tf.maximum(strategy.min_p, 1e-30))[:, tf.newaxis]
-
-    def allowed(logits_BV: Any, counts_BV: Any, position_B: Any) -> Any:
-        """Logits after penalties, and without what must not be chosen."""
-
-        def penalise() -> Any:
-            penalty_B1 = strategy.repetition_penalty[:, tf.newaxis]
-            lowered_BV = tf.where(logits_BV > 0.0, logits_BV / penalty_B1, logits_BV * penalty_B1)
-            return tf.where(counts_BV > 0, lowered_BV, logits_BV)
-
-        def limit(logits_BV: Any) -> Any:
-            early_B1 = (position_B < strategy.min_length)[:, tf.newaxis]
-            ends_V = tf.range(tf.shape(logits_BV)[1]) == end
-            return tf.where(strategy.banned | (early_B1 & ends_V), float("-inf"), logits_BV)
-
-        kept_BV = tf.cond(penalised, penalise, lambda: logits_BV) + never_V
-        return tf.cond(limited, lambda: limit(kept_BV), lambda: kept_BV)
-
-    def choose(logits_BV: Any, counts_BV: Any, position_B: Any, noise_BV: Any) -> Any:
-        logits_BV = allowed(logits_BV, counts_BV, position_B)
-        # Shifted before the division: a tiny temperature then gives 0 and -inf, never NaN.
-        shifted_BV = logits_BV - tf.reduce_max(logits_BV, axis=1, keepdims=True)
-        scaled_BV = shifted_BV / heat_B1
-        kept_BV = tf.cond(
-            cut,
-            lambda: keep_top(scaled_BV, top_k=strategy.top_k, top_p=strategy.top_p),
-            lambda: scaled_BV,
-        )
-        kept_BV = tf.cond(
-            floored,
-            lambda: tf.where(scaled_BV >= log_floor_B1, kept_BV, float("-inf")),
-            lambda: kept_BV,
-        )
-
-        drawn_BV = tf.where(hot_B1, kept_BV + noise_BV, shifted_BV)
-        tokens_B = tf.argmax(drawn_BV, axis=1, output_type=tf.int32)
-        return tf.cond(forcing, lambda: force(tokens_B, position_B), lambda: tokens_B)
-
-    def draw(position_B: Any) -> Any:
-        """Noise for `block` tokens from a position on, (B, N, V): many small steps cost more."""
-        at_BN = position_B[:, tf.newaxis] + tf.range(block)
-        seeds_BN = tf.repeat(strategy.seed, block)
-        noise = gumbel(seeds_BN, tf.reshape(at_BN, [-1]), vocabulary)
-        return tf.reshape(noise, [-1, block, vocabulary])
-
-    def force(tokens_B: Any, position_B: Any) -> Any:
-        last = tf.shape(strategy.forced)[1] - 1
-        places_B = tf.clip_by_value(position_B, 0, tf.maximum(last, 0))
-        forced_BF = tf.pad(strategy.forced, [[0, 0], [0, tf.maximum(-last, 0)]])
-        forced_B = tf.gather(forced_BF, places_B, batch_dims=1)
-        return tf.where(position_B < strategy.forced_lengths, forced_B, tokens_B)
 
     def advance(
         t: Any, now: tuple[Any, ...], noise_BNV: Any, arrays: tuple[Any, Any]
     ) -> tuple[Any, ...]:
         noise_BNV = tf.cond(
-            drawing & (t % block == 0), lambda: draw(pen.position + t), lambda: noise_BNV
+            choice.drawing & (t % block == 0),
+            lambda: choice.noise(pen.position + t, block),
+            lambda: noise_BNV,
         )
         state_BS, token_B, position_B, counts_BV, tail_B, size_B, cut_B, done_B, open_B = now
         logits_BV, after_BS = step(token_B, state_BS)
         logits_BV = tf.cast(logits_BV, tf.float32)
-        chosen_B = choose(logits_BV, counts_BV, position_B, noise_BNV[:, t % block])
+        chosen_B = choice(logits_BV, counts_BV, position_B, noise_BNV[:, t % block])
         gain_B = tf.gather(logits_BV, chosen_B, batch_dims=1) - log_sum_exp(
             logits_BV, tf.reduce_max(logits_BV, axis=1)
         )
@@ -249,7 +149,7 @@ def write(
         stopped_B = reach_B > 0
         cut_B = tf.where(stopped_B, pen.held + size_B - reach_B, cut_B)
         counts_BV = tf.cond(
-            penalised,
+            choice.penalised,
             lambda: tf.tensor_scatter_nd_add(
                 counts_BV, tf.stack([rows, written_B], 1), tf.cast(open_B, tf.int32)
             ),
@@ -305,7 +205,7 @@ def write(
         )
         return tf.tensor_scatter_nd_add(counts, places_BT, tf.cast(real_BT, tf.int32))
 
-    counts = tf.cond(penalised, lambda: counts, count)
+    counts = tf.cond(choice.penalised, lambda: counts, count)
     done |= position >= limit
     with tf.device("/CPU:0"):
         new_B = tf.strings.reduce_join(tf.gather(surfaces, tokens_BT), -1)

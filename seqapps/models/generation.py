@@ -10,7 +10,8 @@ import keras
 import tensorflow as tf
 
 from seqapps.decoding.beam import beam_search
-from seqapps.decoding.writing import Pen, Strategy, Written, write
+from seqapps.decoding.choosing import Strategy
+from seqapps.decoding.writing import Pen, Written, write
 from seqapps.models.recurrent_lm import read, state_size, step
 from seqapps.text.vocabulary import MARK, Vocabulary
 from seqapps.text.vocabulary_graph import GraphVocabulary

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from seqapps.decoding.writing import Pen, Strategy, write
+from seqapps.decoding.choosing import Strategy
+from seqapps.decoding.writing import Pen, write
 
 # A chain: the logits of the next token depend on the last one and on the steps so far.
 SURFACES = ["", "�", "a", "b", "ab", "ca\n", "é", "x"]
