@@ -275,35 +275,7 @@ def advance(
         beam = Beam(*state)
         if settled_BS is not None:
             beam = only_best(beam, settled_BS[:, t])
-        log_probs_BV = log_probs_BSV[:, t]
-        p_label_BC, p_blank_B1 = log_probs_BV[:, :-1], log_probs_BV[:, -1:]
-        total_BK = _log_add(beam.blank, beam.label)
-        stay_blank_BK = total_BK + p_blank_B1
-        # The empty hypothesis has no last label to repeat.
-        p_last_BK = tf.gather(
-            tf.pad(p_label_BC, [[0, 0], [0, 1]], constant_values=NEVER), beam.last, batch_dims=1
-        )
-        stay_label_BK = tf.maximum(beam.label + p_last_BK, NEVER)
-        repeats_BKC = beam.last[:, :, tf.newaxis] == tf.range(labels)
-        before_BKC = tf.where(repeats_BKC, beam.blank[:, :, tf.newaxis], total_BK[:, :, tf.newaxis])
-        extended_BKC = tf.maximum(before_BKC + p_label_BC[:, tf.newaxis], NEVER)
-        # An extension may be a hypothesis that is there already: it counts there.
-        same_BQK = beam.name[:, tf.newaxis, :] == beam.parent[:, :, tf.newaxis]
-        there_BK = total_BK > NEVER / 2
-        same_BQK &= there_BK[:, tf.newaxis, :] & there_BK[:, :, tf.newaxis]
-        padded_BKC = tf.pad(extended_BKC, [[0, 0], [0, 0], [0, 1]], constant_values=NEVER)
-        joining_BQK = tf.gather(
-            tf.transpose(padded_BKC, [0, 2, 1]), beam.last, batch_dims=1
-        )  # for each hypothesis q, each k extended by q's last label
-        joining_BQ = tf.reduce_max(tf.where(same_BQK, joining_BQK, NEVER), 2)
-        stay_label_BK = _log_add(stay_label_BK, joining_BQ)
-        taken_BKC = tf.einsum(
-            "bqk,bqc->bkc",
-            tf.cast(same_BQK, tf.float32),
-            tf.one_hot(beam.last, labels),
-        )
-        extended_BKC = tf.where(taken_BKC > 0.5, NEVER, extended_BKC)
-        # Scores.
+        stay_blank_BK, stay_label_BK, extended_BKC = _heard(beam, log_probs_BSV[:, t])
         gained_BKC = tf.zeros_like(extended_BKC) + bonus_B11
         if language is not None:
             gained_BKC += weight_B11 * tf.gather(language.scores, beam.context)
@@ -374,6 +346,49 @@ def advance(
         lambda t, *_: t < limit, step, (0, parents, added, *beam), parallel_iterations=1
     )
     return Advanced(Beam(*state), parents, added, limit)
+
+
+def _heard(beam: Beam, log_probs_BV: Any) -> tuple[Any, Any, Any]:
+    """What one step makes of each hypothesis, as the network alone has it.
+
+    Args:
+        beam: The hypotheses before it.
+        log_probs_BV: float32, (B, V).
+
+    Returns:
+        Log-probabilities: float32 (B, K), of the ways to stay as it is that end in a blank;
+        likewise, of those that end in its last label; and (B, K, C), extended by each label,
+        `NEVER` where that is a hypothesis of the beam already, in whose ways it then counts.
+    """
+    labels = log_probs_BV.shape[-1] - 1
+    p_label_BC, p_blank_B1 = log_probs_BV[:, :-1], log_probs_BV[:, -1:]
+    total_BK = _log_add(beam.blank, beam.label)
+    stay_blank_BK = total_BK + p_blank_B1
+    # The empty hypothesis has no last label to repeat.
+    p_last_BK = tf.gather(
+        tf.pad(p_label_BC, [[0, 0], [0, 1]], constant_values=NEVER), beam.last, batch_dims=1
+    )
+    stay_label_BK = tf.maximum(beam.label + p_last_BK, NEVER)
+    repeats_BKC = beam.last[:, :, tf.newaxis] == tf.range(labels)
+    before_BKC = tf.where(repeats_BKC, beam.blank[:, :, tf.newaxis], total_BK[:, :, tf.newaxis])
+    extended_BKC = tf.maximum(before_BKC + p_label_BC[:, tf.newaxis], NEVER)
+    # An extension may be a hypothesis that is there already: it counts there.
+    same_BQK = beam.name[:, tf.newaxis, :] == beam.parent[:, :, tf.newaxis]
+    there_BK = total_BK > NEVER / 2
+    same_BQK &= there_BK[:, tf.newaxis, :] & there_BK[:, :, tf.newaxis]
+    padded_BKC = tf.pad(extended_BKC, [[0, 0], [0, 0], [0, 1]], constant_values=NEVER)
+    joining_BQK = tf.gather(
+        tf.transpose(padded_BKC, [0, 2, 1]), beam.last, batch_dims=1
+    )  # for each hypothesis q, each k extended by q's last label
+    joining_BQ = tf.reduce_max(tf.where(same_BQK, joining_BQK, NEVER), 2)
+    stay_label_BK = _log_add(stay_label_BK, joining_BQ)
+    taken_BKC = tf.einsum(
+        "bqk,bqc->bkc",
+        tf.cast(same_BQK, tf.float32),
+        tf.one_hot(beam.last, labels),
+    )
+    extended_BKC = tf.where(taken_BKC > 0.5, NEVER, extended_BKC)
+    return stay_blank_BK, stay_label_BK, extended_BKC
 
 
 def hot_words(words_BW: Any, symbols: Sequence[str], weight_B: Any) -> HotWords:
