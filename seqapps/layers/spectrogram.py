@@ -163,17 +163,11 @@ class FeatureAugmentation(keras.layers.Layer):
 
     def _warped(self, features_BTM: Any, bands: int) -> Any:
         """Each band as the one whose frequency is a factor away; beyond the edge, the last."""
-        factor_B1 = self._uniform(tf.shape(features_BTM)[0], 1.0 - self.warp, 1.0 + self.warp)[
-            :, tf.newaxis
-        ]
-        low, high = hz_to_mel([self.lowest_hz, self.highest_hz])
-        edge_mel = np.linspace(low, high, bands + 2)
-        wanted_BM = _mel(mel_to_hz(edge_mel[1:-1]).astype(np.float32) * factor_B1)
-        read_BM = (wanted_BM - edge_mel[1]) / (edge_mel[1] - edge_mel[0])
-        read_BM = tf.clip_by_value(read_BM, 0.0, float(bands - 1))
-        # Between two bands, each counts by its nearness.
-        apart_BMM = tf.abs(tf.range(float(bands))[tf.newaxis, :, tf.newaxis] - read_BM[:, None])
-        return tf.matmul(features_BTM, tf.maximum(0.0, 1.0 - apart_BMM))
+        factor_B = self._uniform(tf.shape(features_BTM)[0], 1.0 - self.warp, 1.0 + self.warp)
+        return tf.matmul(
+            features_BTM,
+            _warps(factor_B, bands, lowest_hz=self.lowest_hz, highest_hz=self.highest_hz),
+        )
 
     def _tilt(self, batch: Any, bands: int) -> Any:
         """Three slow cosines over the bands, the slowest the largest: float32, (batch, bands)."""
@@ -197,11 +191,138 @@ class FeatureAugmentation(keras.layers.Layer):
         return {**super().get_config(), **{name: getattr(self, name) for name in names.split()}}
 
 
+def _warps(factor_F: Any, bands: int, *, lowest_hz: float, highest_hz: float) -> Any:
+    """Matrices, (F, M, M), by which bands become those whose frequency is a factor away."""
+    low, high = hz_to_mel([lowest_hz, highest_hz])
+    edge_mel = np.linspace(low, high, bands + 2)
+    wanted_FM = _mel(mel_to_hz(edge_mel[1:-1]).astype(np.float32) * factor_F[:, tf.newaxis])
+    read_FM = (wanted_FM - edge_mel[1]) / (edge_mel[1] - edge_mel[0])
+    read_FM = tf.clip_by_value(read_FM, 0.0, float(bands - 1))
+    # Between two bands, each counts by its nearness.
+    apart_FMM = tf.abs(tf.range(float(bands))[tf.newaxis, :, tf.newaxis] - read_FM[:, None])
+    return tf.maximum(0.0, 1.0 - apart_FMM)
+
+
 def _mel(hz: Any) -> Any:
     """`audio.mel.hz_to_mel` in the graph: Slaney's scale is linear to 1,000 Hz."""
     break_mel, step = float(hz_to_mel(1000.0)), float(hz_to_mel(math.e * 1000.0))
     above = break_mel + tf.math.log(tf.maximum(hz, 1000.0) / 1000.0) * (step - break_mel)
     return tf.where(hz < 1000.0, hz * (break_mel / 1000.0), above)
+
+
+@keras.saving.register_keras_serializable("seqapps")
+class WarpedViews(keras.layers.Layer):
+    """Shows each row several times, as throats of several lengths would say it; not in training.
+
+    The frequency axis (in Hz) is stretched or squeezed, as `FeatureAugmentation` does it;
+    `MeanView` brings the answers together.
+
+    Args:
+        factors: By which; 1 for as it is.
+        lowest_hz: Lower edge of the lowest band, of Slaney's mel scale.
+        highest_hz: Upper edge of the highest.
+        **kwargs: For `keras.layers.Layer`.
+
+    Raises:
+        ValueError: No factor, or one that is not from 0.5 to 2.
+
+    Source: Jaitly and Hinton 2013 (averaging over warped features when recognising).
+    """
+
+    def __init__(
+        self,
+        factors: Sequence[float],
+        *,
+        lowest_hz: float = 20.0,
+        highest_hz: float = 8000.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**{**kwargs, "dtype": "float32"})
+        if not factors or not all(0.5 <= factor <= 2.0 for factor in factors):
+            raise ValueError(f"factors must be from 0.5 to 2, at least one, got {list(factors)}.")
+        self.factors = tuple(float(factor) for factor in factors)
+        self.lowest_hz, self.highest_hz = lowest_hz, highest_hz
+
+    def call(
+        self, features_BTM: tf.Tensor, lengths_B: tf.Tensor, training: bool | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Shows: float32, (batch, frames, bands) and int32, (batch,) → (views × batch, ...)."""
+        if training:
+            return features_BTM, lengths_B
+        warp_FMM = _warps(
+            tf.constant(self.factors),
+            features_BTM.shape[-1],
+            lowest_hz=self.lowest_hz,
+            highest_hz=self.highest_hz,
+        )
+        views = [tf.matmul(features_BTM, warp_FMM[i]) for i in range(len(self.factors))]
+        return tf.concat(views, 0), tf.tile(lengths_B, [len(self.factors)])
+
+    def compute_output_spec(
+        self, features_BTM: Any, lengths_B: Any, training: Any = None
+    ) -> tuple[Any, Any]:
+        """Says what `call` returns, for models built from `keras.Input`."""
+        return (
+            keras.KerasTensor((None, *features_BTM.shape[1:]), dtype="float32"),
+            keras.KerasTensor((None,), dtype="int32"),
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        """Every argument of the constructor."""
+        return {
+            **super().get_config(),
+            "factors": self.factors,
+            "lowest_hz": self.lowest_hz,
+            "highest_hz": self.highest_hz,
+        }
+
+
+@keras.saving.register_keras_serializable("seqapps")
+class MeanView(keras.layers.Layer):
+    """Takes the mean log-probability of what was shown several times; not in training.
+
+    Args:
+        views: How often each row was shown.
+        **kwargs: For `keras.layers.Layer`.
+    """
+
+    def __init__(self, views: int, **kwargs: Any) -> None:
+        super().__init__(**{**kwargs, "dtype": "float32"})
+        self.views = views
+
+    def call(
+        self, logits_NSV: tf.Tensor, lengths_N: tf.Tensor, training: bool | None = None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Brings views together.
+
+        Args:
+            logits_NSV: float32, (views × batch, steps, outputs).
+            lengths_N: int32, (views × batch,).
+            training: Whether nothing is done.
+
+        Returns:
+            float32, (batch, steps, outputs), logits; and int32, (batch,), the lengths.
+        """
+        if training:
+            return logits_NSV, lengths_N
+        shape = tf.shape(logits_NSV)
+        batch = shape[0] // self.views
+        split = tf.stack([self.views, batch, shape[1], logits_NSV.shape[2]])
+        log_probs_NSV = tf.nn.log_softmax(logits_NSV)
+        return tf.reduce_mean(tf.reshape(log_probs_NSV, split), 0), lengths_N[:batch]
+
+    def compute_output_spec(
+        self, logits_NSV: Any, lengths_N: Any, training: Any = None
+    ) -> tuple[Any, Any]:
+        """Says what `call` returns, for models built from `keras.Input`."""
+        return (
+            keras.KerasTensor(logits_NSV.shape, dtype="float32"),
+            keras.KerasTensor(lengths_N.shape, dtype="int32"),
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        """Every argument of the constructor."""
+        return {**super().get_config(), "views": self.views}
 
 
 @keras.saving.register_keras_serializable("seqapps")

@@ -17,7 +17,9 @@ from seqapps.layers.spectrogram import (
     ConvolutionalFrontEnd,
     FeatureAugmentation,
     FeatureNormalisation,
+    MeanView,
     TempoAugmentation,
+    WarpedViews,
 )
 from seqapps.models.settings import Recogniser, recogniser_settings
 
@@ -83,6 +85,13 @@ def build_recogniser(
         seed=seed * 1000 + 1,
         name="augmentation",
     )(values, lengths)
+    if settings.heard_warps:
+        values, lengths = WarpedViews(
+            settings.heard_warps,
+            lowest_hz=features.lowest_hz,
+            highest_hz=features.top_hz,
+            name="views",
+        )(values, lengths)
     values, steps = ConvolutionalFrontEnd(
         settings.channels,
         time_strides=settings.time_strides,
@@ -107,4 +116,6 @@ def build_recogniser(
         values = keras.layers.Dropout(settings.dropout, seed=seed * 1000 + 3)(values)
     # In float32: a softmax over bfloat16 log-odds is too coarse for CTC.
     logits = keras.layers.Dense(outputs + 1, dtype="float32", name=OUTPUT)(values)
+    if settings.heard_warps:
+        logits, steps = MeanView(len(settings.heard_warps), name="mean_view")(logits, steps)
     return keras.Model(inputs, {"logits": logits, "logits_lengths": steps}, name="recogniser")

@@ -292,6 +292,10 @@ class Recogniser:
     """Normalise the output of each recurrent layer."""
     dropout: float = 0.15
     """Share of elements dropped between layers, in training."""
+    heard_warps: tuple[float, ...] = ()
+    """Hear each recording once for each of these, its frequency axis stretched by that factor, and
+    take the mean: for speakers unlike those of training, and slower by as much. None: once, as it
+    is."""
 
     def __post_init__(self) -> None:
         for name in ("channels", "kernel", "projection", "units", "depth"):
@@ -305,6 +309,11 @@ class Recogniser:
             )
         if self.lookahead < 0:
             raise ValueError(f"lookahead must be at least 0, got {self.lookahead}.")
+        if not all(0.5 <= factor <= 2.0 for factor in self.heard_warps):
+            raise ValueError(
+                f"heard_warps must be factors from 0.5 to 2, got {list(self.heard_warps)}; "
+                "[0.92, 1, 1.08] is usual, none switches it off."
+            )
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must be in [0, 1), got {self.dropout}; 0 switches it off.")
 
@@ -341,6 +350,10 @@ def recogniser_settings(model: Recogniser, features: Features) -> None:
                 f"a streaming model knows nothing of what is to come, so {name} must be "
                 f"{str(needed).lower()}, got {str(value).lower()}; streaming_settings sets it."
             )
+    if model.streaming and model.heard_warps:
+        raise ValueError(
+            "a streaming model hears each recording once, as it is; leave model.heard_warps empty."
+        )
     if not model.bidirectional and features.normalise == "utterance":
         raise ValueError(
             "a model that reads forward only (model.bidirectional false) must normalise by the "

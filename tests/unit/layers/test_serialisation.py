@@ -16,7 +16,9 @@ from seqapps.layers.spectrogram import (
     ConvolutionalFrontEnd,
     FeatureAugmentation,
     FeatureNormalisation,
+    MeanView,
     TempoAugmentation,
+    WarpedViews,
 )
 from seqapps.layers.temperature import Temperature
 from seqapps.layers.token_dropout import TokenDropout
@@ -85,6 +87,10 @@ LAYERS = {
             warp=0.1, channel_tilt_db=3.0, time_masks=1, time_share=0.2, highest_hz=4000.0, seed=3
         )(inputs, lengths)
     ],
+    "WarpedViews": lambda inputs, lengths: list(
+        WarpedViews([0.9, 1.1], highest_hz=4000.0)(inputs, lengths)
+    ),
+    "MeanView": lambda inputs, lengths: list(MeanView(1)(inputs, lengths)),
     "ConvolutionalFrontEnd": lambda inputs, lengths: list(
         ConvolutionalFrontEnd(4, time_strides=(2, 1), kernel=5, causal=True)(inputs, lengths)
     ),
@@ -109,6 +115,7 @@ def test_no_registered_layer_is_forgotten():
         "seqapps>FeatureAugmentation",
         "seqapps>FeatureNormalisation",
         "seqapps>Lookahead",
+        "seqapps>MeanView",
         "seqapps>MinGRU",
         "seqapps>MultiplicativeAttention",
         "seqapps>NegativeSamples",
@@ -117,6 +124,7 @@ def test_no_registered_layer_is_forgotten():
         "seqapps>Temperature",
         "seqapps>TempoAugmentation",
         "seqapps>TokenDropout",
+        "seqapps>WarpedViews",
     }
 
 

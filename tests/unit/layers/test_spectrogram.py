@@ -11,7 +11,9 @@ from seqapps.layers.spectrogram import (
     ConvolutionalFrontEnd,
     FeatureAugmentation,
     FeatureNormalisation,
+    MeanView,
     TempoAugmentation,
+    WarpedViews,
 )
 
 RNG = np.random.default_rng(0)
@@ -164,6 +166,8 @@ def test_looking_ahead_is_a_weighted_sum_of_what_is_to_come():
     ("make", "words"),
     [
         (lambda: FeatureNormalisation("speaker"), "utterance or global"),
+        (lambda: WarpedViews([]), "at least one"),
+        (lambda: WarpedViews([1.0, 3.0]), "from 0.5 to 2"),
         (lambda: ConvolutionalFrontEnd(0), "at least 1"),
         (lambda: ConvolutionalFrontEnd(4, time_strides=(2, 0)), "at least 1"),
         (lambda: ConvolutionalFrontEnd(4, kernel=1), "odd and at least 3, got 1"),
@@ -175,3 +179,33 @@ def test_looking_ahead_is_a_weighted_sum_of_what_is_to_come():
 def test_bad_arguments(make, words):
     with pytest.raises(ValueError, match=words):
         make()
+
+
+def test_views_are_warped_in_hertz_and_padding_stays_empty():
+    tent = np.maximum(0.0, 1.0 - np.abs(np.arange(40.0) - 20.0) / 3.0).astype(np.float32)
+    rows = tf.constant(np.stack([np.tile(tent, (4, 1)), np.tile(tent, (4, 1))]))
+    rows *= tf.constant([[1.0], [1.0], [1.0], [0.0]])
+    layer = WarpedViews([0.9, 1.0, 1.2], lowest_hz=20.0, highest_hz=4000.0)
+    views, lengths = layer(rows, tf.constant([4, 3]))
+    assert views.shape == (6, 4, 40)
+    assert lengths.numpy().tolist() == [4, 3] * 3
+    np.testing.assert_allclose(views[2:4], rows, atol=1e-5)
+    assert not views[:, 3].numpy().any()
+    low, high = hz_to_mel([20.0, 4000.0])
+    centre_hz = mel_to_hz(np.linspace(low, high, 42)[1:-1])
+    for place, factor in ((0, 0.9), (4, 1.2)):
+        # Band m shows what stood at its frequency times the factor.
+        expected = np.argmin(np.abs(centre_hz * factor - centre_hz[20]))
+        assert abs(int(views[place, 0].numpy().argmax()) - expected) <= 1
+    same, as_many = layer(rows, tf.constant([4, 3]), training=True)
+    np.testing.assert_array_equal(same, rows)
+    assert as_many.numpy().tolist() == [4, 3]
+
+
+def test_the_mean_view_is_the_mean_of_log_probabilities():
+    logits = tf.constant(RNG.normal(size=(6, 5, 4)).astype(np.float32))
+    found, lengths = MeanView(3)(logits, tf.constant([5, 4] * 3))
+    log_probs = logits - np.log(np.exp(logits).sum(2, keepdims=True))
+    np.testing.assert_allclose(found, log_probs.numpy().reshape(3, 2, 5, 4).mean(0), atol=1e-6)
+    assert lengths.numpy().tolist() == [5, 4]
+    np.testing.assert_array_equal(MeanView(3)(logits, lengths, training=True)[0], logits)

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from seqapps.audio.settings import Augmentation, Features
+from seqapps.layers.spectrogram import WarpedViews
 from seqapps.models.recogniser import build_recogniser
 from seqapps.models.settings import Recogniser, recogniser_settings
 
@@ -30,6 +32,40 @@ def test_augmentation_is_for_training_and_lengths_follow_the_tempo():
     steps = varied["logits_lengths"].numpy()
     assert 14 <= steps.min() < 20 < steps.max() <= 26
     assert varied["logits"].shape[1] == steps.max()
+
+
+def test_what_is_heard_through_several_warps_is_the_mean_of_what_each_alone_gives():
+    features = Features(sample_rate_hz=8000, mels=16, normalise="global")
+    factors = (0.9, 1.0, 1.15)
+    once = build_recogniser(Recogniser(**TINY), outputs=3, features=features)
+    often = build_recogniser(Recogniser(**TINY, heard_warps=factors), outputs=3, features=features)
+    often.set_weights(once.get_weights())
+    rng = np.random.default_rng(0)
+    lengths = np.array([40, 23], np.int32)
+    values = rng.normal(size=(2, 40, 16)).astype(np.float32)
+    values[1, 23:] = 0.0
+    found = often({"features": values, "features_lengths": lengths}, training=False)
+    layer = often.get_layer("views")
+    each = []
+    for factor in factors:
+        warped, _ = WarpedViews([factor], lowest_hz=20.0, highest_hz=4000.0)(values, lengths)
+        heard = once({"features": warped.numpy(), "features_lengths": lengths}, training=False)
+        each.append(tf.nn.log_softmax(heard["logits"]).numpy())
+    assert layer.highest_hz == 4000.0
+    np.testing.assert_allclose(found["logits"], np.mean(each, 0), atol=1e-5)
+    assert found["logits_lengths"].numpy().tolist() == heard["logits_lengths"].numpy().tolist()
+    taught = often({"features": values, "features_lengths": lengths}, training=True)
+    assert taught["logits"].shape == found["logits"].shape
+
+
+def test_a_stream_is_heard_once():
+    with pytest.raises(ValueError, match="heard_warps empty"):
+        recogniser_settings(
+            Recogniser(streaming=True, bidirectional=False, heard_warps=(0.9, 1.0)),
+            Features(normalise="global", centre=False),
+        )
+    with pytest.raises(ValueError, match=r"factors from 0.5 to 2, got \[0.3\]"):
+        Recogniser(heard_warps=(0.3,))
 
 
 @pytest.mark.parametrize("kernel", [1, 2, 4])
