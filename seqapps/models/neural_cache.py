@@ -154,9 +154,8 @@ def measure_cache(
             "text, and neither is there; name one with --data.validation"
         )
         return {}
-    with reporter.bar(
-        f"Choosing a cache on the {name}", total=len(ids) - 1, unit="tokens"
-    ) as shown:
+    title = f"Choosing a cache on the {name}"
+    with reporter.bar(title, total=len(ids) - 1, unit="tokens") as shown:
         theta, weight = choose_cache(network, ids, window=window, advance=shown.advance)
     total = len(examples.test) - 1
     with reporter.bar("Reading the text with the cache", total=total, unit="tokens") as shown:
@@ -196,10 +195,8 @@ def _shares(
     for portion_T, portion_TH in read_whole(network, ids, advance=advance):
         losses_N, hidden_NH = portion_T.numpy().astype(np.float64), portion_TH.numpy()
         for first in range(0, len(losses_N), _BLOCK):
-            losses_T, hidden_TH = (
-                losses_N[first : first + _BLOCK],
-                hidden_NH[first : first + _BLOCK],
-            )
+            block = slice(first, first + _BLOCK)
+            losses_T, hidden_TH = losses_N[block], hidden_NH[block]
             labels_T = ids[start : start + len(losses_T)]
             start += len(losses_T)
             if seen_CH is None or followed_C is None:
