@@ -264,7 +264,7 @@ class WriterEvaluation:
         if not 0 <= self.cache_window <= MOST_CACHED:
             raise ValueError(
                 f"cache_window must be from 0 to {MOST_CACHED:,} tokens, got {self.cache_window}; "
-                "500 is usual, 0 switches the cache off."
+                "500 is a good start, 0 switches the cache off."
             )
 
 
