@@ -79,7 +79,8 @@ class Recipe(Generic[C, E]):
     summary: str
     """One line: what goes in and what comes out."""
     config: type[C]
-    """Frozen dataclass of all settings; has `training` and `seed`."""
+    """Frozen dataclass of all settings; has `training` and `seed`. `evaluate` takes those of its
+    sections `data`, `evaluation` and `decoding`."""
     interface: Callable[[C], Interface]
     """`interface(config)`: typed inputs, outputs and strategy values."""
     load: Callable[[C, Assets | None, Reporter], E]
@@ -159,7 +160,9 @@ def program(recipe: Recipe[Any, Any]) -> Program:
     toml = f"recipes/{recipe.name}/NAME.toml"
     made = f"saved_models/{recipe.name}/demo"
     predicting = recipe.predict or _BY_LINE
-    strategy = ("decoding",) if hasattr(recipe.config(), "decoding") else ()
+    default = recipe.config()
+    strategy = ("decoding",) if hasattr(default, "decoding") else ()
+    measuring = ("evaluation",) if hasattr(default, "evaluation") else ()
     return Program(
         name=recipe.command,
         description=recipe.summary,
@@ -182,7 +185,7 @@ def program(recipe: Recipe[Any, Any]) -> Program:
                 help="Measure a bundle on a test split; JSON on standard output",
                 handler=bound(recipe_commands.evaluate),
                 options=recipe_commands.EvaluateOptions,
-                sections=("data", *strategy),
+                sections=("data", *measuring, *strategy),
                 examples=(f"evaluate {made}",),
             ),
             Command(

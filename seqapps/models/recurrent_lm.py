@@ -8,7 +8,8 @@ Source: Mikolov et al. 2010 (the model); Merity et al. 2018 (its regularisation)
 2016 (locked dropout, embedding dropout); Press and Wolf 2017 (tied output layer).
 """
 
-# B batch, T steps, D embedding width, U units, S width of the state, V vocabulary
+# B batch, T steps, D embedding width, U units, S width of the state, V vocabulary, H what the
+# softmax takes: D if its layer is tied to the embeddings, else U
 
 from collections.abc import Callable
 from typing import Any
@@ -134,9 +135,27 @@ def step(network: keras.Model, tokens_B: Any, state_BS: Any) -> tuple[Any, Any]:
     stack, table = network.get_layer(STACK), network.get_layer(EMBEDDING)
     before = tf.split(state_BS, stack.state_sizes, axis=1)
     values_BU, after = stack.step(table(tokens_B), before)
-    names = {layer.name for layer in network.layers}
-    if LOGITS in names:
-        logits_BV = network.get_layer(LOGITS)(values_BU)
+    hidden_BH = softmax_input(network, values_BU)
+    if _tied(network):
+        logits_BV = table(hidden_BH, reverse=True)
     else:
-        logits_BV = table(network.get_layer(READOUT)(values_BU), reverse=True)
+        logits_BV = network.get_layer(LOGITS)(hidden_BH)
     return logits_BV, tf.concat(after, 1)
+
+
+def softmax_input(network: keras.Model, values: Any) -> Any:
+    """The vector whose products with a vector of each token are the logits.
+
+    Args:
+        network: From `build_recurrent_lm`.
+        values: float, (..., U). Outputs of the last recurrent layer.
+
+    Returns:
+        float, (..., H).
+    """
+    return network.get_layer(READOUT)(values) if _tied(network) else values
+
+
+def _tied(network: keras.Model) -> bool:
+    """Whether the embeddings are the output layer's weights too."""
+    return any(layer.name == READOUT for layer in network.layers)

@@ -1,7 +1,7 @@
 """How a language model is measured: on a whole text, beside a Kneser-Ney model, and as a writer."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from seqapps.data import files
 from seqapps.models.ngram import NGram
-from seqapps.models.recurrent_lm import state_size
+from seqapps.models.recurrent_lm import softmax_input, state_size
 from seqapps.models.running_examples import RunningExamples
 from seqapps.text.vocabulary import Ids
 
@@ -24,7 +24,7 @@ _WINDOW = 2048
 _RANDOM_WINDOWS, _RANDOM_LENGTH = 512, 256
 _ORDERS = range(3, 11)
 _TAIL = 0.1
-"""Share of the training text on which the order of the n-gram model is chosen."""
+"""Share of the training text on which the order of the n-gram model is chosen, from its end."""
 _WRITTEN = 8
 """Texts that are written to be looked at and compared with the training text."""
 _COPIED = (16, 32, 64)
@@ -122,15 +122,31 @@ def token_losses(
     Returns:
         float64, (tokens - 1,).
     """
+    found = [losses_T.numpy() for losses_T, _ in read_whole(network, ids, advance=advance)]
+    return np.concatenate([np.zeros(0), *found]).astype(np.float64)
+
+
+def read_whole(
+    network: keras.Model, ids: Ids, *, advance: Callable[[int], None] = lambda _: None
+) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
+    """Reads a whole text in portions, the state carried from one to the next.
+
+    Args:
+        network: From `build_recurrent_lm`.
+        ids: int32, (tokens,).
+        advance: Called with the number of further tokens that are read.
+
+    Yields:
+        Of each portion the loss of every token but the first, in nats, float32 (T,), and what the
+        softmax made its probability of, float32 (T, width of `softmax_input`).
+    """
     read = _reader(network)
     state = tf.zeros([1, state_size(network)])
-    found = []
     for start in range(0, len(ids) - 1, _WINDOW):
         part = ids[np.newaxis, start : start + _WINDOW + 1]
-        losses, state = read(tf.constant(part, tf.int32), state)
-        found.append(losses.numpy()[0])
+        losses_BT, hidden_BTH, state = read(tf.constant(part, tf.int32), state)
+        yield losses_BT[0], hidden_BTH[0]
         advance(part.shape[1] - 1)
-    return np.concatenate([np.zeros(0), *found]).astype(np.float64)
 
 
 def random_window_loss(
@@ -160,21 +176,22 @@ def window_loss(network: keras.Model, windows_NT: Ids) -> float:
     """
     read, losses = _reader(network), []
     for part in np.array_split(windows_NT, min(8, len(windows_NT))):
-        found, _ = read(tf.constant(part, tf.int32), tf.zeros([len(part), state_size(network)]))
+        found, *_ = read(tf.constant(part, tf.int32), tf.zeros([len(part), state_size(network)]))
         losses.append(found.numpy())
     return float(np.concatenate(losses).mean())
 
 
 def _reader(network: keras.Model) -> Any:
-    """`read(ids (B, T + 1), state) -> (losses (B, T), state)`."""
+    """`read(ids (B, T + 1), state) -> (losses (B, T), hidden (B, T, H), state)`."""
 
-    def read(ids_BT: tf.Tensor, state_BS: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def read(ids_BT: tf.Tensor, state_BS: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         tokens_BT = ids_BT[:, :-1]
         lengths_B = tf.fill([tf.shape(ids_BT)[0]], tf.shape(tokens_BT)[1])
         inputs = {"tokens": tokens_BT, "tokens_lengths": lengths_B, "state": state_BS}
         found = network(inputs, training=False)
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(ids_BT[:, 1:], found["logits"])
-        return losses, found["state"]
+        hidden_BTH = tf.cast(softmax_input(network, found["raw"]), tf.float32)
+        return losses, hidden_BTH, found["state"]
 
     state = tf.TensorSpec([None, state_size(network)], tf.float32)
     return tf.function(read, input_signature=[tf.TensorSpec([None, None], tf.int32), state])
@@ -190,9 +207,8 @@ def kneser_ney(examples: RunningExamples) -> tuple[int, float, float]:
         that of a 5-gram.
     """
     vocabulary = examples.vocabulary.size
-    training = examples.training[-_COMPARED:]
-    cut = int(len(training) * (1.0 - _TAIL))
-    head, tail = training[:cut], training[cut:]
+    head, tail = head_and_tail(examples)
+    training = np.concatenate([head, tail])
 
     def losses(fitted_on: Ids, text: Ids, order: int) -> float:
         model = NGram.fit([fitted_on], order=order, vocabulary=vocabulary)
@@ -202,6 +218,13 @@ def kneser_ney(examples: RunningExamples) -> tuple[int, float, float]:
     best = min(_ORDERS, key=lambda order: losses(head, tail, order))
     whole = {order: losses(training, examples.test, order) for order in {best, 5}}
     return best, whole[best], whole[5]
+
+
+def head_and_tail(examples: RunningExamples) -> tuple[Ids, Ids]:
+    """The last two million training tokens: nine tenths, and the last tenth to choose by."""
+    training = examples.training[-_COMPARED:]
+    cut = int(len(training) * (1.0 - _TAIL))
+    return training[:cut], training[cut:]
 
 
 def _write(

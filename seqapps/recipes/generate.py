@@ -19,7 +19,7 @@ from seqapps.data.running_text import TextData
 from seqapps.decoding.settings import Sampling
 from seqapps.fields import Answer, Answers, Assets, Interface, Parts
 from seqapps.lazy import lazy_imports
-from seqapps.models.settings import LANGUAGE_MODEL_SPACE, LanguageModel
+from seqapps.models.settings import LANGUAGE_MODEL_SPACE, LanguageModel, WriterEvaluation
 from seqapps.models.writer_interface import writer_interface
 from seqapps.predicting import PredictOptions, questions
 from seqapps.recipe import Evaluation, Predict, Recipe, run, strategy_options
@@ -29,7 +29,13 @@ from seqapps.text.settings import RunningText
 from seqapps.training.settings import Training
 
 with lazy_imports():
-    from seqapps.models import generation, recurrent_lm, running_examples, writing_scores
+    from seqapps.models import (
+        generation,
+        neural_cache,
+        recurrent_lm,
+        running_examples,
+        writing_scores,
+    )
     from seqapps.models import parts as networks
     from seqapps.text import vocabulary
     from seqapps.training import loop, losses
@@ -61,6 +67,7 @@ class Config:
             label_smoothing=0.0,
         )
     )
+    evaluation: WriterEvaluation = field(default_factory=WriterEvaluation)
     decoding: Sampling = field(default_factory=Sampling)
     seed: int = 0
     """Of everything random in training."""
@@ -131,15 +138,17 @@ def parts(config: Config, network: "keras.Model", assets: Assets) -> Parts:
 def evaluate(
     config: Config, application: Application, examples: "RunningExamples", reporter: Reporter
 ) -> Evaluation:
-    """Loss, perplexity and bits on the whole held-out text, beside a Kneser-Ney model's."""
+    """Loss, perplexity and bits of the whole held-out text, beside Kneser-Ney's and a cache's."""
     network, total = application.model, len(examples.test) - 1
     with reporter.bar("Reading the text", total=total, unit="tokens") as bar:
         losses_N = writing_scores.token_losses(network, examples.test, advance=bar.advance)
     found = writing_scores.measure(
         network, losses_N, examples, write=application.answers, seed=config.seed, log=reporter.log
     )
+    window = config.evaluation.cache_window
+    cached = neural_cache.measure_cache(network, examples, window=window, reporter=reporter)
     return Evaluation(
-        metrics=found.metrics,
+        metrics={**found.metrics, **cached},
         samples=found.samples,
         title="What it writes",
         on=f"the {found.metrics['measured_on']}",

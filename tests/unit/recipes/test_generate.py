@@ -192,6 +192,30 @@ def test_evaluate_measures_another_text(command, bundle, tmp_path):
     assert set(found) == set(seqapps.load(bundle).metrics)
 
 
+def test_a_cache_is_measured_beside_and_never_in_the_loss(command, bundle, model):
+    data = ("--data.folder", bundle.parent)
+    code, out, err = command("evaluate", bundle, *data, "--evaluation.cache_window", 200)
+    assert code == 0, err
+    found = json.loads(out)
+    assert {name: found.pop(name) for name in model.metrics} == model.metrics
+    assert "loss_with_cache" not in model.metrics
+    assert found.keys() == {
+        "loss_with_cache", "bits_per_character_with_cache", "cache_window", "cache_theta",
+        "cache_lambda", "cache_chosen_on",
+    }  # fmt: skip
+    assert found["cache_window"] == 200
+    assert found["cache_chosen_on"] == "last tenth of the training text"
+    # Words are drawn at random here: no moment tells of another.
+    assert found["loss_with_cache"] == pytest.approx(model.metrics["loss"], abs=0.02)
+    assert found["bits_per_character_with_cache"] == pytest.approx(
+        found["loss_with_cache"] * model.metrics["tokens"]
+        / model.metrics["characters"] / math.log(2), rel=1e-3,
+    )  # fmt: skip
+    code, out, err = command("evaluate", bundle, "--evaluation.cache_window", -5)
+    assert (code, out) == (2, "")
+    assert "cache_window must be from 0 to 100,000 tokens, got -5" in err
+
+
 def test_the_servable_steps_without_seqapps(bundle, model):
     """State in, state out, with TensorFlow alone and the defaults of the signature."""
     loaded = tf.saved_model.load(str(bundle / "servable" / "1"))
