@@ -22,6 +22,8 @@ Writer = Callable[..., Sequence[dict[str, Any]]]
 _WINDOW = 2048
 """Tokens that are read at once; the state is carried on, so this changes nothing but the time."""
 _RANDOM_WINDOWS, _RANDOM_LENGTH = 512, 256
+RATED, _RATED_CHARACTERS = 10, 5000
+"""Passages of which `rated` measures the loss, and their characters, at most."""
 _ORDERS = range(3, 11)
 _TAIL = 0.1
 """Share of the training text on which the order of the n-gram model is chosen."""
@@ -107,6 +109,52 @@ def measure(
     }
     passage, surprise = _passage(ids, losses, examples)
     return Measured(metrics=metrics, samples=shown, passage=passage, surprise=surprise)
+
+
+def rated(
+    application: Any, examples: RunningExamples, *, advance: Callable[[int], None] = lambda _: None
+) -> tuple[dict[str, float], str]:
+    """Loss of passages of the text that is reported on, through the signature `score`.
+
+    Args:
+        application: What judges.
+        examples: The text.
+        advance: Called with the number of further passages that are read.
+
+    Returns:
+        `loss` per token in nats, `perplexity`, and `bits_per_character`; and what they are of.
+    """
+    passages = _passages([text.decode("utf-8", "replace") for text in examples.splits.test.texts])
+    total, tokens = 0.0, 0
+    for passage in passages:
+        (found,) = application.ask("score", [passage])
+        total -= sum(found["token_log_probabilities"])
+        tokens += len(found["token_log_probabilities"])
+        advance(1)
+    characters, tokens = max(1, sum(map(len, passages))), max(1, tokens)
+    metrics = {
+        "loss": round(total / tokens, 4),
+        "perplexity": round(math.exp(min(total / tokens, 50.0)), 4),
+        "bits_per_character": round(total / characters / math.log(2), 4),
+    }
+    split = "test" if examples.splits.test is not examples.splits.validation else "validation"
+    many = "s" if len(passages) != 1 else ""
+    return metrics, (
+        f"{len(passages)} passage{many} of at most {_RATED_CHARACTERS:,} characters from all over "
+        f"the {split} text, read from an empty state"
+    )
+
+
+def _passages(texts: Sequence[str]) -> list[str]:
+    """Passages of texts, evenly from the first character on; of short texts they are cut off."""
+    starts = np.cumsum([0, *map(len, texts)])
+    every = max(_RATED_CHARACTERS, int(starts[-1]) // RATED)
+    found = []
+    for place in range(0, int(starts[-1]), every)[:RATED]:
+        number = int(np.searchsorted(starts, place, "right")) - 1
+        begin = place - int(starts[number])
+        found.append(texts[number][begin : begin + _RATED_CHARACTERS])
+    return found
 
 
 def token_losses(

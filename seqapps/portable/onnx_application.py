@@ -19,7 +19,6 @@ class OnnxApplication:
 
     Args:
         path: What `export --format onnx` wrote.
-        model: The bundle that it was made from, where its Keras model is asked for.
 
     Attributes:
         path: As given.
@@ -28,9 +27,9 @@ class OnnxApplication:
         config: Every setting of the training.
     """
 
-    def __init__(self, path: Path, *, model: Any = None) -> None:
+    def __init__(self, path: Path) -> None:
         stored = read_config(path)
-        self.path, self._bundle = path, model
+        self.path = path
         self.recipe, self.interface = stored.recipe, stored.interface
         self.config = stored.settings
         try:
@@ -45,17 +44,6 @@ class OnnxApplication:
             raise UserError(
                 f"{path} cannot be loaded ({str(error)[:200]}); export it again."
             ) from error
-
-    @property
-    def model(self) -> Any:
-        """The Keras model of the bundle that this was made from.
-
-        Raises:
-            UserError: If that is not at hand.
-        """
-        if self._bundle is None:
-            raise UserError("an ONNX export has no Keras model; load the bundle.")
-        return self._bundle.model
 
     def __call__(
         self, inputs: Sequence[Any], *, advance: Callable[[int], None] = lambda _: None,

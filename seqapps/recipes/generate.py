@@ -147,6 +147,15 @@ def evaluate(
     )
 
 
+def rate(
+    config: Config, application: Any, examples: "RunningExamples", reporter: Reporter
+) -> Evaluation:
+    """Loss and bits of passages, where there is no Keras model to look into."""
+    with reporter.bar("Reading passages", total=writing_scores.RATED, unit="passages") as bar:
+        metrics, on = writing_scores.rated(application, examples, advance=bar.advance)
+    return Evaluation(metrics=metrics, on=on)
+
+
 @dataclass(frozen=True, kw_only=True)
 class GenerateOptions(PredictOptions):
     """Flags of `predict`."""
@@ -179,6 +188,7 @@ RECIPE = Recipe(
     answer=answer,
     further=further,
     evaluate=evaluate,
+    rate=rate,
     parts=parts,
     space=LANGUAGE_MODEL_SPACE,
     predict=Predict(

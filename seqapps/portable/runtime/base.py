@@ -27,6 +27,8 @@ class Network:
         settings.intra_op_num_threads = threads
         # Errors alone: a person sees what is printed.
         settings.log_severity_level = 3
+        # Weights that are stored with 8 bits are made whole now and not in every call.
+        settings.add_session_config_entry("session.disable_quant_qdq", "1")
         self._session = onnxruntime.InferenceSession(
             str(path), settings, providers=["CPUExecutionProvider"]
         )

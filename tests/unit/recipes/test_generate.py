@@ -251,3 +251,30 @@ def test_its_onnx_form_writes_and_judges_the_same(command, bundle, model, tmp_pa
     code, out, err = command("predict", place, "--prompt", "the cat ")
     assert (code, err) == (0, "")
     assert out == model(["the cat "])[0] + "\n"
+
+
+def test_what_int8_costs_is_on_the_card(command, bundle, model, tmp_path):
+    place = tmp_path / "onnx"
+    export = ("export", bundle, "--format", "onnx", "--quantise", "int8", "--output", place)
+    code, out, err = command(*export)
+    assert (code, out) == (0, f"{place}\n"), err
+    found = json.loads((place / "certificate.json").read_text())["quantised"]
+    assert found["on"] == (
+        "1 passage of at most 5,000 characters from all over the validation text, read from "
+        "an empty state"
+    )
+    bits = found["metrics"]["bits_per_character"]
+    # The same text as in training, but for the mark at its end.
+    assert bits["float32"] == pytest.approx(model.metrics["bits_per_character"], rel=0.01)
+    assert bits["int8"] == pytest.approx(bits["float32"], rel=0.05)
+    assert found["bytes"]["int8"] < found["bytes"]["float32"] / 2
+    assert (
+        sum(path.stat().st_size for path in (place / "networks").iterdir())
+        == (found["bytes"]["int8"])
+    )
+    card = (place / "CARD.md").read_text()
+    assert f"| bits_per_character | {bits['float32']:g} | {bits['int8']:g} |" in card
+    assert "What 8-bit weights cost, on 1 passage of at most 5,000 characters" in card
+    (judged,) = OnnxApplication(place).ask("score", ["the cat sat"])
+    (want,) = model.ask("score", ["the cat sat"])
+    assert judged["perplexity"] == pytest.approx(want["perplexity"], rel=0.1)
