@@ -3,7 +3,7 @@
 import importlib
 import inspect
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +70,29 @@ class OnnxApplication:
             except ValueError as error:
                 raise UserError(str(error)) from None
             advance(len(some))
+        return found
+
+    def pieces(self, question: str | bytes, *, portion: int = 8, **options: Any) -> Iterator[str]:
+        """A text in pieces as they are written.
+
+        Args:
+            question: What it goes on from.
+            portion: Tokens that are written between two pieces, at least 1.
+            **options: Strategy values by name.
+
+        Raises:
+            UserError: If answers come whole, or an option is unknown or does not fit.
+        """
+        try:
+            found: Iterator[str] | None = self._predictor.pieces(
+                question, portion=portion, **options
+            )
+        except ValueError as error:
+            raise UserError(str(error)) from None
+        if found is None:
+            raise UserError(
+                f"answers of {self.recipe} come whole with these options; ask for the answer."
+            )
         return found
 
     def ask(self, signature: str, inputs: Sequence[Any], **options: Any) -> list[dict[str, Any]]:

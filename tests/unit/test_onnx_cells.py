@@ -81,8 +81,9 @@ def test_weights_of_8_bits_take_less_and_answer_nearly_the_same(cell, tmp_path):
     whole, size = Network(path)(inputs), path.stat().st_size
     quantise_network(path)
     small = Network(path)(inputs)
-    # A vanilla recurrence is a loop, whose weights stay whole.
-    assert path.stat().st_size < size * (1 if cell == "rnn" else 0.45)
+    # A vanilla recurrence is a loop, whose weights stay whole; a minGRU is a large graph.
+    most = {"gru": 0.45, "lstm": 0.45, "rnn": 1.0, "mingru": 0.7}[cell]
+    assert path.stat().st_size < size * most
     for name, value in small.items():
         change = np.abs(value - whole[name]).max()
         assert 0 < change < 0.05, name
