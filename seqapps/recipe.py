@@ -213,6 +213,7 @@ def program(recipe: Recipe[Any, Any]) -> Program:
                 help="Write the servable alone, or in another format",
                 handler=bound(recipe_commands.export),
                 options=recipe_commands.ExportOptions,
+                sections=("data",),
                 examples=(
                     f"export {made} --output served/{recipe.name}",
                     f"export {made} --format onnx --output onnx/{recipe.name}",

@@ -66,7 +66,8 @@ class ExportOptions:
     refused."""
     quantise: Literal["none", "int8"] = "none"
     """Of ONNX: `int8` stores weights as 8-bit numbers, and measures on the test split, or a part
-    of a large one, what that costs; CARD.md of the export says it."""
+    of a large one, what that costs; CARD.md of the export says it. The data settings say where that
+    split is, if it is not where it was in the training."""
     output: Path = Path("exported")
     """Where to write it; a SavedModel goes to its version folder `1`, as TF Serving wants it."""
     overwrite: bool = False
@@ -190,7 +191,12 @@ def open_application(folder: Path) -> Any:
 
 def export(recipe: "Recipe[Any, Any]", options: ExportOptions, settings: Settings[Any]) -> None:
     """Writes what other programs run: the servable alone, or another format."""
-    config = stored_config(recipe, options.bundle)
+    config = settings.resolve(stored_config(recipe, options.bundle))
+    if settings.given and options.quantise == "none":
+        raise UsageError(
+            f"--{next(iter(settings.given))} says what --quantise int8 is measured on; leave it "
+            "out, or quantise."
+        )
     if options.quantise != "none" and options.format != "onnx":
         raise UsageError(f"--quantise is for --format onnx, got --format {options.format}.")
     if options.quantise != "none" and recipe.rate is None:

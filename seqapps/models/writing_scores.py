@@ -22,8 +22,8 @@ Writer = Callable[..., Sequence[dict[str, Any]]]
 _WINDOW = 2048
 """Tokens that are read at once; the state is carried on, so this changes nothing but the time."""
 _RANDOM_WINDOWS, _RANDOM_LENGTH = 512, 256
-RATED, _RATED_CHARACTERS = 10, 5000
-"""Passages of which `rated` measures the loss, and their characters, at most."""
+_RATED, _RATED_CHARACTERS = 10, 5000
+"""Passages that `passages` gives, and their characters, at most."""
 _ORDERS = range(3, 11)
 _TAIL = 0.1
 """Share of the training text on which the order of the n-gram model is chosen."""
@@ -112,19 +112,18 @@ def measure(
 
 
 def rated(
-    application: Any, examples: RunningExamples, *, advance: Callable[[int], None] = lambda _: None
-) -> tuple[dict[str, float], str]:
-    """Loss of passages of the text that is reported on, through the signature `score`.
+    application: Any, passages: Sequence[str], *, advance: Callable[[int], None] = lambda _: None
+) -> dict[str, float]:
+    """Loss of passages, through the signature `score`: each is read from an empty state.
 
     Args:
         application: What judges.
-        examples: The text.
+        passages: From `passages`.
         advance: Called with the number of further passages that are read.
 
     Returns:
-        `loss` per token in nats, `perplexity`, and `bits_per_character`; and what they are of.
+        `loss` per token in nats, `perplexity`, and `bits_per_character`.
     """
-    passages = _passages([text.decode("utf-8", "replace") for text in examples.splits.test.texts])
     total, tokens = 0.0, 0
     for passage in passages:
         (found,) = application.ask("score", [passage])
@@ -132,25 +131,30 @@ def rated(
         tokens += len(found["token_log_probabilities"])
         advance(1)
     characters, tokens = max(1, sum(map(len, passages))), max(1, tokens)
-    metrics = {
+    return {
         "loss": round(total / tokens, 4),
         "perplexity": round(math.exp(min(total / tokens, 50.0)), 4),
         "bits_per_character": round(total / characters / math.log(2), 4),
     }
-    split = "test" if examples.splits.test is not examples.splits.validation else "validation"
-    many = "s" if len(passages) != 1 else ""
-    return metrics, (
-        f"{len(passages)} passage{many} of at most {_RATED_CHARACTERS:,} characters from all over "
-        f"the {split} text, read from an empty state"
+
+
+def passages(examples: RunningExamples) -> tuple[list[str], str]:
+    """Passages from all over the text that is reported on, and what they are."""
+    splits = examples.splits
+    found = _passages([text.decode("utf-8", "replace") for text in splits.test.texts])
+    split = "test" if splits.test is not splits.validation else "validation"
+    return found, (
+        f"{len(found)} passage{'s' if len(found) != 1 else ''} of at most {_RATED_CHARACTERS:,} "
+        f"characters from all over the {split} text, read from an empty state"
     )
 
 
 def _passages(texts: Sequence[str]) -> list[str]:
     """Passages of texts, evenly from the first character on; of short texts they are cut off."""
     starts = np.cumsum([0, *map(len, texts)])
-    every = max(_RATED_CHARACTERS, int(starts[-1]) // RATED)
+    every = max(_RATED_CHARACTERS, int(starts[-1]) // _RATED)
     found = []
-    for place in range(0, int(starts[-1]), every)[:RATED]:
+    for place in range(0, int(starts[-1]), every)[:_RATED]:
         number = int(np.searchsorted(starts, place, "right")) - 1
         begin = place - int(starts[number])
         found.append(texts[number][begin : begin + _RATED_CHARACTERS])

@@ -151,8 +151,9 @@ def rate(
     config: Config, application: Any, examples: "RunningExamples", reporter: Reporter
 ) -> Evaluation:
     """Loss and bits of passages, where there is no Keras model to look into."""
-    with reporter.bar("Reading passages", total=writing_scores.RATED, unit="passages") as bar:
-        metrics, on = writing_scores.rated(application, examples, advance=bar.advance)
+    passages, on = writing_scores.passages(examples)
+    with reporter.bar("Reading", total=len(passages), unit="passages") as bar:
+        metrics = writing_scores.rated(application, passages, advance=bar.advance)
     return Evaluation(metrics=metrics, on=on)
 
 

@@ -205,7 +205,8 @@ def test_rating_is_the_loss_of_what_an_application_says(examples):
             assert signature == "score"
             return [{"token_log_probabilities": [-math.log(4.0)] * len(text)} for text in texts]
 
-    found, on = writing_scores.rated(Says(), examples)
+    passages, on = writing_scores.passages(examples)
+    found = writing_scores.rated(Says(), passages)
     assert found == {
         "loss": pytest.approx(math.log(4), abs=1e-4),
         "perplexity": pytest.approx(4, abs=1e-3),
