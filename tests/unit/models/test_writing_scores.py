@@ -185,18 +185,17 @@ def test_the_n_gram_model_beside_it_chooses_its_order_without_the_held_out_text(
     assert best / len(examples.test) == pytest.approx(np.log(10), abs=0.25)
 
 
-def test_passages_are_cut_evenly_and_short_texts_whole():
-    passages = writing_scores._passages(["a" * 7, "", "bcd"])
-    assert passages == ["a" * 7]
-    long = "".join(chr(ord("a") + i // 10_000) for i in range(100_000))
-    passages = writing_scores._passages([long[:50_000], long[50_000:]])
-    assert passages == [chr(ord("a") + i) * 5000 for i in range(10)]
-    assert writing_scores._passages(["a" * 6000, "b" * 6000]) == [
-        "a" * 5000,
-        "a" * 1000,
-        "b" * 3000,
-    ]
+def test_passages_are_from_all_over_and_all_of_a_short_text():
     assert writing_scores._passages([]) == []
+    assert writing_scores._passages(["a" * 7, "", "bcd"]) == ["a" * 7, "bcd"]
+    found = writing_scores._passages(["a" * 6000, "b" * 6000])
+    assert found == ["a" * 5000, "a" * 1000, "b" * 5000, "b" * 1000]
+    long = "".join(chr(ord("a") + i // 10_000) for i in range(100_000))
+    found = writing_scores._passages([long[:50_000], long[50_000:]])
+    assert found == [chr(ord("a") + i) * 5000 for i in range(10)]
+    lines = [f"{i:>20}" for i in range(10_000)]
+    found = writing_scores._passages(lines)
+    assert found == lines[::4]
 
 
 def test_rating_is_the_loss_of_what_an_application_says(examples):
