@@ -66,6 +66,8 @@ def test_portions_over_a_websocket_are_the_whole_recording(bundle, few_recording
     assert all(set(text.split()) <= {"yes", "no", "stop"} for text in texts), texts
 
 
+@pytest.mark.long
+@pytest.mark.timeout(900)
 def test_in_onnx_a_streaming_model_hears_whole_recordings(bundle, few_recordings, tmp_path):
     place = tmp_path / "onnx"
     assert run(RECIPE, ["export", str(bundle), "--format", "onnx", "--output", str(place)]) == 0
