@@ -17,7 +17,6 @@ import numpy as np
 from seqapps.fields import Parts
 
 _COMPUTED = ("MatMul", "Gather", "LSTM")
-_STORED = ("GRU", "RNN")
 _MOVED = ("Cast", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze")
 _RANGE = 127
 """Weights become whole numbers from -127 to 127."""
@@ -130,14 +129,14 @@ def _readers(graph: Any, wide: Sequence[str]) -> list[str]:
 
 
 def _store(graph: Any) -> None:
-    """Stores the weights of recurrences with 8 bits and a scale for each output of a gate."""
+    """Stores the weights of GRUs with 8 bits and a scale for each output of a gate."""
     from onnx import helper, numpy_helper
 
     weights = {value.name: value for value in graph.initializer}
     names = dict.fromkeys(
         name
         for node in graph.node
-        if node.op_type in _STORED
+        if node.op_type == "GRU"
         for name in node.input[1:3]
         if name in weights
     )
