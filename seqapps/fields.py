@@ -34,6 +34,9 @@ class Part:
     """`function(**tensors) -> tensors by name`, in the graph."""
     inputs: tuple[Any, ...]
     """A `tf.TensorSpec` with a name for each argument."""
+    wide: tuple[str, ...] = ()
+    """Inputs of so many orders of magnitude that 8 bits cannot hold them: products with them are
+    never quantised."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,6 +14,8 @@ from seqapps.listening import ListenOptions
 with lazy_imports():
     import numpy as np
 
+    from seqapps.portable import onnx_application
+
 _PORTION_S = 0.5
 """Longest sound that is read at once; less is taken as it comes."""
 
@@ -61,6 +63,11 @@ def hear(
             unknown or a value does not fit it.
     """
     interface = application.interface
+    if isinstance(application, onnx_application.OnnxApplication):
+        raise UserError(
+            f"{application.path} is an ONNX export, which hears whole recordings; stream with the "
+            "bundle of a streaming model, or leave out --stream."
+        )
     if "step_int16" not in interface.signatures:
         raise UserError(
             f"{application.path} needs whole recordings, for its model looks at what is still to "

@@ -96,6 +96,10 @@ class Recipe(Generic[C, E]):
     """`answer(config, network, assets)`: what is served."""
     evaluate: Callable[[C, Application, E, Reporter], Evaluation]
     """`evaluate(config, application, examples, reporter)`: measures on the test split."""
+    rate: Callable[[C, Any, E, Reporter], Evaluation] | None = None
+    """`rate(config, application, examples, reporter)`: the task's own metrics of the answers of an
+    application that has no Keras model, in some seconds, on a part of the test split if it is
+    large: what int8 costs."""
     further: Callable[[C, Any, Assets], Answers] = lambda *_: {}
     """`further(config, network, assets)`: what the interface's further signatures serve."""
     parts: Callable[[C, Any, Assets], Parts] | None = None
@@ -212,6 +216,7 @@ def program(recipe: Recipe[Any, Any]) -> Program:
                 help="Write the servable alone, or in another format",
                 handler=bound(recipe_commands.export),
                 options=recipe_commands.ExportOptions,
+                sections=("data",),
                 examples=(
                     f"export {made} --output served/{recipe.name}",
                     f"export {made} --format onnx --output onnx/{recipe.name}",

@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, make_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -24,7 +25,7 @@ with lazy_imports():
     from seqapps.portable import certificate, litert, onnx, onnx_application
 
 if TYPE_CHECKING:
-    from seqapps.recipe import Recipe
+    from seqapps.recipe import Evaluation, Recipe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,8 +65,9 @@ class ExportOptions:
     `onnx`). `litert`: the networks for LiteRT. Both answer as the SavedModel does, or are
     refused."""
     quantise: Literal["none", "int8"] = "none"
-    """Of ONNX: `int8` stores weights as 8-bit numbers, and measures on the test split what that
-    costs; CARD.md of the export says it."""
+    """Of ONNX: `int8` stores weights as 8-bit numbers, and measures on the test split, or a part
+    of a large one, what that costs; CARD.md of the export says it. The data settings say where that
+    split is, if it is not where it was in the training."""
     output: Path = Path("exported")
     """Where to write it; a SavedModel goes to its version folder `1`, as TF Serving wants it."""
     overwrite: bool = False
@@ -189,9 +191,19 @@ def open_application(folder: Path) -> Any:
 
 def export(recipe: "Recipe[Any, Any]", options: ExportOptions, settings: Settings[Any]) -> None:
     """Writes what other programs run: the servable alone, or another format."""
-    config = stored_config(recipe, options.bundle)
+    config = settings.resolve(stored_config(recipe, options.bundle))
+    if settings.given and options.quantise == "none":
+        raise UsageError(
+            f"--{next(iter(settings.given))} says what --quantise int8 is measured on; leave it "
+            "out, or quantise."
+        )
     if options.quantise != "none" and options.format != "onnx":
         raise UsageError(f"--quantise is for --format onnx, got --format {options.format}.")
+    if options.quantise != "none" and recipe.rate is None:
+        raise UserError(
+            f"{recipe.name} has no measure of answers alone, so nobody could say what int8 costs; "
+            "leave out --quantise."
+        )
     start_tensorflow()
     certificate.check_files(options.bundle)
     if options.format == "tf_saved_model":
@@ -220,11 +232,11 @@ def export(recipe: "Recipe[Any, Any]", options: ExportOptions, settings: Setting
             log=reporter.log,
         )  # fmt: skip
     else:
-
-        def measure(application: Any) -> Any:
+        measure = None
+        if options.quantise == "int8" and recipe.rate:
+            # Before the work, so that data that is gone is said at once.
             examples = recipe.load(config, assets, reporter)
-            return recipe.evaluate(config, application, examples, reporter).metrics
-
+            measure = _measure(recipe.rate, config, examples, reporter)
         onnx.export(
             options.bundle,
             options.output,
@@ -233,10 +245,23 @@ def export(recipe: "Recipe[Any, Any]", options: ExportOptions, settings: Setting
             summary=recipe.summary,
             overwrite=options.overwrite,
             samples=samples,
-            measure=measure if options.quantise == "int8" else None,
+            measure=measure,
             log=reporter.log,
         )
     sys.stdout.write(f"{options.output}\n")
+
+
+def _measure(
+    rate: "Callable[[Any, Any, Any, Reporter], Evaluation]", config: Any, examples: Any,
+    reporter: Reporter,
+) -> "onnx.Measure":  # fmt: skip
+    """What is measured before and after weights become 8-bit."""
+
+    def measure(application: Any) -> tuple[Mapping[str, Any], str]:
+        found = rate(config, application, examples, reporter)
+        return found.metrics, found.on
+
+    return measure
 
 
 def stored_config(recipe: "Recipe[Any, Any]", folder: Path) -> Any:

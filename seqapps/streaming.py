@@ -6,20 +6,28 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from seqapps.bundle.application import Application
+from seqapps.errors import UserError
 from seqapps.fields import MAIN
 from seqapps.lazy import lazy_imports
 
 with lazy_imports():
     import numpy as np
 
+    from seqapps.portable import onnx_application
+
 
 def stream(
-    application: Application, prompt: str | bytes = "", *, portion: int = 8, **options: Any
+    application: "Application | onnx_application.OnnxApplication",
+    prompt: str | bytes = "",
+    *,
+    portion: int = 8,
+    **options: Any,
 ) -> Iterator[bytes]:
     """Writes one text, and gives it in pieces as they come.
 
     Args:
-        application: A bundle with the signatures `init` and `step`, such as `generate` makes.
+        application: A bundle with the signatures `init` and `step`, such as `generate` makes, or
+            its ONNX form.
         prompt: What the text goes on from.
         portion: Tokens that are written between two pieces, at least 1.
         **options: Strategy values by name; others have the bundle's defaults.
@@ -30,6 +38,13 @@ def stream(
     Raises:
         UserError: If an option is unknown or a value does not fit it.
     """
+    if isinstance(application, onnx_application.OnnxApplication):
+        one = {"samples": 1, "beam_width": 1}
+        if both := sorted(one.keys() & options.keys()):
+            raise UserError(f"a text in pieces has no option {both[0]!r}: it is one, and drawn.")
+        for drawn in application.pieces(prompt, portion=portion, **one, **options):
+            yield drawn.encode()
+        return
     taken = application.option_values("step", options, 1)
     name = application.interface.inputs_of(MAIN)[0].name
     prompts = np.array([prompt.encode() if isinstance(prompt, str) else prompt], object)
@@ -44,7 +59,7 @@ def stream(
 
 
 def print_texts(
-    application: Application,
+    application: "Application | onnx_application.OnnxApplication",
     asked: Iterable[Sequence[str | bytes]],
     *,
     strategy: Mapping[str, Any],
@@ -63,8 +78,6 @@ def print_texts(
         as_json: Print each answer as one line of JSON with everything the model gives.
     """
     one = strategy["samples"] == 1 and strategy["beam_width"] == 1
-    # An ONNX export writes whole texts.
-    one = one and "step" in application.interface.signatures
     drawn = {k: v for k, v in strategy.items() if k not in ("samples", "beam_width")}
     for prompts in asked:
         live = one and not as_json and (len(prompts) == 1 or sys.stdout.isatty())

@@ -15,8 +15,8 @@ class Api(litserve.LitAPI):
 
         self.answer = answer
 
-    def decode_request(self, request: Any) -> str:
-        """The first row."""
+    def decode_request(self, request):  # type: ignore[no-untyped-def]
+        """The first row; with a type on the argument it would be read from the address."""
         return str(request["instances"][0])
 
     def predict(self, texts: Any) -> Any:

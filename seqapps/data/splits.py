@@ -22,6 +22,12 @@ _TFDS_SPLITS: dict[Split, tuple[str, ...]] = {
 }
 
 
+def spread(count: int, most: int) -> list[int]:
+    """Numbers of at most `most` of `count` rows, evenly from the first on."""
+    asked = min(count, most)
+    return [number * count // asked for number in range(asked)]
+
+
 class Locations(Protocol):
     """Settings that say where the splits come from."""
 

@@ -9,9 +9,12 @@ import numpy.typing as npt
 
 from seqapps import metrics
 from seqapps.data.bag_of_words import BagOfWords
+from seqapps.data.splits import spread
 from seqapps.metrics import ReliabilityBins
 from seqapps.models.labelled_texts import LabelledExamples
 
+RATED = 2000
+"""Texts of which `rated` measures the labels, at most."""
 _MISTAKES = 10
 _SHOWN = 300
 """Characters of a mistaken text that are shown."""
@@ -101,6 +104,29 @@ def measure(
         confusion=metrics.confusion_matrix(labels_N, scaled_NK.argmax(1), len(classes)),
         reliability=bins,
     )
+
+
+def rated(
+    application: Any, examples: LabelledExamples, *, advance: Callable[[int], None] = lambda _: None
+) -> tuple[dict[str, Any], str]:
+    """Accuracy, F1 and likelihood of some thousand texts of the test split.
+
+    Args:
+        application: What classifies.
+        examples: The splits.
+        advance: Called with the number of further texts that are classified.
+
+    Returns:
+        The scores, and what they are of.
+    """
+    texts = examples.splits.test.texts
+    rows = spread(len(texts), RATED)
+    answers = application.answers([texts[i] for i in rows], advance=advance)
+    labels_N = examples.labels_of(examples.splits.test)[rows]
+    scores = metrics.classification_scores(_by_class(answers, examples.classes), labels_N)
+    names = ("accuracy", "macro_f1", "negative_log_likelihood", "expected_calibration_error")
+    found = _rounded({name: scores[name] for name in names})
+    return found, f"{len(rows):,} of {len(texts):,} texts of the test split"
 
 
 def _by_class(

@@ -108,7 +108,7 @@ def recogniser_parts(network: keras.Model, features: Features, *, stride: int) -
     takes = (_numbers("power", None, features.fft // 2 + 1), _whole("frames"))
     return Parts(
         predictor="transcribe",
-        parts={"hear": Part(hear, takes)},
+        parts={"hear": Part(hear, takes, wide=("power",))},
         settings={
             **{name: getattr(features, name)
                for name in ("sample_rate_hz", "window", "hop", "fft", "centre")},

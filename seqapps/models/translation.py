@@ -15,6 +15,7 @@ from seqapps.data.batching import evaluation_batches
 from seqapps.data.lookup import NearestSource
 from seqapps.data.pairs import Pairs, PairSplits
 from seqapps.data.pipeline import batches
+from seqapps.data.splits import spread
 from seqapps.decoding.beam import beam_search
 from seqapps.decoding.loop import Hypotheses
 from seqapps.decoding.sampling import greedy, sample
@@ -29,6 +30,9 @@ Ids = npt.NDArray[np.int32]
 NEVER = (PAD, UNKNOWN, BOS)
 """Tokens that no translation holds."""
 
+
+RATED = 500
+"""Sentences of which `rated` measures the translations, at most."""
 
 LONGEST = 1000
 """Tokens of a translation, at most: ten times those of a long sentence."""
@@ -257,6 +261,33 @@ def scores(hypotheses: Sequence[str], pairs: PairSplits) -> dict[str, Any]:
         "bleu_signature": by_words.signature,
         "chrf_signature": by_characters.signature,
     }
+
+
+def rated(
+    application: Any,
+    pairs: Pairs,
+    *,
+    advance: Callable[[int], None] = lambda _: None,
+    **options: Any,
+) -> tuple[dict[str, float], str]:
+    """BLEU and chrF of some hundred sentences of a split.
+
+    Args:
+        application: What translates.
+        pairs: The split.
+        advance: Called with the number of further sentences that are translated.
+        **options: Strategy values by name.
+
+    Returns:
+        The scores, and what they are of.
+    """
+    rows = spread(len(pairs), RATED)
+    hypotheses = application([pairs.sources[i] for i in rows], advance=advance, **options)
+    references = [pairs.targets[i] for i in rows]
+    return {
+        "bleu": round(bleu(hypotheses, references).value, 2),
+        "chrf": round(chrf(hypotheses, references).value, 2),
+    }, f"{len(rows):,} of {len(pairs):,} sentences of the test split"
 
 
 def side_by_side(hypotheses: Sequence[str], pairs: Pairs, *, count: int) -> list[dict[str, str]]:

@@ -1,14 +1,18 @@
 """How good transcripts are: word and character errors, by speaker and by length."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from seqapps.data.recordings import Recordings
+from seqapps.data.splits import spread
 from seqapps.errors import UserError
 
+RATED = 200
+"""Recordings of which `rated` measures the transcripts, at most."""
 _RESAMPLES = 1000
 _MOST_CONFUSED = 12
 _FEW_SPEAKERS = 20
@@ -118,6 +122,33 @@ def error_rates(hypotheses: Sequence[str], references: Sequence[str]) -> dict[st
     rows = _with_words(references)
     said, heard = [references[i] for i in rows], [hypotheses[i] for i in rows]
     return {"wer": 100.0 * jiwer.wer(said, heard), "cer": 100.0 * jiwer.cer(said, heard)}
+
+
+def rated(
+    application: Any, test: Recordings, *, wav: Callable[[Any], bytes],
+    clean: Callable[[str], str], advance: Callable[[int], None] = lambda _: None, **options: Any,
+) -> tuple[dict[str, float], str]:  # fmt: skip
+    """Word and character errors of some hundred recordings.
+
+    Args:
+        application: What transcribes.
+        test: Recordings with what is said in them.
+        wav: Samples to the bytes of a WAV file.
+        clean: What is said as it is written.
+        advance: Called with the number of further recordings that are transcribed.
+        **options: Strategy values by name.
+
+    Returns:
+        The rates in per cent, and what they are of.
+
+    Raises:
+        UserError: No reference has words.
+    """
+    rows = spread(len(test), RATED)
+    hypotheses = application([wav(test.samples[i]) for i in rows], advance=advance, **options)
+    rates = error_rates(hypotheses, [clean(test.texts[i]) for i in rows])
+    on = f"{len(rows):,} of {len(test):,} recordings of the test split"
+    return {name: round(value, 3) for name, value in rates.items()}, on
 
 
 def confusions(words: Any) -> list[list[Any]]:

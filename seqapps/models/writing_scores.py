@@ -11,6 +11,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from seqapps.data import files
+from seqapps.data.splits import spread
 from seqapps.models.ngram import NGram
 from seqapps.models.recurrent_lm import softmax_input, state_size
 from seqapps.models.running_examples import RunningExamples
@@ -22,6 +23,10 @@ Writer = Callable[..., Sequence[dict[str, Any]]]
 _WINDOW = 2048
 """Tokens that are read at once; the state is carried on, so this changes nothing but the time."""
 _RANDOM_WINDOWS, _RANDOM_LENGTH = 512, 256
+_RATED, _PASSAGE_LENGTH = 50_000, 5000
+"""Characters that `passages` gives, and of one passage, about and at most."""
+_TOGETHER = 5
+"""Passages that are read together: so many are told as progress."""
 _ORDERS = range(3, 11)
 _TAIL = 0.1
 """Share of the training text on which the order of the n-gram model is chosen, from its end."""
@@ -107,6 +112,57 @@ def measure(
     }
     passage, surprise = _passage(ids, losses, examples)
     return Measured(metrics=metrics, samples=shown, passage=passage, surprise=surprise)
+
+
+def rated(
+    application: Any, passages: Sequence[str], *, advance: Callable[[int], None] = lambda _: None
+) -> dict[str, float]:
+    """Loss of passages, through the signature `score`: each is read from an empty state.
+
+    Args:
+        application: What judges.
+        passages: From `passages`.
+        advance: Called with the number of further passages that are read.
+
+    Returns:
+        `loss` per token in nats, `perplexity`, and `bits_per_character`.
+    """
+    total, tokens = 0.0, 0
+    for start in range(0, len(passages), _TOGETHER):
+        some = passages[start : start + _TOGETHER]
+        for found in application.ask("score", some):
+            total -= sum(found["token_log_probabilities"])
+            tokens += len(found["token_log_probabilities"])
+        advance(len(some))
+    characters, tokens = max(1, sum(map(len, passages))), max(1, tokens)
+    return {
+        "loss": round(total / tokens, 4),
+        "perplexity": round(math.exp(min(total / tokens, 50.0)), 4),
+        "bits_per_character": round(total / characters / math.log(2), 4),
+    }
+
+
+def passages(examples: RunningExamples) -> tuple[list[str], str]:
+    """Passages from all over the text that is reported on, and what they are."""
+    splits = examples.splits
+    found = _passages([text.decode("utf-8", "replace") for text in splits.test.texts])
+    split = "test" if splits.test is not splits.validation else "validation"
+    return found, (
+        f"{len(found)} passage{'s' if len(found) != 1 else ''} of at most {_PASSAGE_LENGTH:,} "
+        f"characters from all over the {split} text, read from an empty state"
+    )
+
+
+def _passages(texts: Sequence[str]) -> list[str]:
+    """Texts in passages, evenly chosen so that there are about as many characters as wanted."""
+    every = [
+        text[start : start + _PASSAGE_LENGTH]
+        for text in texts
+        for start in range(0, len(text), _PASSAGE_LENGTH)
+    ]
+    characters = sum(map(len, every))
+    wanted = len(every) * min(1.0, _RATED / max(1, characters))
+    return [every[i] for i in spread(len(every), math.ceil(wanted))]
 
 
 def token_losses(

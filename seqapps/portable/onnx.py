@@ -31,11 +31,12 @@ from seqapps.layers.recurrent import fused_recurrence
 from seqapps.portable.assemble import assemble
 from seqapps.portable.certificate import compare, hashes, probes
 from seqapps.portable.onnx_application import OnnxApplication, predictor_class
+from seqapps.portable.onnx_int8 import Loss, quantise
 from seqapps.portable.onnx_recurrence import trace_recurrence, write_recurrence
 from seqapps.portable.runtime.sound import parse_wav
 
-Measure = Callable[[Any], Mapping[str, Any]]
-"""`measure(application) -> metrics` on the test split."""
+Measure = Callable[[Any], tuple[Mapping[str, Any], str]]
+"""`measure(application) -> (metrics, what they were measured on)`."""
 OPSET = 18
 REQUIREMENTS = {
     "translate": ("numpy", "onnxruntime", "sentencepiece"),
@@ -44,9 +45,6 @@ REQUIREMENTS = {
     "transcribe": ("numpy", "onnxruntime", "sentencepiece"),
 }
 """What each predictor imports."""
-
-_UNMEASURED = {"generate"}
-"""Predictors whose recipe measures the Keras model and not what answers."""
 
 _SHORT = 48
 """Tokens of a drawn text with which forms are compared."""
@@ -356,11 +354,6 @@ def export(
         UserError: If a network has no form in ONNX, an answer differs, or the place is taken.
     """
     interface = application.interface
-    if measure and parts.predictor in _UNMEASURED:
-        raise UserError(
-            f"{application.recipe} is measured by its Keras model, so nobody could say what int8 "
-            "costs; leave out --quantise."
-        )
     with staging(output, overwrite=overwrite, mark="predictor.json") as folder:
         log("Translating the networks to ONNX")
         write_export(
@@ -386,37 +379,18 @@ def export(
             )
         loss = None
         if measure:
-            log("Quantising to int8, and measuring before and after")
-            before = measure(OnnxApplication(folder, model=application))
-            _quantise(folder)
-            after = measure(OnnxApplication(folder, model=application))
-            loss = {
-                name: {"float32": value, "int8": after[name]}
-                for name, value in before.items()
-                if isinstance(value, int | float) and not name.startswith("baseline")
-            }
+            log("Measuring, quantising to int8, and measuring again")
+            before, on = measure(OnnxApplication(folder))
+            whole, small = quantise(folder / "networks", parts)
+            after, _ = measure(OnnxApplication(folder))
+            pairs = {n: {"float32": value, "int8": after[n]} for n, value in before.items()}
+            loss = Loss(pairs, on, whole, small)
+            log(loss.said())
         card = _card(application, summary, rows, folder, loss)
         (folder / "CARD.md").write_text(card, encoding="utf-8")
-        certificate = {"holds": True, "rows": rows, "quantised": loss, "files": hashes(folder)}
+        quantised = loss.to_json() if loss else None
+        certificate = {"holds": True, "rows": rows, "quantised": quantised, "files": hashes(folder)}
         write_json(folder / "certificate.json", certificate)
-
-
-def _quantise(folder: Path) -> None:
-    """Makes the weights of products 8-bit, in place; activations are quantised as they come."""
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-
-    logging.getLogger().setLevel(logging.ERROR)
-    for path in sorted((folder / "networks").glob("*.onnx")):
-        whole = path.with_suffix(".whole")
-        path.rename(whole)
-        quantize_dynamic(
-            str(whole),
-            str(path),
-            weight_type=QuantType.QInt8,
-            per_channel=True,
-            op_types_to_quantize=["MatMul", "Gather", "LSTM"],
-        )
-        whole.unlink()
 
 
 def _card(
@@ -424,7 +398,7 @@ def _card(
     summary: str,
     rows: Sequence[Mapping[str, Any]],
     folder: Path,
-    loss: Mapping[str, Mapping[str, Any]] | None,
+    loss: Loss | None,
 ) -> str:
     """What the export is, for people."""
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
@@ -438,8 +412,5 @@ def _card(
         "|---|---|---|",
     ]  # fmt: skip
     lines += [f"| {r['form']} | {r['inputs']} | {r['largest_difference']:.1e} |" for r in rows]
-    if loss:
-        lines += ["", "What 8-bit weights cost, on the test split:", ""]
-        lines += ["| metric | float32 | int8 |", "|---|---|---|"]
-        lines += [f"| {n} | {v['float32']:g} | {v['int8']:g} |" for n, v in loss.items()]
+    lines += loss.lines() if loss else []
     return "\n".join(lines) + "\n"

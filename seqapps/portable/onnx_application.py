@@ -3,7 +3,7 @@
 import importlib
 import inspect
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,6 @@ class OnnxApplication:
 
     Args:
         path: What `export --format onnx` wrote.
-        model: The bundle that it was made from, where its Keras model is asked for.
 
     Attributes:
         path: As given.
@@ -28,9 +27,9 @@ class OnnxApplication:
         config: Every setting of the training.
     """
 
-    def __init__(self, path: Path, *, model: Any = None) -> None:
+    def __init__(self, path: Path) -> None:
         stored = read_config(path)
-        self.path, self._bundle = path, model
+        self.path = path
         self.recipe, self.interface = stored.recipe, stored.interface
         self.config = stored.settings
         try:
@@ -45,17 +44,6 @@ class OnnxApplication:
             raise UserError(
                 f"{path} cannot be loaded ({str(error)[:200]}); export it again."
             ) from error
-
-    @property
-    def model(self) -> Any:
-        """The Keras model of the bundle that this was made from.
-
-        Raises:
-            UserError: If that is not at hand.
-        """
-        if self._bundle is None:
-            raise UserError("an ONNX export has no Keras model; load the bundle.")
-        return self._bundle.model
 
     def __call__(
         self, inputs: Sequence[Any], *, advance: Callable[[int], None] = lambda _: None,
@@ -82,6 +70,29 @@ class OnnxApplication:
             except ValueError as error:
                 raise UserError(str(error)) from None
             advance(len(some))
+        return found
+
+    def pieces(self, question: str | bytes, *, portion: int = 8, **options: Any) -> Iterator[str]:
+        """A text in pieces as they are written.
+
+        Args:
+            question: What it goes on from.
+            portion: Tokens that are written between two pieces, at least 1.
+            **options: Strategy values by name.
+
+        Raises:
+            UserError: If answers come whole, or an option is unknown or does not fit.
+        """
+        try:
+            found: Iterator[str] | None = self._predictor.pieces(
+                question, portion=portion, **options
+            )
+        except ValueError as error:
+            raise UserError(str(error)) from None
+        if found is None:
+            raise UserError(
+                f"answers of {self.recipe} come whole with these options; ask for the answer."
+            )
         return found
 
     def ask(self, signature: str, inputs: Sequence[Any], **options: Any) -> list[dict[str, Any]]:

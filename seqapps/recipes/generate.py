@@ -156,6 +156,16 @@ def evaluate(
     )
 
 
+def rate(
+    config: Config, application: Any, examples: "RunningExamples", reporter: Reporter
+) -> Evaluation:
+    """Loss and bits of passages, where there is no Keras model to look into."""
+    passages, on = writing_scores.passages(examples)
+    with reporter.bar("Reading", total=len(passages), unit="passages") as bar:
+        metrics = writing_scores.rated(application, passages, advance=bar.advance)
+    return Evaluation(metrics=metrics, on=on)
+
+
 @dataclass(frozen=True, kw_only=True)
 class GenerateOptions(PredictOptions):
     """Flags of `predict`."""
@@ -188,6 +198,7 @@ RECIPE = Recipe(
     answer=answer,
     further=further,
     evaluate=evaluate,
+    rate=rate,
     parts=parts,
     space=LANGUAGE_MODEL_SPACE,
     predict=Predict(

@@ -230,6 +230,16 @@ def evaluate(
     )
 
 
+def rate(
+    config: Config, application: Any, examples: "LabelledExamples", reporter: Reporter
+) -> Evaluation:
+    """Accuracy, F1 and calibration of answers, where there is no Keras model to look into."""
+    total = min(len(examples.splits.test.texts), classification.RATED)
+    with reporter.bar("Classifying", total=total, unit="texts") as bar:
+        metrics, on = classification.rated(application, examples, advance=bar.advance)
+    return Evaluation(metrics=metrics, on=on)
+
+
 def show(config: Config, number: int, found: Mapping[str, Any]) -> str:
     """Label and probability, separated by a tab."""
     return f"{found['label']}\t{found['probabilities'][0]:.4f}"
@@ -251,6 +261,7 @@ RECIPE = Recipe(
     answer=answer,
     further=further,
     evaluate=evaluate,
+    rate=rate,
     parts=parts,
     space=CLASSIFIER_SPACE,
     show=show,

@@ -199,6 +199,20 @@ def evaluate(
     )
 
 
+def rate(
+    config: Config, application: Any, examples: "SpeechExamples", reporter: Reporter
+) -> Evaluation:
+    """Word and character errors of answers, where there is no Keras model to look into."""
+    test = examples.splits.test
+    total = min(len(test), word_errors.RATED)
+    with reporter.bar("Listening", total=total, unit="recordings") as bar:
+        metrics, on = word_errors.rated(
+            application, test, wav=examples.wav, clean=examples.alphabet.clean,
+            advance=bar.advance, **vars(config.decoding),
+        )  # fmt: skip
+    return Evaluation(metrics=metrics, on=on)
+
+
 def predict(config: Config, application: Application, options: HearOptions) -> None:
     """Transcribes recordings of any kind and length, or a stream; writes text, JSON, subtitles."""
     (hear_input if options.stream else listen)(application, options, strategy=vars(config.decoding))
@@ -225,6 +239,7 @@ RECIPE = Recipe(
     answer=answer,
     further=further,
     evaluate=evaluate,
+    rate=rate,
     parts=parts,
     plots=plots,
     space=RECOGNISER_SPACE,

@@ -154,6 +154,19 @@ def evaluate(
     )
 
 
+def rate(
+    config: Config, application: Any, examples: "PairExamples", reporter: Reporter
+) -> Evaluation:
+    """BLEU and chrF of answers, where there is no Keras model to look into."""
+    test = examples.pairs.test
+    total = min(len(test), translation.RATED)
+    with reporter.bar("Translating", total=total, unit="sentences") as bar:
+        metrics, on = translation.rated(
+            application, test, advance=bar.advance, **vars(config.decoding)
+        )
+    return Evaluation(metrics=metrics, on=on)
+
+
 def plots(config: Config, network: "keras.Model", examples: "PairExamples", folder: Path) -> None:
     """Heat maps: where the decoder looked while it wrote."""
     for number, found in enumerate(translation.attention_maps(network, examples, count=3), 1):
@@ -180,6 +193,7 @@ RECIPE = Recipe(
     goal=goal,
     answer=answer,
     evaluate=evaluate,
+    rate=rate,
     parts=parts,
     plots=plots,
     space=TRANSLATOR_SPACE,

@@ -11,7 +11,12 @@ from tiny_trainings import TINY_RECOGNISER, trained
 from websockets.sync.client import connect
 
 import seqapps
+from seqapps.errors import UserError
 from seqapps.hearing import hear
+from seqapps.portable.certificate import compare
+from seqapps.portable.onnx_application import OnnxApplication
+from seqapps.recipe import run
+from seqapps.recipes.transcribe import RECIPE
 
 
 @pytest.fixture(scope="module")
@@ -59,3 +64,25 @@ def test_portions_over_a_websocket_are_the_whole_recording(bundle, few_recording
     # It has learned something, so that equal texts say something.
     assert len(set(texts)) > 1
     assert all(set(text.split()) <= {"yes", "no", "stop"} for text in texts), texts
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_in_onnx_a_streaming_model_hears_whole_recordings(bundle, few_recordings, tmp_path):
+    place = tmp_path / "onnx"
+    assert run(RECIPE, ["export", str(bundle), "--format", "onnx", "--output", str(place)]) == 0
+    forms = [row["form"] for row in json.loads((place / "certificate.json").read_text())["rows"]]
+    assert "ONNX, each input alone" in forms
+    assert "ONNX, pcm" in forms
+    application, exported = seqapps.load(bundle), OnnxApplication(place)
+    assert application.config["model"]["streaming"]
+    files = sorted((Path(few_recordings).parent / "audio").glob("*.wav"))[:12]
+    recordings = [file.read_bytes() for file in files]
+    fields = application.interface.outputs_of("options")
+    for options in ({}, {"beam_width": 20, "n_best": 4}, {"hot_words": ["yes", "stop"]}):
+        want = application.answers(recordings, **options)
+        found = compare(fields, want, exported.answers(recordings, **options))
+        assert found["equal"], found
+    assert len({answer["text"] for answer in want}) > 1
+    with pytest.raises(UserError, match="is an ONNX export, which hears whole recordings"):
+        next(hear(exported, [b""]))

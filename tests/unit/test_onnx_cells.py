@@ -10,6 +10,7 @@ from seqapps.models.recogniser import build_recogniser
 from seqapps.models.recurrent_lm import build_recurrent_lm
 from seqapps.models.settings import LanguageModel, Recogniser
 from seqapps.portable.onnx import to_onnx
+from seqapps.portable.onnx_int8 import quantise_network
 from seqapps.portable.runtime.base import Network
 
 CELLS = ("gru", "lstm", "rnn", "mingru")
@@ -63,3 +64,48 @@ def test_a_recogniser(cell, streaming, tmp_path):
         np.testing.assert_allclose(
             found["logits"][row, :length], want["logits"][row, :length], rtol=0, atol=1e-5
         )
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_weights_of_8_bits_take_less_and_answer_nearly_the_same(cell, tmp_path):
+    network = build_recurrent_lm(
+        LanguageModel(units=64, embedding=32, depth=2, cell=cell), vocabulary=50
+    )
+    parts = writer_parts(network)
+    rng = np.random.default_rng(2)
+    state = rng.normal(0, 0.3, (3, parts.settings["state"])).astype(np.float32)
+    tokens, followers = rng.integers(0, 50, (2, 3, 9)).astype(np.int32)
+    inputs = {"tokens": tokens, "tokens_lengths": LENGTHS, "followers": followers, "state": state}
+    path = tmp_path / "read.onnx"
+    to_onnx(parts.parts["read"], path)
+    whole, size = Network(path)(inputs), path.stat().st_size
+    quantise_network(path)
+    small = Network(path)(inputs)
+    # A vanilla recurrence is a loop, whose weights stay whole; a minGRU is a large graph.
+    most = {"gru": 0.45, "lstm": 0.45, "rnn": 1.0, "mingru": 0.7}[cell]
+    assert path.stat().st_size < size * most
+    for name, value in small.items():
+        change = np.abs(value - whole[name]).max()
+        assert 0 < change < 0.05, name
+
+
+def test_the_range_of_power_spectra_is_not_put_into_8_bits(tmp_path):
+    features = Features(sample_rate_hz=8000, mels=12)
+    settings = Recogniser(channels=4, projection=32, units=32, depth=1)
+    network = build_recogniser(settings, outputs=3, features=features)
+    (part,) = recogniser_parts(network, features, stride=settings.stride).parts.values()
+    assert part.wide == ("power",)
+    rng = np.random.default_rng(3)
+    # Twelve orders of magnitude, as between speech and silence.
+    power = 10 ** rng.uniform(-8, 4, (2, 30, features.fft // 2 + 1))
+    inputs = {"power": power.astype(np.float32), "frames": np.array([30, 17], np.int32)}
+    to_onnx(part, tmp_path / "hear.onnx")
+    whole = Network(tmp_path / "hear.onnx")(inputs)["logits"]
+    (tmp_path / "naive.onnx").write_bytes((tmp_path / "hear.onnx").read_bytes())
+    quantise_network(tmp_path / "hear.onnx", wide=part.wide)
+    quantise_network(tmp_path / "naive.onnx")
+    change, naive = (
+        np.abs(Network(tmp_path / name)(inputs)["logits"] - whole).max()
+        for name in ("hear.onnx", "naive.onnx")
+    )
+    assert change < 0.05 < naive

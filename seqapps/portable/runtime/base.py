@@ -27,6 +27,8 @@ class Network:
         settings.intra_op_num_threads = threads
         # Errors alone: a person sees what is printed.
         settings.log_severity_level = 3
+        # Weights that are stored with 8 bits are made whole now and not in every call.
+        settings.add_session_config_entry("session.disable_quant_qdq", "1")
         self._session = onnxruntime.InferenceSession(
             str(path), settings, providers=["CPUExecutionProvider"]
         )
@@ -79,6 +81,24 @@ class Predictor:
         """
         raise NotImplementedError
 
+    def pieces(
+        self, question: str | bytes, *, portion: int = 8, **options: Any
+    ) -> Iterator[str] | None:
+        """An answer in pieces as they come, where an application has such.
+
+        Args:
+            question: The input.
+            portion: Tokens that are written between two pieces, at least 1.
+            **options: Strategy values by name.
+
+        Returns:
+            Pieces that make up the first output; None where an answer comes whole.
+
+        Raises:
+            ValueError: As in `answers`.
+        """
+        return None
+
     def network(self, name: str) -> Network:
         """One of the networks."""
         return Network(self.folder / "networks" / f"{name}.onnx", self._threads)
@@ -113,16 +133,8 @@ class Predictor:
     def _asked(
         self, respond: Callable[..., Any], inputs: Sequence[Any], options: Mapping[str, Any]
     ) -> list[dict[str, Any]]:
-        for name in options:
-            if name not in self._options:
-                known = ", ".join(self._options) or "none"
-                raise ValueError(f"there is no option {name!r}; there is {known}.")
-        rows = [row.encode("utf-8", "surrogatepass") if isinstance(row, str) else row
-                for row in inputs]  # fmt: skip
-        values = {
-            name: self._values(option, options.get(name, option["default"]), len(rows))
-            for name, option in self._options.items()
-        }
+        rows = [_as_bytes(row) for row in inputs]
+        values = self.strategy(options, len(rows))
         found: list[dict[str, Any]] = [{}] * len(rows)
         for chosen in _together([_size(row) for row in rows], self.budget):
             some = {name: value[chosen] for name, value in values.items()}
@@ -135,6 +147,21 @@ class Predictor:
         """Answers each input in short: the first output alone."""
         first = self.interface["outputs"][0]["name"]
         return [answer[first] for answer in self.answers(inputs, **options)]
+
+    def strategy(self, options: Mapping[str, Any], count: int) -> dict[str, Any]:
+        """Strategy values, an array (count,) each; defaults fill the rest.
+
+        Raises:
+            ValueError: If there is no such option, or it has another number of values.
+        """
+        for name in options:
+            if name not in self._options:
+                known = ", ".join(self._options) or "none"
+                raise ValueError(f"there is no option {name!r}; there is {known}.")
+        return {
+            name: self._values(option, options.get(name, option["default"]), count)
+            for name, option in self._options.items()
+        }
 
     def _values(self, option: Mapping[str, Any], value: Any, count: int) -> Any:
         if option.get("rank"):
@@ -156,8 +183,8 @@ class Predictor:
         return np.broadcast_to(array, (count,))
 
 
-def _as_bytes(text: str | bytes) -> bytes:
-    return text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+def _as_bytes(row: Any) -> Any:
+    return row.encode("utf-8", "surrogatepass") if isinstance(row, str) else row
 
 
 def _size(row: Any) -> int:

@@ -27,6 +27,8 @@ def run(predictor: type[Predictor], argv: list[str] | None = None) -> int:
             inputs = [path.read_bytes() for path in given.files]
         else:
             inputs = sys.stdin.buffer.read().splitlines()
+        if not given.json and (len(inputs) == 1 or sys.stdout.isatty()):
+            inputs = _live(application, inputs, options)
         answers = application.answers(inputs, **options)
     except (OSError, ValueError) as error:
         sys.stderr.write(f"error: {error}\n")
@@ -36,6 +38,20 @@ def run(predictor: type[Predictor], argv: list[str] | None = None) -> int:
         line = json.dumps(answer, ensure_ascii=False) if given.json else str(answer[first])
         sys.stdout.buffer.write(line.encode() + b"\n")
     return 0
+
+
+def _live(application: Predictor, inputs: list[bytes], options: dict[str, Any]) -> list[bytes]:
+    """Prints answers as they are written where somebody waits for them; gives the other inputs."""
+    for number, row in enumerate(inputs):
+        pieces = application.pieces(row, **options)
+        if pieces is None:
+            return inputs[number:]
+        for piece in pieces:
+            sys.stdout.buffer.write(piece.encode())
+            sys.stdout.buffer.flush()
+        sys.stdout.buffer.write(b"\n")
+        sys.stdout.buffer.flush()
+    return []
 
 
 def _value(text: str) -> Any:

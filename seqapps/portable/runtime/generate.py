@@ -2,8 +2,10 @@
 
 # B batch, V vocabulary, S width of the network's state
 
+import codecs
 import json
 import math
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import numpy as np
@@ -76,6 +78,44 @@ class GeneratePredictor(Predictor):
             answers[row] = _answer([texts[i] for i in mine], totals, gains[mine[0]])
         return answers
 
+    def pieces(
+        self, question: str | bytes, *, portion: int = 8, **options: Any
+    ) -> Iterator[str] | None:
+        """A drawn text as it is written; several texts and searched ones come whole."""
+        values = self.strategy(options, 1)
+        if values["samples"][0] > 1 or values["beam_width"][0] > 1:
+            return None
+        prompt = (
+            question.encode("utf-8", "surrogatepass") if isinstance(question, str) else question
+        )
+        return self._pieces(prompt, values, max(1, portion))
+
+    def _pieces(self, prompt: bytes, own: dict[str, Any], portion: int) -> Iterator[str]:
+        ids = self._tokens.encode(prompt)
+        _, state = self._through([ids])
+        seen = [np.bincount(ids, minlength=len(self._tokens.surfaces))]
+        last = np.array([ids[-1] if ids else MARK], np.int32)
+        limits = np.clip(own["max_length"], 0, MOST_TOKENS)
+        drawing = self._drawing(state, last, seen, own, limits)
+        # Nothing is handed out that a stop string may cut off, nor a part of a character.
+        characters = codecs.getincrementaldecoder("utf-8")("replace")
+        stops = [text for text in own["stop"][0] if 0 < len(text) <= TAIL]
+        given, written, text = 0, 0, b""
+        try:
+            while True:
+                (text,) = next(drawing)
+                written += 1
+                if written % portion:
+                    continue
+                sure = len(text) - _open(text, stops)
+                piece, given = characters.decode(text[given:sure]), sure
+                if piece:
+                    yield piece
+        except StopIteration as end:
+            (text,), _ = end.value
+        if piece := characters.decode(text[given:], final=True):
+            yield piece
+
     def _through(self, ids: list[list[int]]) -> tuple[list[Any], Any]:
         """Reads texts: log-probabilities of their tokens, and the state before the last is read."""
         state = np.zeros((len(ids), self._width), np.float32)
@@ -130,7 +170,19 @@ class GeneratePredictor(Predictor):
     def _draw(
         self, state: Any, last: Any, seen: Any, own: dict[str, Any], limits: Any
     ) -> tuple[list[bytes], list[list[float]]]:
-        """Writes a text for each row.
+        """Writes a text for each row, as `_drawing` does, and gives what that returns."""
+        drawing = self._drawing(state, last, seen, own, limits)
+        while True:
+            try:
+                next(drawing)
+            except StopIteration as end:
+                found: tuple[list[bytes], list[list[float]]] = end.value
+                return found
+
+    def _drawing(
+        self, state: Any, last: Any, seen: Any, own: dict[str, Any], limits: Any
+    ) -> Generator[list[bytes], None, tuple[list[bytes], list[list[float]]]]:
+        """Writes a text for each row, token by token.
 
         Args:
             state: float32, (B, S), before `last` is read.
@@ -138,6 +190,9 @@ class GeneratePredictor(Predictor):
             seen: int, (V,) of each row: how often each token occurs in its prompt.
             own: Strategy values, (B,) each.
             limits: int, (B,). Tokens at most.
+
+        Yields:
+            The texts in bytes after each token, stop strings that end them too.
 
         Returns:
             The texts in bytes, and the log-probability of each of their tokens.
@@ -196,6 +251,8 @@ class GeneratePredictor(Predictor):
                     if reach:
                         cuts[row], closed[place] = len(texts[row]) - reach, True
             live = live[~closed]
+            if len(live):
+                yield texts
         shown = [text if cut < 0 else text[:cut] for text, cut in zip(texts, cuts, strict=True)]
         return shown, gains
 
@@ -209,6 +266,19 @@ def _answer(texts: list[bytes], totals: list[float], gains: list[float]) -> dict
         "sample_log_probabilities": totals,
         "token_log_probabilities": gains,
     }
+
+
+def _open(text: bytes, stops: list[bytes]) -> int:
+    """Bytes at the end that may be the beginning of a stop string, at most."""
+    longest = max((len(stop) - 1 for stop in stops), default=0)
+    return next(
+        (
+            size
+            for size in range(min(longest, len(text)), 0, -1)
+            if any(stop.startswith(text[-size:]) for stop in stops)
+        ),
+        0,
+    )
 
 
 def _stopped(text: bytes, stops: list[bytes], width: int) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from seqapps.data.files import Row, is_blank, is_text, read_lines, read_table, repaired
+from seqapps.data.splits import spread
 from seqapps.errors import UserError
 
 
@@ -175,3 +176,9 @@ def test_a_file_that_is_no_table_is_not_printed_whole(tmp_path):
         list(read_table(file, ["text"]))
     assert len(str(error.value)) < 600
     assert "\x1b" not in str(error.value)
+
+
+def test_rows_are_spread_evenly():
+    assert spread(10, 4) == [0, 2, 5, 7]
+    assert spread(3, 5) == [0, 1, 2]
+    assert spread(0, 5) == []

@@ -1,6 +1,7 @@
 """What is measured of a writer, and the streams that it learns from."""
 
 import dataclasses
+import math
 from types import SimpleNamespace
 
 import keras
@@ -182,3 +183,32 @@ def test_the_n_gram_model_beside_it_chooses_its_order_without_the_held_out_text(
     assert order == 3
     assert best <= five
     assert best / len(examples.test) == pytest.approx(np.log(10), abs=0.25)
+
+
+def test_passages_are_from_all_over_and_all_of_a_short_text():
+    assert writing_scores._passages([]) == []
+    assert writing_scores._passages(["a" * 7, "", "bcd"]) == ["a" * 7, "bcd"]
+    found = writing_scores._passages(["a" * 6000, "b" * 6000])
+    assert found == ["a" * 5000, "a" * 1000, "b" * 5000, "b" * 1000]
+    long = "".join(chr(ord("a") + i // 10_000) for i in range(100_000))
+    found = writing_scores._passages([long[:50_000], long[50_000:]])
+    assert found == [chr(ord("a") + i) * 5000 for i in range(10)]
+    lines = [f"{i:>20}" for i in range(10_000)]
+    found = writing_scores._passages(lines)
+    assert found == lines[::4]
+
+
+def test_rating_is_the_loss_of_what_an_application_says(examples):
+    class Says:
+        def ask(self, signature, texts):
+            assert signature == "score"
+            return [{"token_log_probabilities": [-math.log(4.0)] * len(text)} for text in texts]
+
+    passages, on = writing_scores.passages(examples)
+    found = writing_scores.rated(Says(), passages)
+    assert found == {
+        "loss": pytest.approx(math.log(4), abs=1e-4),
+        "perplexity": pytest.approx(4, abs=1e-3),
+        "bits_per_character": pytest.approx(2, abs=1e-4),
+    }
+    assert on.startswith("1 passage of at most 5,000 characters from all over the validation text")

@@ -247,11 +247,16 @@ def test_other_vocabularies(tmp_path, kind):
     assert seqapps.load(tmp_path / "bundle").metrics["bits_per_character"] < 5
 
 
-def test_its_onnx_form_writes_and_judges_the_same(command, bundle, model, tmp_path):
-    place = tmp_path / "onnx"
-    code, out, err = command("export", bundle, "--format", "onnx", "--output", place)
-    assert (code, out) == (0, f"{place}\n"), err
-    exported = OnnxApplication(place)
+@pytest.fixture(scope="module")
+def exported_to(trained, tmp_path_factory):
+    """The writer in ONNX."""
+    place = tmp_path_factory.mktemp("writer") / "onnx"
+    assert run(RECIPE, ["export", str(trained[0]), "--format", "onnx", "--output", str(place)]) == 0
+    return place
+
+
+def test_its_onnx_form_writes_and_judges_the_same(exported_to, model):
+    exported = OnnxApplication(exported_to)
     prompts = ["the cat ", "", "☃ dog", "on a mat and " * 20]
     fields = model.interface.outputs_of("options")
     for options in (
@@ -272,6 +277,86 @@ def test_its_onnx_form_writes_and_judges_the_same(command, bundle, model, tmp_pa
         exported.ask("score", prompts),
     )
     assert judged["equal"], judged
-    code, out, err = command("predict", place, "--prompt", "the cat ")
-    assert (code, err) == (0, "")
-    assert out == model(["the cat "])[0] + "\n"
+
+
+def test_its_onnx_form_writes_in_pieces_too(command, exported_to, model, monkeypatch):
+    exported = OnnxApplication(exported_to)
+    for number, prompt in enumerate(("", "the cat", "☃ the cat sat on a mat " * 20)):
+        options = {"seed": number, "max_length": 37, "stop": ("dog", "mat th", "t t"),
+                   "min_length": 9 * number}  # fmt: skip
+        (whole,) = model([prompt], **options)
+        for portion in (1, 5):
+            pieces = list(stream(exported, prompt, portion=portion, **options))
+            assert b"".join(pieces).decode() == whole
+            assert len(pieces) > len(whole) // 10
+            assert all(pieces)
+    assert list(stream(exported, "it", max_length=0)) == []
+    with pytest.raises(UserError, match="a text in pieces has no option 'samples'"):
+        next(stream(exported, samples=3))
+    with pytest.raises(UserError, match="there is no option 'heat'"):
+        next(stream(exported, heat=3))
+    with pytest.raises(UserError, match="answers of generate come whole with these options"):
+        exported.pieces("it", beam_width=4)
+
+    asked = []
+    written = OnnxApplication.pieces
+    monkeypatch.setattr(
+        OnnxApplication,
+        "pieces",
+        lambda self, prompt, **options: asked.append(prompt) or written(self, prompt, **options),
+    )
+    short = ("predict", exported_to, "--decoding.max_length", 9)
+    code, out, err = command(*short, "--prompt", "the cat ")
+    assert (code, err, asked) == (0, "", ["the cat "])
+    assert out == model(["the cat "], max_length=9)[0] + "\n"
+    code, out, _ = command(*short, stdin=b"the cat\nit\n")
+    assert (code, len(asked)) == (0, 1)
+    assert out == "".join(f"{text}\n" for text in model(["the cat", "it"], max_length=9))
+
+
+def test_its_predictor_prints_a_text_while_it_is_written(exported_to, model):
+    long = [f"--set={name}=100000" for name in ("min_length", "max_length")]
+    program = [sys.executable, "-IB", exported_to / "predictor.py"]
+    with subprocess.Popen(
+        [*program, *long, "--set=seed=5"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        process.stdin.write(b"the cat\n")
+        process.stdin.close()
+        begun = process.stdout.read(40)
+        assert process.poll() is None, "it had ended before"
+        process.kill()
+    (whole,) = model(["the cat"], seed=5, min_length=100, max_length=100)
+    assert whole.encode().startswith(begun)
+    done = subprocess.run(
+        [*program, "--set=max_length=9"], input=b"the cat\nit\n", capture_output=True, timeout=60
+    )
+    want = model(["the cat", "it"], max_length=9)
+    assert done.stdout.decode() == "".join(f"{text}\n" for text in want)
+
+
+def test_what_int8_costs_is_on_the_card(command, bundle, model, tmp_path):
+    place = tmp_path / "onnx"
+    export = ("export", bundle, "--format", "onnx", "--quantise", "int8", "--output", place)
+    # The text is not where the training, in its own folder, found it.
+    code, out, err = command(*export, "--data.folder", bundle.parent)
+    assert (code, out) == (0, f"{place}\n"), err
+    found = json.loads((place / "certificate.json").read_text())["quantised"]
+    assert found["on"] == (
+        "1 passage of at most 5,000 characters from all over the validation text, read from "
+        "an empty state"
+    )
+    bits = found["metrics"]["bits_per_character"]
+    # The same text as in training, but for the mark at its end.
+    assert bits["float32"] == pytest.approx(model.metrics["bits_per_character"], rel=0.01)
+    assert bits["int8"] == pytest.approx(bits["float32"], rel=0.05)
+    assert found["bytes"]["int8"] < found["bytes"]["float32"] / 2
+    assert (
+        sum(path.stat().st_size for path in (place / "networks").iterdir())
+        == (found["bytes"]["int8"])
+    )
+    card = (place / "CARD.md").read_text()
+    assert f"| bits_per_character | {bits['float32']:g} | {bits['int8']:g} |" in card
+    assert "What 8-bit weights cost, on 1 passage of at most 5,000 characters" in card
+    (judged,) = OnnxApplication(place).ask("score", ["the cat sat"])
+    (want,) = model.ask("score", ["the cat sat"])
+    assert judged["perplexity"] == pytest.approx(want["perplexity"], rel=0.1)

@@ -339,3 +339,25 @@ def test_its_onnx_form_hears_the_same_without_tensorflow(
         capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert (done.stderr, done.stdout) == ("", application(recordings[:1])[0] + "\n")
+
+
+def test_what_int8_costs_is_on_the_card(command, bundle, application, few_recordings, tmp_path):
+    place = tmp_path / "onnx"
+    export = ("export", bundle, "--format", "onnx", "--quantise", "int8", "--output", place)
+    code, out, err = command(*export)
+    assert (code, out) == (0, f"{place}\n"), err
+    found = json.loads((place / "certificate.json").read_text())["quantised"]
+    count = application.metrics["recordings"]
+    assert found["on"] == f"{count} of {count} recordings of the test split"
+    for name in ("wer", "cer"):
+        rates = found["metrics"][name]
+        assert rates["float32"] == pytest.approx(application.metrics[name], abs=1e-3)
+        assert (
+            f"| {name} | {rates['float32']:g} | {rates['int8']:g} |"
+            in (place / "CARD.md").read_text()
+        )
+    assert found["bytes"]["int8"] < found["bytes"]["float32"] / 2
+    files = sorted((few_recordings.parent / "audio").glob("*.wav"))[:12]
+    recordings = [file.read_bytes() for file in files]
+    pairs = zip(OnnxApplication(place)(recordings), application(recordings), strict=True)
+    assert sum(small == whole for small, whole in pairs) >= 10
