@@ -42,7 +42,8 @@ def recogniser_interface(options: Sequence[Option]) -> Interface:
             Field(
                 name="alternative_scores", dtype="float32", rank=1, media="number",
                 unit="log-probability, nats",
-                description="With what language model and hot words add.",
+                description="Of network and language model, with what hot words add; the order "
+                "counts a bonus for each symbol too.",
             ),
         ),
         options=tuple(options),

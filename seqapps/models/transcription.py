@@ -125,8 +125,8 @@ class Transcribe:
             `text` string (B,); `confidence` float32 (B,), the mean probability of its symbols;
             `status` string (B,); `seconds` float32 (B,); `words` string (B, W), `starts` and
             `ends` float32 (B, W), seconds, `word_confidences` float32 (B, W); `alternatives` string
-            (B, K) and `alternative_scores` float32 (B, K), best first; and their `_lengths` int32
-            (B,).
+            (B, K), the best by the search's score first, and `alternative_scores` float32 (B, K),
+            their log-probabilities, nats; and their `_lengths` int32 (B,).
         """
         every_BSV, all_steps_B = self.log_probs(samples)
         log_probs_BUV, steps_B, places_BU = useful_steps(every_BSV, all_steps_B)
@@ -146,9 +146,15 @@ class Transcribe:
             "seconds": tf.cast(samples.lengths, tf.float32) / self.features.sample_rate_hz,
             "alternatives": tf.where(there_BK, self._texts(found.labels, found.lengths), ""),
             "alternatives_lengths": kept_B,
-            "alternative_scores": tf.where(there_BK, found.scores, 0.0),
+            "alternative_scores": tf.where(there_BK, self._log_probs_of(found, options), 0.0),
             "alternative_scores_lengths": kept_B,
         }
+
+    def _log_probs_of(self, found: Found, options: dict[str, Any]) -> Any:
+        """Scores without the bonus of each symbol: float32, (B, K)."""
+        # With it, large numbers cancel, and a score has few digits that are its own.
+        bonus_B = each_row(options["language"], found.lengths[:, 0]) * self._weights.bonus
+        return found.scores - bonus_B[:, tf.newaxis] * tf.cast(found.lengths, tf.float32)
 
     def _search(self, log_probs_BSV: Any, steps_B: Any, options: dict[str, Any]) -> Found:
         wanted_B = each_row(options["n_best"], steps_B)

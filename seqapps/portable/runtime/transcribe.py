@@ -74,13 +74,14 @@ class TranscribePredictor(Predictor):
             hot = expected(words, self._symbols, options["hot_word_weight"])
         asked = options["n_best"]
         language = options["language"].astype(np.float32)
+        bonus = language * np.float32(self._bonus)
         labels, scores = prefix_beam_search(
             log_probs,
             steps,
             beam_width=np.maximum(options["beam_width"], asked),
             language=self._language,
             language_weight=language * np.float32(self._weight),
-            label_bonus=language * np.float32(self._bonus),
+            label_bonus=bonus,
             hot=hot,
         )
         answers = []
@@ -97,7 +98,10 @@ class TranscribePredictor(Predictor):
                     "status": STATUSES[statuses[row]],
                     "seconds": seconds,
                     "alternatives": [self._text(labels[row][k]) for k in kept],
-                    "alternative_scores": [float(scores[row, k]) for k in kept],
+                    "alternative_scores": [
+                        float(scores[row, k] - bonus[row] * np.float32(len(labels[row][k])))
+                        for k in kept
+                    ],
                 }
             )
         return answers

@@ -144,8 +144,14 @@ def test_strategy_values_for_each_recording(application):
     several = application.answers([file], n_best=3, beam_width=4)[0]
     assert len(several["alternatives"]) == 3
     assert several["alternatives"][0] == "yes stop"
-    scores = several["alternative_scores"]
-    assert scores == sorted(scores, reverse=True)
+    bonus = json.loads(read_assets(application.path)["language.json"])["bonus"]
+    ranks = [
+        score + bonus * len(text)
+        for score, text in zip(several["alternative_scores"], several["alternatives"], strict=True)
+    ]
+    assert ranks == sorted(ranks, reverse=True)
+    # What is scored are log-probabilities, without the bonus of each symbol.
+    assert max(several["alternative_scores"]) < 0.0
     # A word that is expected strongly enough is heard, in the row that expects it alone.
     hot = application([file, file], hot_words=[["sty"], []], hot_word_weight=[30.0, 30.0])
     assert "sty" in hot[0].split()
