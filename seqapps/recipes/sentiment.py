@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 from seqapps.bundle.application import Application
 from seqapps.data.labelled import LabelledData
-from seqapps.fields import Answer, Answers, Assets, Field, Interface, Parts, Signature
+from seqapps.fields import Answer, Answers, Assets, Interface, Parts
 from seqapps.importance import coloured, web_page
 from seqapps.lazy import lazy_imports
+from seqapps.models.classifier_interface import classifier_interface
 from seqapps.models.settings import CLASSIFIER_SPACE, Classifier, Pretraining
 from seqapps.recipe import Evaluation, Recipe, View, run
 from seqapps.report import Reporter, plot_confusion, plot_reliability
@@ -74,35 +75,7 @@ class Config:
 
 def interface(config: Config) -> Interface:
     """A text in; a label and the probabilities of all classes out; and the words that mattered."""
-    probability = "probability, 0 to 1"
-    label = Field(name="label", description="The most probable class.")
-    return Interface(
-        inputs=(Field(name="text", description="A text of any length."),),
-        outputs=(
-            label,
-            Field(
-                name="probabilities", dtype="float32", rank=1, media="number", unit=probability,
-                description="Of each class, the highest first.",
-            ),
-            Field(name="classes", rank=1, description="Their names, in the same order."),
-        ),
-        further=(
-            Signature(
-                name="explain",
-                outputs=(
-                    label,
-                    Field(name="probability", dtype="float32", media="number", unit=probability),
-                    Field(name="words", rank=1, description="The text's words."),
-                    Field(
-                        name="importance", dtype="float32", rank=1, media="number",
-                        unit="log-odds, nats",
-                        description="What the label loses without the word; bounded by 20.",
-                    ),
-                ),
-                description="How much each word mattered, by leaving it out.",
-            ),
-        ),
-    )  # fmt: skip
+    return classifier_interface()
 
 
 def load(config: Config, assets: Assets | None, reporter: Reporter) -> "LabelledExamples":
