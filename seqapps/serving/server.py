@@ -131,6 +131,9 @@ def _http(desk: Desk, settings: Serve) -> _Http:
         access_log=False,
         server_header=False,
         limit_concurrency=settings.connections,
+        # Longer than clients keep a connection that is idle: who closes one first must be the
+        # client, or a request that is on its way just then is lost.
+        timeout_keep_alive=75,
         timeout_graceful_shutdown=max(1, round(settings.grace_s)),
     )
     config.load()

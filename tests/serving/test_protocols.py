@@ -2,7 +2,9 @@
 
 import base64
 import json
+import time
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection
 
 import grpc
 import numpy as np
@@ -420,3 +422,15 @@ def test_client(server, translator):
         assert not nobody.ready()
         with pytest.raises(UserError, match="does not answer"):
             nobody.predict("translate", ["x"])
+
+
+def test_an_idle_connection_outlives_that_of_a_client(server):
+    # httpx and many others keep one for 5 s; the server closing it just then would lose a request.
+    connection = HTTPConnection("127.0.0.1", server.ports["http"], timeout=60)
+    for pause_s in (6.0, 0.0):
+        connection.request("GET", "/v2/health/live")
+        assert connection.getresponse().read() == b'{"live":true}'
+        kept = connection.sock
+        time.sleep(pause_s)
+    assert kept is connection.sock
+    connection.close()
