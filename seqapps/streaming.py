@@ -3,17 +3,29 @@
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from seqapps.bundle.application import Application
+from seqapps.bundle.folder import read_assets
 from seqapps.errors import UserError
 from seqapps.fields import MAIN
 from seqapps.lazy import lazy_imports
+from seqapps.predicting import PredictOptions, questions
 
 with lazy_imports():
     import numpy as np
 
     from seqapps.portable import onnx_application
+    from seqapps.text import vocabulary
+
+
+@dataclass(frozen=True, kw_only=True)
+class WriteOptions(PredictOptions):
+    """Flags of `predict` of what writes texts."""
+
+    prompt: str | None = None
+    """Go on from this, and read neither files nor standard input."""
 
 
 def stream(
@@ -56,6 +68,33 @@ def stream(
         pen = application.call("step", **asked, length=np.array([portion], np.int32), **taken)
         if piece := pen["text"].numpy()[0]:
             yield piece
+
+
+def write_texts(
+    application: "Application | onnx_application.OnnxApplication",
+    options: WriteOptions,
+    *,
+    strategy: Mapping[str, Any],
+) -> None:
+    """Prints a text for the prompt, or for each line of files or standard input.
+
+    Args:
+        application: What writes.
+        options: The flags.
+        strategy: Every strategy value by name.
+
+    Raises:
+        UserError: If a token that is banned or forced is not in the vocabulary, or a file cannot be
+            read.
+    """
+    vocabulary.check_strategy(
+        read_assets(application.path), banned=strategy["banned"], begin=strategy["begin"]
+    )
+    if options.prompt is not None or (not options.files and sys.stdin.isatty()):
+        asked = iter([[options.prompt or ""]])
+    else:
+        asked = questions(application.interface, options.files)
+    print_texts(application, asked, strategy=strategy, as_json=options.json)
 
 
 def print_texts(

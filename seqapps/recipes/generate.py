@@ -14,17 +14,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from seqapps.bundle.application import Application
-from seqapps.bundle.folder import read_assets
 from seqapps.data.running_text import TextData
 from seqapps.decoding.settings import Sampling
 from seqapps.fields import Answer, Answers, Assets, Interface, Parts
 from seqapps.lazy import lazy_imports
 from seqapps.models.settings import LANGUAGE_MODEL_SPACE, LanguageModel, WriterEvaluation
 from seqapps.models.writer_interface import writer_interface
-from seqapps.predicting import PredictOptions, questions
 from seqapps.recipe import Evaluation, Predict, Recipe, run, strategy_options
 from seqapps.report import Reporter, plot_surprise
-from seqapps.streaming import print_texts
+from seqapps.streaming import WriteOptions, write_texts
 from seqapps.text.settings import RunningText
 from seqapps.training.settings import Training
 
@@ -37,7 +35,6 @@ with lazy_imports():
         writing_scores,
     )
     from seqapps.models import parts as networks
-    from seqapps.text import vocabulary
     from seqapps.training import loop, losses
 
 if TYPE_CHECKING:
@@ -166,24 +163,9 @@ def rate(
     return Evaluation(metrics=metrics, on=on)
 
 
-@dataclass(frozen=True, kw_only=True)
-class GenerateOptions(PredictOptions):
-    """Flags of `predict`."""
-
-    prompt: str | None = None
-    """Go on from this, and read neither files nor standard input."""
-
-
-def predict(config: Config, application: Application, options: GenerateOptions) -> None:
+def predict(config: Config, application: Application, options: WriteOptions) -> None:
     """Prints texts as they are written: for one prompt, or for each line."""
-    vocabulary.check_strategy(
-        read_assets(application.path), banned=config.decoding.banned, begin=config.decoding.begin
-    )
-    if options.prompt is not None or (not options.files and sys.stdin.isatty()):
-        asked = iter([[options.prompt or ""]])
-    else:
-        asked = questions(application.interface, options.files)
-    print_texts(application, asked, strategy=vars(config.decoding), as_json=options.json)
+    write_texts(application, options, strategy=vars(config.decoding))
 
 
 RECIPE = Recipe(
@@ -205,7 +187,7 @@ RECIPE = Recipe(
         help="Write text, from a prompt or from each line of files or standard input. A text may "
         "hold line ends: a program that reads several should ask for --json",
         run=predict,
-        options=GenerateOptions,
+        options=WriteOptions,
         examples=(
             'BUNDLE --prompt "The "',
             "BUNDLE < prompts.txt > texts.txt",
