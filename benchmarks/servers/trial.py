@@ -193,7 +193,7 @@ def main() -> None:
         found = trial(name, python, options.bundle.resolve(), texts, options.seconds)
         said = found.pop("said", [])
         expected = expected or said
-        found["same_answers"] = said == expected
+        found["same_answers"] = bool(said) and said == expected
         result.append({"server": name, **found})
         print(result[-1], file=sys.stderr)
     print(

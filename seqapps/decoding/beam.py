@@ -9,7 +9,8 @@ Huang et al. 2017 (a search may stop when no live hypothesis can still win).
 """
 
 # B batch, W widest beam, N rows in the loop (B × W), V vocabulary, T target steps,
-# K hypotheses returned, C candidates looked at (2W), E extensions of one hypothesis (2W).
+# K hypotheses returned, C candidates looked at (2W), E extensions of one hypothesis (2W),
+# A rows that are still searched.
 
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -118,7 +119,7 @@ def beam_search(
         step: The network's step, see `seqapps.decoding.loop.Step`.
         state: Nest of tensors with leading axis (batch,), before the first step.
         memory: Nest of tensors with leading axis (batch,), the same at every step; it is repeated
-            once for the beams and never gathered again.
+            once for the beams, and gathered again only when closed rows leave.
         bos: Token that starts every hypothesis; int32, (batch,), where rows differ.
         eos: Token that ends one.
         beam_width: int32, at least 1. Live hypotheses a row; below 1 counts as 1.

@@ -5,7 +5,7 @@ on is in `Pen`, and the noise is a function of the row's seed and the token's po
 """
 
 # B batch, V vocabulary, S width of the network's state, T tokens written now, K stop strings,
-# F forced tokens, N tokens whose noise is there, W bytes of a tail, E bytes of the longest token,
+# N tokens whose noise is there, W bytes of a tail, E bytes of the longest token,
 # H bytes that may be held back
 
 from collections.abc import Callable, Sequence

@@ -336,7 +336,7 @@ class Recogniser:
         if not all(0.5 <= factor <= 2.0 for factor in self.heard_warps):
             raise ValueError(
                 f"heard_warps must be factors from 0.5 to 2, got {list(self.heard_warps)}; "
-                "[0.92, 1, 1.08] is usual, none switches it off."
+                "for example [0.92, 1, 1.08]; none switches it off."
             )
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must be in [0, 1), got {self.dropout}; 0 switches it off.")

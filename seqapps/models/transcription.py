@@ -126,7 +126,7 @@ class Transcribe:
             `status` string (B,); `seconds` float32 (B,); `words` string (B, W), `starts` and
             `ends` float32 (B, W), seconds, `word_confidences` float32 (B, W); `alternatives` string
             (B, K), the best by the search's score first, and `alternative_scores` float32 (B, K),
-            their log-probabilities, nats; and their `_lengths` int32 (B,).
+            the same scores without the symbols' bonus, nats; and their `_lengths` int32 (B,).
         """
         every_BSV, all_steps_B = self.log_probs(samples)
         log_probs_BUV, steps_B, places_BU = useful_steps(every_BSV, all_steps_B)
@@ -152,7 +152,7 @@ class Transcribe:
 
     def _log_probs_of(self, found: Found, options: dict[str, Any]) -> Any:
         """Scores without the bonus of each symbol: float32, (B, K)."""
-        # With it, large numbers cancel, and a score has few digits that are its own.
+        # With it large numbers cancel: their rounding is small beside them, not beside the score.
         bonus_B = each_row(options["language"], found.lengths[:, 0]) * self._weights.bonus
         return found.scores - bonus_B[:, tf.newaxis] * tf.cast(found.lengths, tf.float32)
 

@@ -131,8 +131,8 @@ def _http(desk: Desk, settings: Serve) -> _Http:
         access_log=False,
         server_header=False,
         limit_concurrency=settings.connections,
-        # Longer than clients keep a connection that is idle: who closes one first must be the
-        # client, or a request that is on its way just then is lost.
+        # Longer than httpx (5 s) and most proxies (60 s) keep a connection that is idle: if the
+        # server closes it first, a request that is on its way just then is lost.
         timeout_keep_alive=75,
         timeout_graceful_shutdown=max(1, round(settings.grace_s)),
     )

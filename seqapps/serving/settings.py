@@ -50,7 +50,7 @@ class Serve:
     length: int = 2_000
     """Tokens that one row may write, at most."""
     connections: int = 1024
-    """Connections of HTTP at the same time; more get 503."""
+    """Connections of HTTP at the same time, idle ones (kept for 75 s) among them; more get 503."""
     poll_s: float = 2.0
     """Seconds between two looks for new versions; 0 never looks."""
     keep_versions: int = 2

@@ -17,6 +17,7 @@ from speech_data import write_recordings
 import seqapps
 from seqapps.audio.read import read_wav
 from seqapps.bundle.folder import read_assets
+from seqapps.bundle.servable import default_options
 from seqapps.config import from_dict
 from seqapps.data.spoken import synthesis
 from seqapps.errors import UserError
@@ -144,18 +145,34 @@ def test_strategy_values_for_each_recording(application):
     several = application.answers([file], n_best=3, beam_width=4)[0]
     assert len(several["alternatives"]) == 3
     assert several["alternatives"][0] == "yes stop"
-    bonus = json.loads(read_assets(application.path)["language.json"])["bonus"]
-    ranks = [
-        score + bonus * len(text)
-        for score, text in zip(several["alternative_scores"], several["alternatives"], strict=True)
-    ]
-    assert ranks == sorted(ranks, reverse=True)
-    # What is scored are log-probabilities, without the bonus of each symbol.
-    assert max(several["alternative_scores"]) < 0.0
+    scores = several["alternative_scores"]
+    assert scores == sorted(scores, reverse=True)
     # A word that is expected strongly enough is heard, in the row that expects it alone.
     hot = application([file, file], hot_words=[["sty"], []], hot_word_weight=[30.0, 30.0])
     assert "sty" in hot[0].split()
     assert hot[1] == "yes stop"
+
+
+def test_scores_are_without_the_bonus_of_each_symbol(application):
+    stored = from_dict(RECIPE.config, application.config, source="config.json")
+    file = tf.constant([encoded(said())])
+    asked = default_options(application.interface.options)
+    asked |= {"n_best": tf.constant([4]), "beam_width": tf.constant([32])}
+    found = []
+    for bonus in (0.0, 3.0):
+        assets = dict(read_assets(application.path))
+        assets["language.json"] = json.dumps({"language": 0.5, "bonus": bonus}).encode()
+        served = Transcribe(
+            application.model, assets, features=stored.features, stride=stored.model.stride
+        )
+        answer = served({"audio": file}, asked)
+        texts = [text.decode() for text in answer["alternatives"][0].numpy().tolist()]
+        found.append(dict(zip(texts, answer["alternative_scores"][0].numpy(), strict=True)))
+    both = found[0].keys() & found[1].keys()
+    assert both
+    for text in both:
+        # A bonus that counted would be 3 nats for each symbol.
+        assert found[0][text] == pytest.approx(found[1][text], abs=0.05), text
 
 
 def test_a_row_is_answered_as_if_alone(application):
