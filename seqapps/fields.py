@@ -5,7 +5,7 @@ nothing in them assumes text.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from seqapps.errors import UserError
@@ -291,3 +291,19 @@ class Interface:
             # Absent from bundles of recipes that had none yet.
             further=tuple(signature(row) for row in table.get("further", ())),
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rating:
+    """How answers alone are measured, where there is no Keras model to look into."""
+
+    questions: Sequence[Any]
+    """What is asked, in some seconds: a part of a large test split."""
+    score: Callable[[list[dict[str, Any]]], dict[str, Any]]
+    """The task's own metrics of the answers, in the order of the questions."""
+    on: str
+    """What that is, in words."""
+    signature: str = MAIN
+    """Which signature is asked."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Strategy values by name."""

@@ -16,7 +16,7 @@ from seqapps.commands import Command, Program
 from seqapps.commands import run as run_program
 from seqapps.config import Settings, field_docstrings
 from seqapps.errors import UsageError
-from seqapps.fields import MAIN, Answer, Answers, Assets, Interface, Option, Parts
+from seqapps.fields import MAIN, Answer, Answers, Assets, Interface, Option, Parts, Rating
 from seqapps.lazy import lazy_imports
 from seqapps.predicting import Predict, PredictOptions, View
 from seqapps.report import Reporter
@@ -96,10 +96,9 @@ class Recipe(Generic[C, E]):
     """`answer(config, network, assets)`: what is served."""
     evaluate: Callable[[C, Application, E, Reporter], Evaluation]
     """`evaluate(config, application, examples, reporter)`: measures on the test split."""
-    rate: Callable[[C, Any, E, Reporter], Evaluation] | None = None
-    """`rate(config, application, examples, reporter)`: the task's own metrics of the answers of an
-    application that has no Keras model, in some seconds, on a part of the test split if it is
-    large: what int8 costs."""
+    rate: Callable[[C, E], Rating] | None = None
+    """`rate(config, examples)`: how the answers of an application that has no Keras model are
+    measured: what int8 costs."""
     further: Callable[[C, Any, Assets], Answers] = lambda *_: {}
     """`further(config, network, assets)`: what the interface's further signatures serve."""
     parts: Callable[[C, Any, Assets], Parts] | None = None

@@ -3,7 +3,7 @@
 import json
 import shutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, make_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,6 +15,7 @@ from seqapps.bundle.unfinished import Start, Unfinished
 from seqapps.commands import positional
 from seqapps.config import Settings, from_dict, to_json
 from seqapps.errors import UsageError, UserError
+from seqapps.fields import MAIN, Rating
 from seqapps.lazy import lazy_imports, start_tensorflow
 from seqapps.predicting import PredictOptions, answer_lines
 from seqapps.report import Reporter
@@ -25,7 +26,7 @@ with lazy_imports():
     from seqapps.portable import certificate, litert, onnx, onnx_application
 
 if TYPE_CHECKING:
-    from seqapps.recipe import Evaluation, Recipe
+    from seqapps.recipe import Recipe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +73,10 @@ class ExportOptions:
     """Where to write it; a SavedModel goes to its version folder `1`, as TF Serving wants it."""
     overwrite: bool = False
     """Replace what was exported there before."""
+
+
+_PORTION = 64
+"""Questions of a measurement after which progress is told."""
 
 
 def predict_options(recipe: "Recipe[Any, Any]") -> type[PredictOptions]:
@@ -236,7 +241,7 @@ def export(recipe: "Recipe[Any, Any]", options: ExportOptions, settings: Setting
         if options.quantise == "int8" and recipe.rate:
             # Before the work, so that data that is gone is said at once.
             examples = recipe.load(config, assets, reporter)
-            measure = _measure(recipe.rate, config, examples, reporter)
+            measure = _measure(recipe.rate(config, examples), reporter)
         onnx.export(
             options.bundle,
             options.output,
@@ -251,15 +256,21 @@ def export(recipe: "Recipe[Any, Any]", options: ExportOptions, settings: Setting
     sys.stdout.write(f"{options.output}\n")
 
 
-def _measure(
-    rate: "Callable[[Any, Any, Any, Reporter], Evaluation]", config: Any, examples: Any,
-    reporter: Reporter,
-) -> "onnx.Measure":  # fmt: skip
+def _measure(rating: Rating, reporter: Reporter) -> "onnx.Measure":
     """What is measured before and after weights become 8-bit."""
 
     def measure(application: Any) -> tuple[Mapping[str, Any], str]:
-        found = rate(config, application, examples, reporter)
-        return found.metrics, found.on
+        found: list[dict[str, Any]] = []
+        total = len(rating.questions)
+        with reporter.bar("Measuring the answers", total=total, unit="questions") as bar:
+            for start in range(0, total, _PORTION):
+                some = rating.questions[start : start + _PORTION]
+                if rating.signature == MAIN:
+                    found += application.answers(some, **rating.options)
+                else:
+                    found += application.ask(rating.signature, some, **rating.options)
+                bar.advance(len(some))
+        return rating.score(found), rating.on
 
     return measure
 

@@ -10,11 +10,12 @@ import numpy.typing as npt
 from seqapps import metrics
 from seqapps.data.bag_of_words import BagOfWords
 from seqapps.data.splits import spread
+from seqapps.fields import Rating
 from seqapps.metrics import ReliabilityBins
 from seqapps.models.labelled_texts import LabelledExamples
 
-RATED = 2000
-"""Texts of which `rated` measures the labels, at most."""
+_RATED = 2000
+"""Texts of which `rating` measures the labels, at most."""
 _MISTAKES = 10
 _SHOWN = 300
 """Characters of a mistaken text that are shown."""
@@ -106,27 +107,22 @@ def measure(
     )
 
 
-def rated(
-    application: Any, examples: LabelledExamples, *, advance: Callable[[int], None] = lambda _: None
-) -> tuple[dict[str, Any], str]:
-    """Accuracy, F1 and likelihood of some thousand texts of the test split.
-
-    Args:
-        application: What classifies.
-        examples: The splits.
-        advance: Called with the number of further texts that are classified.
-
-    Returns:
-        The scores, and what they are of.
-    """
+def rating(examples: LabelledExamples) -> Rating:
+    """Accuracy, F1, likelihood and calibration of some thousand texts of the test split."""
     texts = examples.splits.test.texts
-    rows = spread(len(texts), RATED)
-    answers = application.answers([texts[i] for i in rows], advance=advance)
+    rows = spread(len(texts), _RATED)
     labels_N = examples.labels_of(examples.splits.test)[rows]
-    scores = metrics.classification_scores(_by_class(answers, examples.classes), labels_N)
     names = ("accuracy", "macro_f1", "negative_log_likelihood", "expected_calibration_error")
-    found = _rounded({name: scores[name] for name in names})
-    return found, f"{len(rows):,} of {len(texts):,} texts of the test split"
+
+    def score(answers: list[dict[str, Any]]) -> dict[str, Any]:
+        scores = metrics.classification_scores(_by_class(answers, examples.classes), labels_N)
+        return _rounded({name: scores[name] for name in names})
+
+    return Rating(
+        questions=[texts[i] for i in rows],
+        score=score,
+        on=f"{len(rows):,} of {len(texts):,} texts of the test split",
+    )
 
 
 def _by_class(

@@ -19,6 +19,7 @@ from seqapps.data.splits import spread
 from seqapps.decoding.beam import beam_search
 from seqapps.decoding.loop import Hypotheses
 from seqapps.decoding.sampling import greedy, sample
+from seqapps.fields import Rating
 from seqapps.metrics import bleu, chrf
 from seqapps.models import translator
 from seqapps.models.sentence_pairs import VALIDATION_TOKENS, PairExamples, tokenizers
@@ -31,8 +32,8 @@ NEVER = (PAD, UNKNOWN, BOS)
 """Tokens that no translation holds."""
 
 
-RATED = 500
-"""Sentences of which `rated` measures the translations, at most."""
+_RATED = 500
+"""Sentences of which `rating` measures the translations, at most."""
 
 LONGEST = 1000
 """Tokens of a translation, at most: ten times those of a long sentence."""
@@ -263,31 +264,29 @@ def scores(hypotheses: Sequence[str], pairs: PairSplits) -> dict[str, Any]:
     }
 
 
-def rated(
-    application: Any,
-    pairs: Pairs,
-    *,
-    advance: Callable[[int], None] = lambda _: None,
-    **options: Any,
-) -> tuple[dict[str, float], str]:
-    """BLEU and chrF of some hundred sentences of a split.
+def rating(pairs: Pairs, options: Mapping[str, Any]) -> Rating:
+    """BLEU and chrF of some hundred sentences of the test split.
 
     Args:
-        application: What translates.
         pairs: The split.
-        advance: Called with the number of further sentences that are translated.
-        **options: Strategy values by name.
-
-    Returns:
-        The scores, and what they are of.
+        options: Strategy values by name.
     """
-    rows = spread(len(pairs), RATED)
-    hypotheses = application([pairs.sources[i] for i in rows], advance=advance, **options)
+    rows = spread(len(pairs), _RATED)
     references = [pairs.targets[i] for i in rows]
-    return {
-        "bleu": round(bleu(hypotheses, references).value, 2),
-        "chrf": round(chrf(hypotheses, references).value, 2),
-    }, f"{len(rows):,} of {len(pairs):,} sentences of the test split"
+
+    def score(answers: list[dict[str, Any]]) -> dict[str, Any]:
+        hypotheses = [answer["translation"] for answer in answers]
+        return {
+            "bleu": round(bleu(hypotheses, references).value, 2),
+            "chrf": round(chrf(hypotheses, references).value, 2),
+        }
+
+    return Rating(
+        questions=[pairs.sources[i] for i in rows],
+        score=score,
+        on=f"{len(rows):,} of {len(pairs):,} sentences of the test split",
+        options=options,
+    )
 
 
 def side_by_side(hypotheses: Sequence[str], pairs: Pairs, *, count: int) -> list[dict[str, str]]:

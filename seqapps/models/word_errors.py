@@ -10,9 +10,10 @@ import numpy.typing as npt
 from seqapps.data.recordings import Recordings
 from seqapps.data.splits import spread
 from seqapps.errors import UserError
+from seqapps.fields import Rating
 
-RATED = 200
-"""Recordings of which `rated` measures the transcripts, at most."""
+_RATED = 200
+"""Recordings of which `rating` measures the transcripts, at most."""
 _RESAMPLES = 1000
 _MOST_CONFUSED = 12
 _FEW_SPEAKERS = 20
@@ -124,31 +125,34 @@ def error_rates(hypotheses: Sequence[str], references: Sequence[str]) -> dict[st
     return {"wer": 100.0 * jiwer.wer(said, heard), "cer": 100.0 * jiwer.cer(said, heard)}
 
 
-def rated(
-    application: Any, test: Recordings, *, wav: Callable[[Any], bytes],
-    clean: Callable[[str], str], advance: Callable[[int], None] = lambda _: None, **options: Any,
-) -> tuple[dict[str, float], str]:  # fmt: skip
-    """Word and character errors of some hundred recordings.
+def rating(
+    test: Recordings,
+    options: Mapping[str, Any],
+    *,
+    wav: Callable[[Any], bytes],
+    clean: Callable[[str], str],
+) -> Rating:
+    """Word and character errors of some hundred recordings, per cent.
 
     Args:
-        application: What transcribes.
         test: Recordings with what is said in them.
+        options: Strategy values by name.
         wav: Samples to the bytes of a WAV file.
         clean: What is said as it is written.
-        advance: Called with the number of further recordings that are transcribed.
-        **options: Strategy values by name.
-
-    Returns:
-        The rates in per cent, and what they are of.
-
-    Raises:
-        UserError: No reference has words.
     """
-    rows = spread(len(test), RATED)
-    hypotheses = application([wav(test.samples[i]) for i in rows], advance=advance, **options)
-    rates = error_rates(hypotheses, [clean(test.texts[i]) for i in rows])
-    on = f"{len(rows):,} of {len(test):,} recordings of the test split"
-    return {name: round(value, 3) for name, value in rates.items()}, on
+    rows = spread(len(test), _RATED)
+    references = [clean(test.texts[i]) for i in rows]
+
+    def score(answers: list[dict[str, Any]]) -> dict[str, Any]:
+        rates = error_rates([answer["text"] for answer in answers], references)
+        return {name: round(value, 3) for name, value in rates.items()}
+
+    return Rating(
+        questions=[wav(test.samples[i]) for i in rows],
+        score=score,
+        on=f"{len(rows):,} of {len(test):,} recordings of the test split",
+        options=options,
+    )
 
 
 def confusions(words: Any) -> list[list[Any]]:

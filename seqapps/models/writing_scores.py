@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from seqapps.data import files
 from seqapps.data.splits import spread
+from seqapps.fields import Rating
 from seqapps.models.ngram import NGram
 from seqapps.models.recurrent_lm import softmax_input, state_size
 from seqapps.models.running_examples import RunningExamples
@@ -24,9 +25,7 @@ _WINDOW = 2048
 """Tokens that are read at once; the state is carried on, so this changes nothing but the time."""
 _RANDOM_WINDOWS, _RANDOM_LENGTH = 512, 256
 _RATED, _PASSAGE_LENGTH = 50_000, 5000
-"""Characters that `passages` gives, and of one passage, about and at most."""
-_TOGETHER = 5
-"""Passages that are read together: so many are told as progress."""
+"""Characters that `rating` asks of, about, and of one passage, at most."""
 _ORDERS = range(3, 11)
 _TAIL = 0.1
 """Share of the training text on which the order of the n-gram model is chosen, from its end."""
@@ -114,42 +113,32 @@ def measure(
     return Measured(metrics=metrics, samples=shown, passage=passage, surprise=surprise)
 
 
-def rated(
-    application: Any, passages: Sequence[str], *, advance: Callable[[int], None] = lambda _: None
-) -> dict[str, float]:
-    """Loss of passages, through the signature `score`: each is read from an empty state.
+def rating(examples: RunningExamples) -> Rating:
+    """Loss of passages from all over the text that is reported on, by the signature `score`.
 
-    Args:
-        application: What judges.
-        passages: From `passages`.
-        advance: Called with the number of further passages that are read.
-
-    Returns:
-        `loss` per token in nats, `perplexity`, and `bits_per_character`.
+    Each is read from an empty state. The scores are `loss` per token in nats, `perplexity`, and
+    `bits_per_character`.
     """
-    total, tokens = 0.0, 0
-    for start in range(0, len(passages), _TOGETHER):
-        some = passages[start : start + _TOGETHER]
-        for found in application.ask("score", some):
-            total -= sum(found["token_log_probabilities"])
-            tokens += len(found["token_log_probabilities"])
-        advance(len(some))
-    characters, tokens = max(1, sum(map(len, passages))), max(1, tokens)
-    return {
-        "loss": round(total / tokens, 4),
-        "perplexity": round(math.exp(min(total / tokens, 50.0)), 4),
-        "bits_per_character": round(total / characters / math.log(2), 4),
-    }
-
-
-def passages(examples: RunningExamples) -> tuple[list[str], str]:
-    """Passages from all over the text that is reported on, and what they are."""
     splits = examples.splits
-    found = _passages([text.decode("utf-8", "replace") for text in splits.test.texts])
+    passages = _passages([text.decode("utf-8", "replace") for text in splits.test.texts])
+
+    def score(answers: list[dict[str, Any]]) -> dict[str, Any]:
+        gains = [gain for answer in answers for gain in answer["token_log_probabilities"]]
+        loss, characters = -sum(gains), max(1, sum(map(len, passages)))
+        mean = loss / max(1, len(gains))
+        return {
+            "loss": round(mean, 4),
+            "perplexity": round(math.exp(min(mean, 50.0)), 4),
+            "bits_per_character": round(loss / characters / math.log(2), 4),
+        }
+
     split = "test" if splits.test is not splits.validation else "validation"
-    return found, (
-        f"{len(found)} passage{'s' if len(found) != 1 else ''} of at most {_PASSAGE_LENGTH:,} "
-        f"characters from all over the {split} text, read from an empty state"
+    return Rating(
+        questions=passages,
+        score=score,
+        on=f"{len(passages)} passage{'s' if len(passages) != 1 else ''} of at most "
+        f"{_PASSAGE_LENGTH:,} characters from all over the {split} text, read from an empty state",
+        signature="score",
     )
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from seqapps.bundle.application import Application
 from seqapps.data.running_text import TextData
 from seqapps.decoding.settings import Sampling
-from seqapps.fields import Answer, Answers, Assets, Interface, Parts
+from seqapps.fields import Answer, Answers, Assets, Interface, Parts, Rating
 from seqapps.lazy import lazy_imports
 from seqapps.models.settings import LANGUAGE_MODEL_SPACE, LanguageModel, WriterEvaluation
 from seqapps.models.writer_interface import writer_interface
@@ -153,14 +153,9 @@ def evaluate(
     )
 
 
-def rate(
-    config: Config, application: Any, examples: "RunningExamples", reporter: Reporter
-) -> Evaluation:
+def rate(config: Config, examples: "RunningExamples") -> Rating:
     """Loss and bits of passages, where there is no Keras model to look into."""
-    passages, on = writing_scores.passages(examples)
-    with reporter.bar("Reading", total=len(passages), unit="passages") as bar:
-        metrics = writing_scores.rated(application, passages, advance=bar.advance)
-    return Evaluation(metrics=metrics, on=on)
+    return writing_scores.rating(examples)
 
 
 def predict(config: Config, application: Application, options: WriteOptions) -> None:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from seqapps.bundle.application import Application
 from seqapps.data.labelled import LabelledData
-from seqapps.fields import Answer, Answers, Assets, Interface, Parts
+from seqapps.fields import Answer, Answers, Assets, Interface, Parts, Rating
 from seqapps.importance import coloured, web_page
 from seqapps.lazy import lazy_imports
 from seqapps.models.classifier_interface import classifier_interface
@@ -203,14 +203,9 @@ def evaluate(
     )
 
 
-def rate(
-    config: Config, application: Any, examples: "LabelledExamples", reporter: Reporter
-) -> Evaluation:
+def rate(config: Config, examples: "LabelledExamples") -> Rating:
     """Accuracy, F1 and calibration of answers, where there is no Keras model to look into."""
-    total = min(len(examples.splits.test.texts), classification.RATED)
-    with reporter.bar("Classifying", total=total, unit="texts") as bar:
-        metrics, on = classification.rated(application, examples, advance=bar.advance)
-    return Evaluation(metrics=metrics, on=on)
+    return classification.rating(examples)
 
 
 def show(config: Config, number: int, found: Mapping[str, Any]) -> str:

@@ -17,7 +17,7 @@ from seqapps.audio.settings import Augmentation, Features
 from seqapps.bundle.application import Application
 from seqapps.data.speech_settings import DigitStrings, SpeechData
 from seqapps.decoding.settings import Transcription
-from seqapps.fields import Answer, Answers, Assets, Interface, Parts
+from seqapps.fields import Answer, Answers, Assets, Interface, Parts, Rating
 from seqapps.hearing import HearOptions, hear_input
 from seqapps.lazy import lazy_imports
 from seqapps.listening import listen
@@ -199,18 +199,14 @@ def evaluate(
     )
 
 
-def rate(
-    config: Config, application: Any, examples: "SpeechExamples", reporter: Reporter
-) -> Evaluation:
+def rate(config: Config, examples: "SpeechExamples") -> Rating:
     """Word and character errors of answers, where there is no Keras model to look into."""
-    test = examples.splits.test
-    total = min(len(test), word_errors.RATED)
-    with reporter.bar("Listening", total=total, unit="recordings") as bar:
-        metrics, on = word_errors.rated(
-            application, test, wav=examples.wav, clean=examples.alphabet.clean,
-            advance=bar.advance, **vars(config.decoding),
-        )  # fmt: skip
-    return Evaluation(metrics=metrics, on=on)
+    return word_errors.rating(
+        examples.splits.test,
+        vars(config.decoding),
+        wav=examples.wav,
+        clean=examples.alphabet.clean,
+    )
 
 
 def predict(config: Config, application: Application, options: HearOptions) -> None:

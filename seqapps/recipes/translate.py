@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from seqapps.bundle.application import Application
 from seqapps.data.pairs import PairData
 from seqapps.decoding.settings import Decoding
-from seqapps.fields import Answer, Assets, Field, Interface, Parts
+from seqapps.fields import Answer, Assets, Field, Interface, Parts, Rating
 from seqapps.lazy import lazy_imports
 from seqapps.models.settings import TRANSLATOR_SPACE, Translator
 from seqapps.recipe import Evaluation, Recipe, run, strategy_options
@@ -154,17 +154,9 @@ def evaluate(
     )
 
 
-def rate(
-    config: Config, application: Any, examples: "PairExamples", reporter: Reporter
-) -> Evaluation:
+def rate(config: Config, examples: "PairExamples") -> Rating:
     """BLEU and chrF of answers, where there is no Keras model to look into."""
-    test = examples.pairs.test
-    total = min(len(test), translation.RATED)
-    with reporter.bar("Translating", total=total, unit="sentences") as bar:
-        metrics, on = translation.rated(
-            application, test, advance=bar.advance, **vars(config.decoding)
-        )
-    return Evaluation(metrics=metrics, on=on)
+    return translation.rating(examples.pairs.test, vars(config.decoding))
 
 
 def plots(config: Config, network: "keras.Model", examples: "PairExamples", folder: Path) -> None:

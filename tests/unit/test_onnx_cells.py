@@ -24,23 +24,29 @@ def both(part, folder, inputs):
     return {n: v.numpy() for n, v in want.items()}, Network(folder / "network.onnx")(inputs)
 
 
-@pytest.mark.parametrize("cell", CELLS)
-def test_a_language_model(cell, tmp_path):
-    network = build_recurrent_lm(
-        LanguageModel(units=6, embedding=4, depth=2, cell=cell), vocabulary=11
-    )
+def writer(*, vocabulary, **settings):
+    """The networks of a language model, and what to ask them."""
+    network = build_recurrent_lm(LanguageModel(depth=2, **settings), vocabulary=vocabulary)
     parts = writer_parts(network)
     rng = np.random.default_rng(0)
     state = rng.normal(0, 0.3, (3, parts.settings["state"])).astype(np.float32)
-    tokens, followers = rng.integers(0, 11, (2, 3, 9)).astype(np.int32)
+    tokens, followers = rng.integers(0, vocabulary, (2, 3, 9)).astype(np.int32)
     inputs = {"tokens": tokens, "tokens_lengths": LENGTHS, "followers": followers, "state": state}
-    want, found = both(parts.parts["read"], tmp_path, inputs)
+    return parts.parts, inputs
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_language_model(cell, tmp_path):
+    parts, inputs = writer(units=6, embedding=4, cell=cell, vocabulary=11)
+    want, found = both(parts["read"], tmp_path, inputs)
     np.testing.assert_allclose(found["next_state"], want["next_state"], rtol=0, atol=1e-5)
     for row, length in enumerate(LENGTHS):
         np.testing.assert_allclose(
             found["log_probs"][row, :length], want["log_probs"][row, :length], rtol=0, atol=1e-5
         )
-    want, found = both(parts.parts["step"], tmp_path, {"tokens": tokens[:, 0], "state": state})
+    want, found = both(
+        parts["step"], tmp_path, {"tokens": inputs["tokens"][:, 0], "state": inputs["state"]}
+    )
     for name in want:
         np.testing.assert_allclose(found[name], want[name], rtol=0, atol=1e-5)
 
@@ -68,16 +74,9 @@ def test_a_recogniser(cell, streaming, tmp_path):
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_weights_of_8_bits_take_less_and_answer_nearly_the_same(cell, tmp_path):
-    network = build_recurrent_lm(
-        LanguageModel(units=64, embedding=32, depth=2, cell=cell), vocabulary=50
-    )
-    parts = writer_parts(network)
-    rng = np.random.default_rng(2)
-    state = rng.normal(0, 0.3, (3, parts.settings["state"])).astype(np.float32)
-    tokens, followers = rng.integers(0, 50, (2, 3, 9)).astype(np.int32)
-    inputs = {"tokens": tokens, "tokens_lengths": LENGTHS, "followers": followers, "state": state}
+    parts, inputs = writer(units=64, embedding=32, cell=cell, vocabulary=50)
     path = tmp_path / "read.onnx"
-    to_onnx(parts.parts["read"], path)
+    to_onnx(parts["read"], path)
     whole, size = Network(path)(inputs), path.stat().st_size
     quantise_network(path)
     small = Network(path)(inputs)

@@ -133,7 +133,7 @@ class Predictor:
     def _asked(
         self, respond: Callable[..., Any], inputs: Sequence[Any], options: Mapping[str, Any]
     ) -> list[dict[str, Any]]:
-        rows = [_as_bytes(row) for row in inputs]
+        rows = [as_bytes(row) for row in inputs]
         values = self.strategy(options, len(rows))
         found: list[dict[str, Any]] = [{}] * len(rows)
         for chosen in _together([_size(row) for row in rows], self.budget):
@@ -167,12 +167,12 @@ class Predictor:
         if option.get("rank"):
             lists = [value] * count if all(isinstance(v, str | bytes) for v in value) else value
             made = np.empty(count, object)
-            made[:] = [[_as_bytes(text) for text in each] for each in lists]
+            made[:] = [[as_bytes(text) for text in each] for each in lists]
             return made
         if option["dtype"] == "string":
             texts = [value] * count if isinstance(value, str | bytes) else list(value)
             made = np.empty(count, object)
-            made[:] = [_as_bytes(text) for text in (texts * count if len(texts) == 1 else texts)]
+            made[:] = [as_bytes(text) for text in (texts * count if len(texts) == 1 else texts)]
             return made
         array = np.asarray(value, None if option["dtype"] == "string" else option["dtype"])
         if array.shape not in ((), (1,), (count,)):
@@ -183,7 +183,8 @@ class Predictor:
         return np.broadcast_to(array, (count,))
 
 
-def _as_bytes(row: Any) -> Any:
+def as_bytes(row: Any) -> Any:
+    """A text in UTF-8; bytes as they are."""
     return row.encode("utf-8", "surrogatepass") if isinstance(row, str) else row
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from seqapps.portable.runtime.base import Predictor, padded
+from seqapps.portable.runtime.base import Predictor, as_bytes, padded
 from seqapps.portable.runtime.search import NEVER, beam_search, best_of, gumbel, keep_top, log_prob
 from seqapps.portable.runtime.tokens import MARK, Tokens
 
@@ -85,10 +85,7 @@ class GeneratePredictor(Predictor):
         values = self.strategy(options, 1)
         if values["samples"][0] > 1 or values["beam_width"][0] > 1:
             return None
-        prompt = (
-            question.encode("utf-8", "surrogatepass") if isinstance(question, str) else question
-        )
-        return self._pieces(prompt, values, max(1, portion))
+        return self._pieces(as_bytes(question), values, max(1, portion))
 
     def _pieces(self, prompt: bytes, own: dict[str, Any], portion: int) -> Iterator[str]:
         ids = self._tokens.encode(prompt)
