@@ -199,16 +199,16 @@ def test_passages_are_from_all_over_and_all_of_a_short_text():
 
 
 def test_rating_is_the_loss_of_what_an_application_says(examples):
-    class Says:
-        def ask(self, signature, texts):
-            assert signature == "score"
-            return [{"token_log_probabilities": [-math.log(4.0)] * len(text)} for text in texts]
-
-    passages, on = writing_scores.passages(examples)
-    found = writing_scores.rated(Says(), passages)
-    assert found == {
+    rating = writing_scores.rating(examples)
+    assert (rating.signature, rating.options) == ("score", {})
+    answers = [
+        {"token_log_probabilities": [-math.log(4.0)] * len(text)} for text in rating.questions
+    ]
+    assert rating.score(answers) == {
         "loss": pytest.approx(math.log(4), abs=1e-4),
         "perplexity": pytest.approx(4, abs=1e-3),
         "bits_per_character": pytest.approx(2, abs=1e-4),
     }
-    assert on.startswith("1 passage of at most 5,000 characters from all over the validation text")
+    assert rating.on.startswith(
+        "1 passage of at most 5,000 characters from all over the validation text"
+    )
