@@ -8,6 +8,7 @@ from seqapps.layers import (
     pooling,
     recurrent,
     spectrogram,
+    spectrogram_views,
     temperature,
     token_dropout,
 )
@@ -20,6 +21,7 @@ __all__ = [
     "pooling",
     "recurrent",
     "spectrogram",
+    "spectrogram_views",
     "temperature",
     "token_dropout",
 ]

@@ -13,10 +13,9 @@ import keras
 from seqapps.audio.settings import Augmentation, Features
 from seqapps.layers.lookahead import Lookahead
 from seqapps.layers.recurrent import RecurrentStack
-from seqapps.layers.spectrogram import (
-    ConvolutionalFrontEnd,
+from seqapps.layers.spectrogram import ConvolutionalFrontEnd, FeatureNormalisation
+from seqapps.layers.spectrogram_views import (
     FeatureAugmentation,
-    FeatureNormalisation,
     MeanView,
     TempoAugmentation,
     WarpedViews,

@@ -318,7 +318,7 @@ class Recogniser:
     """Share of elements dropped between layers, in training."""
     heard_warps: tuple[float, ...] = ()
     """Hear each recording once for each of these, its frequency axis stretched by that factor, and
-    take the mean: for speakers unlike those of training, and slower by as much. None: once, as it
+    take the mean: for speakers unlike those of training, and slower by as much. []: once, as it
     is."""
 
     def __post_init__(self) -> None:
@@ -336,7 +336,7 @@ class Recogniser:
         if not all(0.5 <= factor <= 2.0 for factor in self.heard_warps):
             raise ValueError(
                 f"heard_warps must be factors from 0.5 to 2, got {list(self.heard_warps)}; "
-                "for example [0.92, 1, 1.08]; none switches it off."
+                "for example [0.92, 1, 1.08]; [] switches it off."
             )
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout must be in [0, 1), got {self.dropout}; 0 switches it off.")

@@ -12,10 +12,9 @@ from seqapps.layers.mingru import MinGRU
 from seqapps.layers.ngrams import HashedPairs
 from seqapps.layers.pooling import SequencePooling
 from seqapps.layers.recurrent import RecurrentStack
-from seqapps.layers.spectrogram import (
-    ConvolutionalFrontEnd,
+from seqapps.layers.spectrogram import ConvolutionalFrontEnd, FeatureNormalisation
+from seqapps.layers.spectrogram_views import (
     FeatureAugmentation,
-    FeatureNormalisation,
     MeanView,
     TempoAugmentation,
     WarpedViews,

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from seqapps.audio.settings import Augmentation, Features
-from seqapps.layers.spectrogram import WarpedViews
+from seqapps.layers.spectrogram_views import WarpedViews
 from seqapps.models.recogniser import build_recogniser
 from seqapps.models.settings import Recogniser, recogniser_settings
 
