@@ -79,7 +79,7 @@ def doctor(options: NoOptions, settings: Settings[Any]) -> None:
     rows = [("seqapps", seqapps.__version__), ("python", platform.python_version())]
     rows += [(package, _version(package)) for package in PACKAGES]
     rows += [("platform", platform.platform()), ("cores", _cores()), ("tfds", _tfds())]
-    rows.append(("gpu", _gpus()))
+    rows += [("bfloat16", _bfloat16()), ("gpu", _gpus())]
     width = max(len(name) for name, _ in rows)
     sys.stdout.write("".join(f"{name:{width}}  {value}\n" for name, value in rows))
 
@@ -104,6 +104,14 @@ def _tfds() -> str:
         return f"{folder} (absent; made when a data set is prepared)"
     prepared = sorted(entry.name for entry in folder.iterdir() if entry.is_dir())
     return f"{folder} ({', '.join(prepared) or 'empty'})"
+
+
+def _bfloat16() -> str:
+    from seqapps.training.precision import has_bfloat16
+
+    if has_bfloat16():
+        return "in the processor; training is faster with --training.precision auto"
+    return "not in the processor, as far as it tells; training is faster in float32"
 
 
 def _gpus() -> str:

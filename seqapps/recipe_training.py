@@ -33,6 +33,7 @@ from seqapps.portable.certificate import certify
 from seqapps.report import Reporter
 from seqapps.training.checkpoint import Progress
 from seqapps.training.loop import Goal, Pass, fit
+from seqapps.training.precision import policy, remark
 
 if TYPE_CHECKING:
     from seqapps.recipe import Examples, Recipe
@@ -55,6 +56,8 @@ def train(
         UserError: If data is unusable, training fails or the bundle cannot be written.
     """
     start(config)
+    if told := remark(config.training.precision):
+        reporter.log(told)
     begun = work.start
     trained = begun.trained if begun else None
     assets = work.assets
@@ -236,7 +239,7 @@ class _OneBatch:
 def start(config: Any) -> None:
     """Makes the run a function of its seed, on this machine and number of threads."""
     keras.utils.set_random_seed(config.seed)
-    keras.config.set_dtype_policy(config.training.precision)
+    keras.config.set_dtype_policy(policy(config.training.precision))
     # Without it, parallel sums differ in their last bits from run to run.
     tf.config.experimental.enable_op_determinism()
 
@@ -254,7 +257,7 @@ def _copy_weights(network: Any, trained: Any, source: Path) -> None:
 
 def _in_float32(recipe: "Recipe[Any, Any]", config: Any, examples: "Examples", network: Any) -> Any:
     """Precision is a matter of training: what is served computes in float32, everywhere alike."""
-    if config.training.precision == "float32":
+    if keras.config.dtype_policy().name == "float32":
         return network
     keras.config.set_dtype_policy("float32")
     precise = recipe.build(config, examples)

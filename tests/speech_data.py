@@ -1,12 +1,15 @@
-"""Few and short recordings with transcripts, spoken by eSpeak NG."""
+"""Few and short recordings with transcripts, spoken by eSpeak NG, and what is asked of them."""
 
 from pathlib import Path
 
 import numpy as np
 import soundfile
 
+from seqapps.bundle.application import Application
 from seqapps.data.spoken import synthesis
 from seqapps.data.spoken.splits import VARIANTS
+from seqapps.portable.certificate import compare
+from seqapps.portable.onnx_application import OnnxApplication
 
 TEXTS = ("yes", "no no", "stop", "yes stop", "no")
 
@@ -30,3 +33,15 @@ def write_recordings(folder: Path, *, count: int, seed: int = 0) -> Path:
     manifest = folder / "manifest.tsv"
     manifest.write_text("\n".join(rows) + "\n", encoding="utf-8")
     return manifest
+
+
+def same_in_onnx(
+    application: Application, exported: OnnxApplication, recordings: list[bytes]
+) -> list[str]:
+    """Texts of a recogniser with hot words; its ONNX form must answer as it does, so and else."""
+    fields, want = application.interface.outputs_of("options"), []
+    for options in ({}, {"beam_width": 20, "n_best": 4}, {"hot_words": ["yes", "stop"]}):
+        want = application.answers(recordings, **options)
+        found = compare(fields, want, exported.answers(recordings, **options))
+        assert found["equal"], found
+    return [answer["text"] for answer in want]

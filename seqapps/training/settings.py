@@ -44,9 +44,10 @@ class Training:
     """Stop after this many epochs without improvement; 0 for never."""
     checkpoint_minutes: float = 5.0
     """Longest time between two checkpoints; there is one after every epoch too."""
-    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16", "auto"] = "float32"
     """Keras dtype policy of training; the bundle computes in float32. Mixed precision pays on a
-    GPU, and `mixed_bfloat16` on a CPU with AMX or AVX-512 BF16."""
+    GPU, and `mixed_bfloat16` on a CPU with AMX or AVX-512 BF16; `auto` takes it on such a CPU and
+    float32 elsewhere."""
     distribute: Literal["none", "mirrored"] = "none"
     """`mirrored` trains on every visible GPU of this machine."""
     tensorboard: bool = True

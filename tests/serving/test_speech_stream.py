@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import soundfile
 from server_process import serving
+from speech_data import same_in_onnx
 from tiny_trainings import TINY_RECOGNISER, trained
 from websockets.sync.client import connect
 
 import seqapps
 from seqapps.errors import UserError
 from seqapps.hearing import hear
-from seqapps.portable.certificate import compare
 from seqapps.portable.onnx_application import OnnxApplication
 from seqapps.recipe import run
 from seqapps.recipes.transcribe import RECIPE
@@ -78,11 +78,6 @@ def test_in_onnx_a_streaming_model_hears_whole_recordings(bundle, few_recordings
     assert application.config["model"]["streaming"]
     files = sorted((Path(few_recordings).parent / "audio").glob("*.wav"))[:12]
     recordings = [file.read_bytes() for file in files]
-    fields = application.interface.outputs_of("options")
-    for options in ({}, {"beam_width": 20, "n_best": 4}, {"hot_words": ["yes", "stop"]}):
-        want = application.answers(recordings, **options)
-        found = compare(fields, want, exported.answers(recordings, **options))
-        assert found["equal"], found
-    assert len({answer["text"] for answer in want}) > 1
+    assert len(set(same_in_onnx(application, exported, recordings))) > 1
     with pytest.raises(UserError, match="is an ONNX export, which hears whole recordings"):
         next(hear(exported, [b""]))

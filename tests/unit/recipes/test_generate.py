@@ -192,7 +192,7 @@ def test_evaluate_measures_another_text(command, bundle, tmp_path):
     assert set(found) == set(seqapps.load(bundle).metrics)
 
 
-def test_a_cache_is_measured_beside_and_never_in_the_loss(command, bundle, model):
+def test_a_cache_is_measured_beside_and_never_in_the_loss(command, bundle, model, tmp_path):
     data = ("--data.folder", bundle.parent)
     code, out, err = command("evaluate", bundle, *data, "--evaluation.cache_window", 200)
     assert code == 0, err
@@ -211,6 +211,18 @@ def test_a_cache_is_measured_beside_and_never_in_the_loss(command, bundle, model
         found["loss_with_cache"] * model.metrics["tokens"]
         / model.metrics["characters"] / math.log(2), rel=1e-3,
     )  # fmt: skip
+    # And here a rare word comes again and again.
+    for name, seed in (("validation", 8), ("test", 9)):
+        words = story(300, seed).split()
+        words[::3] = ["hatmat"] * len(words[::3])
+        (tmp_path / f"{name}.txt").write_text(" ".join(words))
+        data = (*data, f"--data.{name}", tmp_path / f"{name}.txt")
+    code, out, err = command("evaluate", bundle, *data, "--evaluation.cache_window", 200)
+    assert code == 0, err
+    found = json.loads(out)
+    assert found["cache_chosen_on"] == "validation text"
+    assert found["cache_lambda"] > 0.1
+    assert found["loss_with_cache"] < 0.8 * found["loss"]
     code, out, err = command("evaluate", bundle, "--evaluation.cache_window", -5)
     assert (code, out) == (2, "")
     assert "cache_window must be from 0 to 100,000 tokens, got -5" in err
