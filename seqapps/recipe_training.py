@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from seqapps import report
+from seqapps import plots, report
 from seqapps.bundle.application import load, load_network
 from seqapps.bundle.folder import (
     environment,
@@ -304,12 +304,10 @@ def _measure(
     evaluation = recipe.evaluate(config, load(folder), examples, reporter)
     write_json(folder / "metrics.json", evaluation.metrics)
     (folder / "plots").mkdir()
-    report.plot_learning_curves(history, folder / "plots" / "learning_curves.png")
+    plots.plot_learning_curves(history, folder / "plots" / "learning_curves.png")
     if learned.pretraining:
         write_history(folder / "pretraining.csv", learned.pretraining)
-        report.plot_learning_curves(
-            learned.pretraining, folder / "plots" / "pretraining_curves.png"
-        )
+        plots.plot_learning_curves(learned.pretraining, folder / "plots" / "pretraining_curves.png")
     evaluation.draw(folder / "plots")
     recipe.plots(config, network, examples, folder / "plots")
     card = report.card(

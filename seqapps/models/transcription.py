@@ -20,11 +20,10 @@ from seqapps.decoding.ctc import Path, align, greedy_path
 from seqapps.decoding.ctc_beam import (
     NEVER,
     Found,
-    HotWords,
-    hot_words,
     prefix_beam_search,
     useful_steps,
 )
+from seqapps.decoding.hot_words import HotWords, hot_words
 from seqapps.decoding.settings import Transcription
 from seqapps.models import speech_language
 from seqapps.models.speech_examples import SpeechExamples
@@ -426,7 +425,7 @@ def mistakes(
 
 
 def heard(served: Transcribe, samples_N: npt.NDArray[np.int16]) -> dict[str, Any]:
-    """What `report.plot_hearing` draws of one recording: features, probabilities and words.
+    """What `plots.plot_hearing` draws of one recording: features, probabilities and words.
 
     Args:
         served: The served functions.

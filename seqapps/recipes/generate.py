@@ -20,8 +20,9 @@ from seqapps.fields import Answer, Answers, Assets, Interface, Parts, Rating
 from seqapps.lazy import lazy_imports
 from seqapps.models.settings import LANGUAGE_MODEL_SPACE, LanguageModel, WriterEvaluation
 from seqapps.models.writer_interface import writer_interface
+from seqapps.plots import plot_surprise
 from seqapps.recipe import Evaluation, Predict, Recipe, run, strategy_options
-from seqapps.report import Reporter, plot_surprise
+from seqapps.report import Reporter
 from seqapps.streaming import WriteOptions, write_texts
 from seqapps.text.settings import RunningText
 from seqapps.training.settings import Training

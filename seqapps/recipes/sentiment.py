@@ -22,8 +22,9 @@ from seqapps.importance import coloured, web_page
 from seqapps.lazy import lazy_imports
 from seqapps.models.classifier_interface import classifier_interface
 from seqapps.models.settings import CLASSIFIER_SPACE, Classifier, Pretraining
+from seqapps.plots import plot_confusion, plot_reliability
 from seqapps.recipe import Evaluation, Recipe, View, run
-from seqapps.report import Reporter, plot_confusion, plot_reliability
+from seqapps.report import Reporter
 from seqapps.text.settings import LongText
 from seqapps.training.settings import Training
 

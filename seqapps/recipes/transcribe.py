@@ -28,8 +28,9 @@ from seqapps.models.settings import (
     streaming_settings,
 )
 from seqapps.models.stream_interface import streaming_interface
+from seqapps.plots import plot_hearing
 from seqapps.recipe import Evaluation, Predict, Recipe, run, strategy_options
-from seqapps.report import Reporter, plot_hearing
+from seqapps.report import Reporter
 from seqapps.text.settings import Transcripts
 from seqapps.training.settings import Training
 

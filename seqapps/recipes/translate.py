@@ -20,8 +20,9 @@ from seqapps.decoding.settings import Decoding
 from seqapps.fields import Answer, Assets, Field, Interface, Parts, Rating
 from seqapps.lazy import lazy_imports
 from seqapps.models.settings import TRANSLATOR_SPACE, Translator
+from seqapps.plots import plot_attention
 from seqapps.recipe import Evaluation, Recipe, run, strategy_options
-from seqapps.report import Reporter, plot_attention
+from seqapps.report import Reporter
 from seqapps.text.settings import Text
 from seqapps.training.settings import Training
 

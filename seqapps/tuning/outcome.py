@@ -8,7 +8,8 @@ from typing import Any
 
 from seqapps import __version__
 from seqapps.config import show
-from seqapps.report import Reporter, label, new_figure, save_figure
+from seqapps.plots import new_figure, save_figure
+from seqapps.report import Reporter, label
 from seqapps.toml import to_toml
 from seqapps.tuning.folder import StudyFolder
 from seqapps.tuning.study import Row, Study

@@ -12,10 +12,10 @@ from seqapps.decoding.ctc import align, greedy_path
 from seqapps.decoding.ctc_beam import (
     NEVER,
     Language,
-    hot_words,
     prefix_beam_search,
     useful_steps,
 )
+from seqapps.decoding.hot_words import hot_words
 
 SYMBOLS = ("a", "b", " ")
 V = len(SYMBOLS) + 1
