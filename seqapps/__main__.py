@@ -3,6 +3,7 @@
 import ast
 import importlib
 import json
+import math
 import os
 import pkgutil
 import platform
@@ -18,6 +19,7 @@ import seqapps.recipes
 from seqapps.bundle.folder import read_config
 from seqapps.commands import Command, NoOptions, Program, positional, run
 from seqapps.config import Settings
+from seqapps.errors import UserError
 from seqapps.lazy import start_tensorflow
 from seqapps.report import Reporter
 from seqapps.serving import command as serving_command
@@ -136,7 +138,18 @@ class CertifyOptions:
     exported: tuple[Path, ...] = positional(())
     """Folders that `export` wrote from it in ONNX or LiteRT."""
     json: bool = False
-    """Print what was found as JSON."""
+    """Print what was found as JSON; a difference that is no number is null."""
+
+
+def _recipe(name: str, bundle: Path) -> Any:
+    """The record of a recipe by its name in a bundle."""
+    known = [module.rpartition(".")[2] for module in recipes()]
+    if name not in known:
+        raise UserError(
+            f"{bundle} was made by the recipe {name!r}, which is not here; there are "
+            f"{', '.join(known)}. Certify it with the version that made it."
+        )
+    return importlib.import_module(f"seqapps.recipes.{name}").RECIPE
 
 
 def certify(options: CertifyOptions, settings: Settings[Any]) -> int:
@@ -154,9 +167,14 @@ def certify(options: CertifyOptions, settings: Settings[Any]) -> int:
         found = certifying.certify_servable(servable)
     else:
         log = Reporter().log
-        recipe = importlib.import_module(f"seqapps.recipes.{name}").RECIPE
+        recipe = _recipe(name, options.bundle)
         found = certifying.certify_bundle(options.bundle, options.exported, recipe=recipe, log=log)
-    text = json.dumps(found, ensure_ascii=False, indent=2) if options.json else None
+    rows = [
+        row | ({} if math.isfinite(row["largest_difference"]) else {"largest_difference": None})
+        for row in found["rows"]
+    ]
+    as_json = json.dumps(found | {"rows": rows}, ensure_ascii=False, indent=2)
+    text = as_json if options.json else None
     sys.stdout.write((text or certifying.table(found)) + "\n")
     return 0 if found["holds"] else 1
 

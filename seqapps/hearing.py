@@ -15,6 +15,7 @@ with lazy_imports():
     import numpy as np
 
     from seqapps.portable import onnx_application
+    from seqapps.portable.runtime import sound
 
 _PORTION_S = 0.5
 """Longest sound that is read at once; less is taken as it comes."""
@@ -72,6 +73,11 @@ def hear(
         raise UserError(
             f"{application.path} needs whole recordings, for its model looks at what is still to "
             "come; train one with --model.streaming true, or leave out --stream."
+        )
+    if not 0 < rate_hz <= sound.HIGHEST_RATE:
+        raise UserError(
+            f"a stream has at most {sound.HIGHEST_RATE:,} samples a second, got {rate_hz:,}; say "
+            "how many yours has with --rate."
         )
     taken = application.option_values("step_int16", options, 1)
     fields = interface.inputs_of("flush")

@@ -2,6 +2,7 @@
 
 # N samples of a recording
 
+import contextlib
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -87,7 +88,9 @@ def listen(application: Application, options: ListenOptions, *, strategy: dict[s
     targets: list[Path | None] = [None] * len(paths)
     if options.output is not None:
         targets = list(_targets(names, options.output, {"text": "txt"}.get(style, style)))
-        options.output.mkdir(parents=True, exist_ok=True)
+        # At once, so that a place that cannot be written costs no work.
+        with _writing(options.output):
+            options.output.mkdir(parents=True, exist_ok=True)
     failed = []
     for path, target in zip(paths, targets, strict=True):
         found = transcribe(application, path, strategy=strategy)
@@ -99,8 +102,9 @@ def listen(application: Application, options: ListenOptions, *, strategy: dict[s
                 continue
         text = _written(found, style)
         if target is not None:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(text, encoding="utf-8")
+            with _writing(target):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_text(text, encoding="utf-8")
             continue
         named = f"{found.file}\t" if style == "text" and len(paths) > 1 else ""
         sys.stdout.write(named + text)
@@ -278,14 +282,15 @@ def _read(path: Path | None) -> "tuple[Samples, int, str]":
         UserError: If it cannot be read.
     """
     content = sys.stdin.buffer.read() if path is None else path.read_bytes()
-    if content[:4] in (b"RIFF", b"RF64"):
+    if content[:4] == b"RIFF":
         # In NumPy, so that an ONNX export answers without TensorFlow.
         samples, rate_hz, status = sound.parse_wav(content)
         if status < sound.NOT_WAV:
             return samples, rate_hz, sound.STATUSES[status]
         if status not in (sound.NOT_WAV, sound.UNSUPPORTED):
             raise UserError(sound.STATUSES[status])
-        # Of a kind (mu-law, ADPCM, RF64 ...) that the graph does not read.
+        # Of a kind (mu-law, ADPCM ...) that the graph does not read.
+        recordings.speech_package("soundfile")
         try:
             return *recordings.decode_audio(content, "a WAV file"), "ok"
         except UserError:
@@ -296,6 +301,18 @@ def _read(path: Path | None) -> "tuple[Samples, int, str]":
         content, "standard input" if path is None else str(path)
     )
     return samples, rate_hz, "ok"
+
+
+@contextlib.contextmanager
+def _writing(place: Path) -> Iterator[None]:
+    """What the system says of a place that cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(
+            f"{place} cannot be written: {error.strerror or error}; give another folder with "
+            "--output."
+        ) from None
 
 
 def _wav(samples: "Samples", rate_hz: int) -> bytes:

@@ -1,6 +1,7 @@
 """Text as it is written: a model's signatures `init` and `step`, portion by portion."""
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ with lazy_imports():
     import numpy as np
 
     from seqapps.portable import onnx_application
+    from seqapps.portable.runtime import base
     from seqapps.text import vocabulary
 
 
@@ -59,7 +61,7 @@ def stream(
         return
     taken = application.option_values("step", options, 1)
     name = application.interface.inputs_of(MAIN)[0].name
-    prompts = np.array([prompt.encode() if isinstance(prompt, str) else prompt], object)
+    prompts = np.array([base.as_bytes(prompt)], object)
     pen = application.call("init", **{name: prompts})
     taken_fields = application.interface.inputs_of("step")
     names = {field.name for field in taken_fields} | {f.lengths for f in taken_fields if f.varies}
@@ -91,7 +93,8 @@ def write_texts(
         read_assets(application.path), banned=strategy["banned"], begin=strategy["begin"]
     )
     if options.prompt is not None or (not options.files and sys.stdin.isatty()):
-        asked = iter([[options.prompt or ""]])
+        # Of a command line that is no UTF-8, the bytes as they were.
+        asked = iter([[os.fsencode(options.prompt or "")]])
     else:
         asked = questions(application.interface, options.files)
     print_texts(application, asked, strategy=strategy, as_json=options.json)

@@ -86,7 +86,8 @@ def read_audio(
     soundfile = speech_package("soundfile")
     try:
         with soundfile.SoundFile(str(path)) as file:
-            first = round(start_s * file.samplerate)
+            # Rounded, an infinite number of samples would be no number.
+            first = round(min(start_s, 1e9) * file.samplerate)
             last = min(file.frames, round(min(end_s, 1e9) * file.samplerate))
             if not 0 <= first < max(last, 1):
                 raise UserError(
@@ -96,6 +97,8 @@ def read_audio(
             file.seek(first)
             values = file.read(last - first, dtype="float32", always_2d=True).mean(axis=1)
             rate = file.samplerate
+    except UnicodeEncodeError:
+        raise UserError(f"{str(path)!r} is no name that a file can have.") from None
     except (soundfile.SoundFileError, OSError) as error:
         raise UserError(f"{path} cannot be read as audio: {error}") from None
     return to_int16(resampled(_numbers(values), rate, rate_hz))

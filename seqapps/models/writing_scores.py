@@ -278,7 +278,9 @@ def _write(
     """Texts for comparison, and some of them to be shown."""
     prompts = ["", *examples.samples[:3]]
     found = write([""], samples=_WRITTEN, seed=seed, max_length=500)[0]["samples"]
-    continued = write(prompts, seed=seed, max_length=300)
+    # With one seed for all, all would soon draw the same.
+    seeds = [seed + number for number in range(len(prompts))]
+    continued = write(prompts, seed=seeds, max_length=300)
     shown = [
         {"prompt": prompt or "(nothing)", "text": answer["text"]}
         for prompt, answer in zip(prompts, continued, strict=True)

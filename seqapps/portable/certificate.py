@@ -436,9 +436,16 @@ def device_bound(servable: Path) -> list[str]:
 
 
 def _nodes(servable: Path) -> Iterable[Any]:
+    from google.protobuf.message import DecodeError
     from tensorflow.core.protobuf import saved_model_pb2
 
     proto = saved_model_pb2.SavedModel()
-    proto.ParseFromString((servable / "saved_model.pb").read_bytes())
+    path = servable / "saved_model.pb"
+    try:
+        proto.ParseFromString(path.read_bytes())
+    except DecodeError:
+        proto.Clear()
+    if not proto.meta_graphs:
+        raise UserError(f"{path} is no SavedModel, or it is damaged; write or copy it again.")
     graph = proto.meta_graphs[0].graph_def
     return [*graph.node, *(node for f in graph.library.function for node in f.node_def)]

@@ -40,12 +40,38 @@ def certify_bundle(
         log: Says what goes on.
 
     Returns:
-        `holds`, `rows` (one for each form), `changed_files`, `operations`, `not_core` and
-        `device_bound`.
+        `holds`, `rows` (one for each form; `equal` is None where answers are other ones on
+        purpose), `changed_files`, `operations`, `not_core` and `device_bound`.
+
+    Raises:
+        UserError: If the bundle cannot be loaded, though no file was changed.
     """
+    for place in exported:
+        if not any((place / name).is_file() for name in ("predictor.json", "litert.json")):
+            raise UserError(
+                f"{place} is no export in ONNX or LiteRT: it has neither predictor.json nor "
+                "litert.json."
+            )
     changed = _changed(folder)
     for place in exported:
         changed += [f"{place}: {name}" for name in _changed(place)]
+    try:
+        found = _compared(folder, exported, recipe=recipe, log=log)
+    except UserError as error:
+        if not changed:
+            raise
+        found = {"holds": False, "rows": [_broken("loading", error)], "operations": [],
+                 "not_core": [], "device_bound": []}  # fmt: skip
+    return {
+        **found,
+        "holds": found["holds"] and not changed,
+        "tolerance": certificate.TOLERANCE,
+        "changed_files": changed,
+    }
+
+
+def _compared(folder: Path, exported: Sequence[Path], *, recipe: Any, log: Log) -> dict[str, Any]:
+    """What `certify_bundle` finds besides changed files."""
     application = load(folder)
     interface = application.interface
     config = from_dict(recipe.config, application.config, source=str(folder / "config.json"))
@@ -71,15 +97,9 @@ def certify_bundle(
     for place in exported:
         log(f"Asking {place}")
         rows += _exported(place, application, recipe, config, networks[0], assets, samples)
-    held = not changed and all(row["equal"] for row in rows)
     found = certify_servable(servable)
-    return {
-        "holds": held and found["holds"],
-        "tolerance": certificate.TOLERANCE,
-        "rows": rows,
-        "changed_files": changed,
-        **{name: found[name] for name in ("operations", "not_core", "device_bound")},
-    }
+    held = found["holds"] and all(row["equal"] is not False for row in rows)
+    return {**found, "holds": held, "rows": rows}
 
 
 def certify_servable(servable: Path) -> dict[str, Any]:
@@ -118,6 +138,12 @@ def _changed(folder: Path) -> list[str]:
     return []
 
 
+def _broken(form: str, error: UserError) -> dict[str, Any]:
+    """The row of a form that gives no answers."""
+    return {"form": form, "inputs": 0, "equal": False, "largest_difference": float("inf"),
+            "first": str(error)}  # fmt: skip
+
+
 def _given(interface: Any, row: dict[str, Any]) -> Any:
     return row[interface.inputs[0].name] if len(interface.inputs) == 1 else row
 
@@ -130,8 +156,7 @@ def _tried(
     try:
         together, alone, took_ms = run()
     except UserError as error:
-        return [{"form": form, "inputs": len(want), "equal": False,
-                 "largest_difference": float("inf"), "first": str(error)}]  # fmt: skip
+        return [_broken(form, error)]
     rows = [{"form": form, "inputs": len(want), **compare(fields, list(want), together)}]
     if alone is not None:
         found = compare(fields, list(want), alone)
@@ -193,24 +218,24 @@ def _exported(
     """Rows of what `export` wrote."""
     if (place / "predictor.json").is_file():
         table = json.loads((place / "certificate.json").read_text("utf-8"))
-        if table.get("quantised"):
-            # Its answers are other ones; what that costs is on its card.
-            return [{"form": f"{place}: ONNX, int8, not compared", "inputs": 0, "equal": True,
-                     "largest_difference": 0.0}]  # fmt: skip
-        return onnx.verify(place, application, samples=samples)
-    if (place / "litert.json").is_file():
-        rows = []
-        for name, part in recipe.parts(config, network, assets).parts.items():
-            form = f"LiteRT, {name}"
-            try:
-                rows.append({"form": form, **litert.verify(name, part, place / f"{name}.tflite")})
-            except UserError as error:
-                rows.append({"form": form, "inputs": 0, "equal": False,
-                             "largest_difference": float("inf"), "first": str(error)})  # fmt: skip
-        return rows
-    raise UserError(
-        f"{place} is no export in ONNX or LiteRT: it has neither predictor.json nor litert.json."
-    )
+        try:
+            rows = onnx.verify(place, application, samples=samples)
+        except UserError as error:
+            return [_broken(f"{place}: ONNX", error)]
+        if not table.get("quantised"):
+            return rows
+        # It runs. Its answers are other ones; what that costs is on its card.
+        return [{"form": f"{place}: ONNX, int8, not compared", "equal": None,
+                 "inputs": sum(row["inputs"] for row in rows),
+                 "largest_difference": max(row["largest_difference"] for row in rows)}]  # fmt: skip
+    rows = []
+    for name, part in recipe.parts(config, network, assets).parts.items():
+        form = f"LiteRT, {name}"
+        try:
+            rows.append({"form": form, **litert.verify(name, part, place / f"{name}.tflite")})
+        except UserError as error:
+            rows.append(_broken(form, error))
+    return rows
 
 
 def table(found: dict[str, Any]) -> str:
@@ -218,7 +243,7 @@ def table(found: dict[str, Any]) -> str:
     lines = []
     for row in found["rows"]:
         took = f"  {row['milliseconds']:8.2f} ms" if "milliseconds" in row else ""
-        said = "equal    " if row["equal"] else "DIFFERENT"
+        said = {True: "equal    ", False: "DIFFERENT", None: "runs     "}[row["equal"]]
         lines.append(f"{said}  {row['largest_difference']:8.1e}  {row['form']}{took}")
         if "first" in row:
             lines.append(f"           {row['first']}")

@@ -44,6 +44,6 @@ COMMAND = Command(
     ),
     notes=(
         "HTTP speaks TensorFlow Serving's REST interface (/v1) and the Open Inference Protocol\n"
-        "(/v2); gRPC is TensorFlow Serving's. GET /openapi.json lists every address."
+        "(/v2); gRPC is TensorFlow Serving's. GET /openapi.json describes the addresses."
     ),
 )

@@ -3,7 +3,6 @@
 # B rows of a request or a batch, T steps of the longest row
 
 import math
-import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from seqapps.fields import Field, Interface, Option
+from seqapps.portable.runtime.sound import read_header
 from seqapps.serving.refusals import Refused, short
 from seqapps.serving.settings import Serve
 
@@ -26,6 +26,8 @@ _WORK = 1 << 17
 """Tokens × hypotheses of all rows of a request, at most."""
 _BYTES = 1 << 20
 """Rows × bytes of the longest text of a request, at most."""
+_LONGEST_TOGETHER = 8
+"""Recordings as long as the longest that is allowed, in one request."""
 _FASTEST_HZ = 192_000
 _ELEMENTS = 1 << 26
 """Numbers of one tensor, at most."""
@@ -239,14 +241,9 @@ def _limit(tensor: Tensor, array: Any, limits: Serve) -> int:
         if tensor.media == "sound":
             return longest
         if tensor.media == "wav":
-            for value in array.flat:
-                if (seconds := _seconds(value)) > limits.audio_s:
-                    raise Refused(
-                        "invalid",
-                        f"a recording lasts at most {limits.audio_s:g} s, got {seconds:.1f} s; "
-                        "cut it, or start the server with a larger --audio-s.",
-                    )
-        elif longest > limits.text_bytes:
+            _recordings(name, array, limits)
+            return longest
+        if longest > limits.text_bytes:
             raise Refused(
                 "invalid",
                 f"a text has at most {limits.text_bytes} bytes, got {longest} in {name}; "
@@ -315,14 +312,27 @@ def _work(arrays: Arrays, rows: int) -> int:
     return work
 
 
-def _seconds(wav: bytes) -> float:
-    """Length of a WAV file by its header; 0 where there is none, which the model then reports."""
-    start = wav.find(b"fmt ", 0, 4096)
-    if start < 0 or start + 24 > len(wav):
-        return 0.0
-    (bytes_a_second,) = struct.unpack_from("<I", wav, start + 16)
-    # A header can lie; none of our rates is below 1000 bytes a second.
-    return len(wav) / max(1000, bytes_a_second)
+def _recordings(name: str, files: Any, limits: Serve) -> None:
+    """Checks how long WAV files are, by what the model will read in them."""
+    longest = 0.0
+    for file in files.flat:
+        # What is no WAV file, the model reports.
+        header = read_header(file)
+        seconds = header.frames / max(1, header.rate)
+        if seconds > limits.audio_s:
+            raise Refused(
+                "invalid",
+                f"a recording lasts at most {limits.audio_s:g} s, got {seconds:.1f} s; "
+                "cut it, or start the server with a larger --audio-s.",
+            )
+        longest = max(longest, seconds)
+    most = _LONGEST_TOGETHER * limits.audio_s
+    if files.size * longest > most:
+        raise Refused(
+            "invalid",
+            f"the rows of {name} are padded to the longest, {longest:.1f} s, and have at most "
+            f"{most:g} s together; send several requests.",
+        )
 
 
 def _lengths(tensor: Tensor, arrays: Arrays) -> None:

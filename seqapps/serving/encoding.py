@@ -13,20 +13,30 @@ from seqapps.serving.contract import Arrays, Contract, Tensor
 from seqapps.serving.refusals import Refused, short
 
 _V2_TYPES = {"string": "BYTES", "float32": "FP32", "int32": "INT32", "int64": "INT64"}
+_DEEPEST = 32
+"""Lists within lists: as many axes as NumPy once had."""
 
 
 def parse(body: bytes) -> dict[str, Any]:
     """Reads the JSON object of a request.
 
     Raises:
-        Refused: If it is none, holds NaN or infinity, or is nested too deep.
+        Refused: If it is none, holds NaN or infinity, says something twice, or is nested too deep.
     """
 
     def constant(name: str) -> Any:
         raise ValueError(f"{name} is not JSON")
 
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for name, value in pairs:
+            if name in found:
+                raise Refused("invalid", f"the request says {short(name)} twice.")
+            found[name] = value
+        return found
+
     try:
-        found = json.loads(body, parse_constant=constant)
+        found = json.loads(body, parse_constant=constant, object_pairs_hook=once)
     except (ValueError, RecursionError) as error:
         reason = "nested too deep" if isinstance(error, RecursionError) else "not valid"
         where = f" at byte {error.pos}" if isinstance(error, json.JSONDecodeError) else ""
@@ -81,10 +91,7 @@ def arrays_of(contract: Contract, request: Mapping[str, Any]) -> Arrays:
     columns = request["inputs"]
     if not _by_name(columns):
         columns = {_only(contract): columns}
-    return {
-        name: array(_tensor(contract, name), _column(_tensor(contract, name), value))
-        for name, value in columns.items()
-    }
+    return {name: _column(_tensor(contract, name), value) for name, value in columns.items()}
 
 
 def _rows(contract: Contract, instances: Any) -> Arrays:
@@ -160,20 +167,32 @@ def _tensor(contract: Contract, name: str) -> Tensor:
 
 
 def _column(tensor: Tensor, value: Any) -> Any:
-    """One strategy value stands for all rows."""
-    plain = not isinstance(value, list)
-    return [value] if plain and tensor.media == "option" and len(tensor.shape) == 1 else value
+    """A value for each row; one strategy value stands for all."""
+    if not isinstance(value, list):
+        if tensor.media != "option" or len(tensor.shape) != 1:
+            raise Refused(
+                "invalid", f"{tensor.name} is a list in 'inputs', with a value for each row."
+            )
+        value = [value]
+    return array(tensor, value)
 
 
-def array(tensor: Tensor, value: Any) -> Any:
+def array(tensor: Tensor, value: Any, *, depth: int = 0) -> Any:
     """Makes an array of nested lists.
+
+    Args:
+        tensor: What it is for.
+        value: The lists.
+        depth: In how many lists they are.
 
     Raises:
         Refused: If they are ragged, or hold something else than the tensor's type.
     """
     if tensor.dtype == "string":
         if isinstance(value, list):
-            parts = [array(tensor, part) for part in value]
+            if depth == _DEEPEST:
+                raise Refused("invalid", f"{tensor.name} is nested too deep.")
+            parts = [array(tensor, part, depth=depth + 1) for part in value]
             if len({np.shape(part) for part in parts}) > 1:
                 raise Refused("invalid", f"{tensor.name} is ragged.")
             made = np.empty((len(parts), *(np.shape(parts[0]) if parts else ())), object)
@@ -305,7 +324,8 @@ def v2_outputs(contract: Contract, answer: Arrays, wanted: Any) -> list[dict[str
     names = [*answer]
     if wanted is not None:
         if not isinstance(wanted, list) or not all(
-            isinstance(each, dict) and each.get("name") in answer for each in wanted
+            isinstance(each, dict) and isinstance(each.get("name"), str) and each["name"] in answer
+            for each in wanted
         ):
             raise Refused("invalid", f"'outputs' names some of {', '.join(answer)}.")
         names = [each["name"] for each in wanted]

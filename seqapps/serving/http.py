@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -26,6 +27,8 @@ from seqapps.serving.refusals import HTTP, Refused, short
 
 _LARGE = 1 << 16
 """Bytes of a request from which on it is read in a thread."""
+log = logging.getLogger("seqapps.serving")
+
 _PORTION = 8
 _OPEN = frozenset({"/v2/health/live", "/v2/health/ready"})
 _VERSION = "/versions/{version:name}"
@@ -270,6 +273,10 @@ class _Site:
                 yield b'data: {"done": true}\n\n'
             except Refused as refused:
                 yield f"event: error\ndata: {json.dumps({'error': str(refused)})}\n\n".encode()
+            except Exception:
+                log.exception("failed", extra={"protocol": "http", "signature": "step"})
+                failed = json.dumps({"error": "the server failed; its log says where."})
+                yield f"event: error\ndata: {failed}\n\n".encode()
             finally:
                 await pieces.aclose()  # type: ignore[attr-defined]
 
@@ -294,7 +301,7 @@ class _Site:
     async def _body(self, request: Request) -> tuple[float, dict[str, Any]]:
         """Reads a request within the limits of size and time."""
         deadline = self._desk.deadline(_timeout(request))
-        if request.headers.get("content-encoding", "identity") != "identity":
+        if request.headers.get("content-encoding", "identity").lower() != "identity":
             raise Refused("media", "compressed requests are not taken; send it as it is.")
         most = self._desk.limits.body_bytes
         length = request.headers.get("content-length", "")

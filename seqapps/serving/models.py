@@ -160,7 +160,10 @@ class Models:
         for model in self.by_name.values():
             await self._look(model)
             if not model.versions:
-                reasons = "; ".join(model.refused.values()) or "no bundle is there"
+                nothing = "no bundle is there; give the folder that train wrote"
+                if _is_bundle(model.path):
+                    nothing = "it has no certificate.json; copy it whole, or train it again"
+                reasons = "; ".join(model.refused.values()) or nothing
                 raise UserError(f"{model.path} is not served: {reasons}")
 
     async def watch(self) -> None:
@@ -189,11 +192,14 @@ class Models:
                 version = await loop.run_in_executor(
                     self._loader, self._load, model, folder, number
                 )
-            except (UserError, OSError) as error:
-                model.refused[number] = str(error)
+            # Whatever a damaged file makes TensorFlow raise: the others go on being served.
+            except Exception as error:
+                known = isinstance(error, UserError | OSError)
+                reason = str(error) if known else f"{type(error).__name__}: {str(error)[:500]}"
+                model.refused[number] = reason
                 log.error(
                     "version_refused",
-                    extra={"model": model.name, "version": number, "reason": str(error)},
+                    extra={"model": model.name, "version": number, "reason": reason},
                 )
                 continue
             model.refused.pop(number, None)

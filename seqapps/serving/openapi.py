@@ -30,30 +30,34 @@ def describe(models: Models, limits: Serve) -> dict[str, Any]:
         },
         "/v2": {"get": _operation("Name and version of the server", "about")},
         "/metrics": {"get": _operation("Metrics for Prometheus", "metrics", kind="text/plain")},
-    }
+        "/monitoring/prometheus/metrics": {
+            "get": _operation("The same, where TensorFlow Serving has it", "metrics_of_serving",
+                              kind="text/plain")
+        },
+    }  # fmt: skip
     for name, model in models.by_name.items():
         if not model.versions:
             continue
         contracts = model.versions[model.newest].contracts
         v1, v2 = f"/v1/models/{name}", f"/v2/models/{name}"
         seen = ("not_found", "unavailable")
-        paths[v1] = {
-            "get": _operation("Versions and their states", f"{name}_status", refusals=seen)
-        }
-        paths[f"{v1}/metadata"] = {
-            "get": _operation("Signatures", f"{name}_metadata", refusals=seen)
-        }
-        paths[v2] = {"get": _operation("Inputs and outputs", f"{name}_v2", refusals=seen)}
-        paths[f"{v2}/ready"] = {
-            "get": _operation("Whether the model answers", f"{name}_v2_ready", refusals=seen)
-        }
         requests = [_request(contract, limits) for contract in contracts.values()]
-        paths[f"{v1}:predict"] = {
-            "post": _post("Answer rows", f"{name}_predict", {"anyOf": requests})
+        own = {
+            (v1, ""): {
+                "get": _operation("Versions and their states", f"{name}_status", refusals=seen)
+            },
+            (v1, "/metadata"): {"get": _operation("Signatures", f"{name}_metadata", refusals=seen)},
+            (v1, ":predict"): {
+                "post": _post("Answer rows", f"{name}_predict", {"anyOf": requests})
+            },
+            (v2, ""): {"get": _operation("Inputs and outputs", f"{name}_v2", refusals=seen)},
+            (v2, "/ready"): {
+                "get": _operation("Whether the model answers", f"{name}_v2_ready", refusals=seen)
+            },
+            (v2, "/infer"): {"post": _post("Answer tensors", f"{name}_infer", _infer(contracts))},
         }
-        paths[f"{v2}/infer"] = {"post": _post("Answer tensors", f"{name}_infer", _infer(contracts))}
         if {"init", "step"} <= contracts.keys():
-            paths[f"{v1}:generate"] = {
+            own[v1, ":generate"] = {
                 "post": _post(
                     "Write a text, piece by piece (Server-Sent Events)",
                     f"{name}_generate",
@@ -61,6 +65,9 @@ def describe(models: Models, limits: Serve) -> dict[str, Any]:
                     kind="text/event-stream",
                 )
             }
+        for (place, rest), operations in own.items():
+            paths[f"{place}{rest}"] = operations
+            paths[f"{place}/versions/{{version}}{rest}"] = _of_a_version(operations)
     document: dict[str, Any] = {
         "openapi": "3.1.0",
         "info": {"title": "seqapps", "version": __version__},
@@ -79,6 +86,22 @@ def describe(models: Models, limits: Serve) -> dict[str, Any]:
         document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
         document["security"] = [{"token": []}]
     return document
+
+
+def _of_a_version(operations: dict[str, Any]) -> dict[str, Any]:
+    """The same of a version that the address names; without one the newest answers."""
+    number = {
+        "name": "version", "in": "path", "required": True,
+        "schema": {"type": "integer", "minimum": 1},
+    }  # fmt: skip
+    return {
+        method: operation
+        | {
+            "operationId": f"{operation['operationId']}_version",
+            "parameters": [*operation.get("parameters", ()), number],
+        }
+        for method, operation in operations.items()
+    }
 
 
 def _operation(
@@ -177,6 +200,13 @@ def _infer(contracts: dict[str, Contract]) -> dict[str, Any]:
         "required": ["name", "shape", "datatype", "data"],
         "additionalProperties": False,
     }
+    output = {
+        "type": "object",
+        "properties": {
+            "name": {"enum": sorted({n for c in contracts.values() for n in c.outputs})}
+        },
+        "required": ["name"],
+    }
     named = {"signature_name": {"enum": list(contracts)}}
     return {
         "type": "object",
@@ -184,6 +214,7 @@ def _infer(contracts: dict[str, Contract]) -> dict[str, Any]:
             "id": {"type": "string"},
             "parameters": {"type": "object", "properties": named},
             "inputs": {"type": "array", "items": tensor, "minItems": 1},
+            "outputs": {"type": "array", "items": output},
         },
         "required": ["inputs"],
         "additionalProperties": False,

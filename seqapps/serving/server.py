@@ -107,10 +107,11 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         sock = socket.create_server((host, port), family=family, backlog=1024)
-    except OSError as error:
+    # A name with an empty part has no form in DNS.
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise UserError(
-            f"{host}:{port} cannot be listened at ({error.strerror or error}); "
-            "give another --host or --port."
+            f"{host}:{port} cannot be listened at ({reason}); give another --host or --port."
         ) from None
     # Connections inherit it. asyncio sets it itself, but not on those of a socket that was made
     # without naming its protocol, and answers then wait 40 ms for the client's acknowledgement.

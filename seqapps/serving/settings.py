@@ -7,6 +7,9 @@ from typing import Literal
 from seqapps.commands import positional
 from seqapps.errors import UsageError
 
+_LARGEST = 2_000_000_000
+"""Bytes of a request, at most: gRPC counts them in 32 bits."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Serve:
@@ -88,6 +91,11 @@ class Serve:
             if not 0 < getattr(self, name) < float("inf"):
                 flag = name.replace("_", "-")
                 raise UsageError(f"--{flag} must be above 0, got {getattr(self, name)}.")
+        if self.body_bytes > _LARGEST:
+            raise UsageError(
+                f"--body-mb must be at most {_LARGEST // 1_000_000}, got {self.body_mb:g}; more is "
+                "sent in several requests."
+            )
         for name in ("port", "grpc_port"):
             if getattr(self, name) > 65535:
                 raise UsageError(f"a port is at most 65535, got {getattr(self, name)}.")

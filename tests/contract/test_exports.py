@@ -11,6 +11,7 @@ import pytest
 from clean_environment import checked, linked_environment
 
 import seqapps
+from seqapps import __main__ as main
 from seqapps.errors import UserError
 from seqapps.portable.certificate import compare
 from seqapps.portable.onnx_application import OnnxApplication
@@ -58,6 +59,20 @@ def test_the_predictor_runs_where_neither_tensorflow_nor_seqapps_is(exported, ap
     found = [json.loads(line) for line in done.stdout.splitlines()]
     fields = app.interface.outputs_of("options")
     assert compare(fields, app.answers(LINES, n_best=2), found)["equal"]
+    for given, code, words in (
+        (["in.txt"], 2, "texts come from standard input"),
+        (["--set", "beam_width=0"], 1, "error: option beam_width is 1 to 2147483647, got 0."),
+        (["--set", "n_best=2.7"], 1, "n_best takes whole numbers, got 2.7"),
+        (["--set", "beam_width=null"], 1, "beam_width takes whole numbers, got None"),
+        (["--set", "beam_width=" + "9" * 20], 1, "beam_width"),
+    ):
+        done = subprocess.run(
+            [python, "-IB", exported / "predictor.py", *given],
+            input=b"hello\n", capture_output=True, timeout=60,
+        )  # fmt: skip
+        assert (done.returncode, done.stdout) == (code, b""), done.stderr
+        assert words in done.stderr.decode()
+        assert b"Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -154,6 +169,30 @@ def test_certify_asks_every_form_and_finds_a_changed_file(tiny_bundle, exported,
     with pytest.raises(UserError, match="predictor.py changed"):
         check_files(copy)
     assert certify_servable(tiny_bundle / "servable" / "1")["holds"]
+
+
+def test_certify_says_what_is_damaged(tiny_bundle, tmp_path, capsys):
+    """What does not load hides no changed file, and nothing ends in a traceback."""
+    damaged = tmp_path / "damaged"
+    shutil.copytree(tiny_bundle, damaged)
+    (damaged / "model.keras").write_bytes(b"no model")
+    assert main.run(main.PROGRAM, ["certify", str(damaged), "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert not found["holds"]
+    assert "model.keras" in " ".join(found["changed_files"])
+    (row,) = found["rows"]
+    assert (row["form"], row["equal"], row["largest_difference"]) == ("loading", False, None)
+
+    (damaged / "servable" / "1" / "saved_model.pb").write_bytes(b"\xff" * 20)
+    assert main.run(main.PROGRAM, ["certify", str(damaged / "servable")]) == 1
+    assert "is no SavedModel, or it is damaged" in capsys.readouterr().err
+
+    stored = json.loads((damaged / "config.json").read_text())
+    (damaged / "config.json").write_text(json.dumps(stored | {"recipe": "horoscope"}))
+    assert main.run(main.PROGRAM, ["certify", str(damaged)]) == 1
+    assert "was made by the recipe 'horoscope', which is not here" in capsys.readouterr().err
+    assert main.run(main.PROGRAM, ["certify", str(tiny_bundle), str(tmp_path)]) == 1
+    assert "is no export in ONNX or LiteRT" in capsys.readouterr().err
 
 
 def test_litert_networks_run_and_are_refused_when_they_differ(

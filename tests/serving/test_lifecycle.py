@@ -189,6 +189,16 @@ def test_answers_that_are_not_those_of_the_certificate(tmp_path, capsys):
             states = client.get("/v1/models/handmade").json()["model_version_status"]
             assert [state["state"] for state in states] == ["END", "AVAILABLE"]
         assert server.events("answers_unknown") == []
+        # What nobody foresaw is refused too, and the next version is looked at.
+        odd = write_handmade(tmp_path / "odd", factor=3.0)
+        told = json.loads((odd / "certificate.json").read_text(encoding="utf-8"))
+        told["answers"]["serving_default"]["inputs"] = {}
+        (odd / "certificate.json").write_text(json.dumps(told), encoding="utf-8")
+        good = write_handmade(tmp_path / "good", factor=4.0)
+        odd.rename(folder / "3")
+        assert server.wait_for("version_refused", count=3)["version"] == 3
+        good.rename(folder / "4")
+        assert server.wait_for("version_loaded", count=2)["version"] == 4
     assert serve(folder / "2") == 1
     assert "answers otherwise than its certificate says" in capsys.readouterr().err
     # Of answers that were never kept nothing can be said.
@@ -200,6 +210,9 @@ def test_answers_that_are_not_those_of_the_certificate(tmp_path, capsys):
     path.write_text(json.dumps(told | {"answers": {"root": {"answers": [1]}}}), encoding="utf-8")
     with pytest.raises(UserError, match="answers of root cannot be read"):
         Servable(folder / "2", Serve(bundles=("b",)))
+    path.unlink()
+    assert serve(folder / "2") == 1
+    assert "it has no certificate.json; copy it whole" in capsys.readouterr().err
 
 
 def test_a_bundle_that_is_replaced_where_it_is(tmp_path):

@@ -13,14 +13,28 @@ import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2
 
 
-def wav(seconds, rate=8000):
+def wav(seconds, rate=8000, told=0):
     data = b"\0\0" * int(seconds * rate)
-    head = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, rate, 2 * rate, 2, 16)
-    return b"RIFF" + struct.pack("<I", 36) + b"WAVE" + head + b"data" + data
+    head = struct.pack("<4sIHHIIHH", b"fmt ", 16, 1, 1, rate, told or 2 * rate, 2, 16)
+    return (
+        b"RIFF"
+        + struct.pack("<I", 36)
+        + b"WAVE"
+        + head
+        + struct.pack("<4sI", b"data", len(data))
+        + data
+    )
 
 
 def b64(content):
     return {"b64": base64.b64encode(content).decode()}
+
+
+def deep(times):
+    found = []
+    for _ in range(times):
+        found = [found]
+    return found
 
 
 def numbers(**row):
@@ -52,8 +66,10 @@ BAD = {
     "nothing": (TRANSLATE, {}, 400, "either 'instances' or 'inputs'"),
     "both": (TRANSLATE, {"instances": ["a"], "inputs": ["a"]}, 400, "either"),
     "unknown key": (TRANSLATE, {"instances": ["a"], "labels": 1}, 400, "no key 'labels'"),
+    "texts too deep": (TRANSLATE, {"instances": [deep(900)]}, 400, "nested too deep"),
     "no list": (TRANSLATE, {"instances": "a"}, 400, "list of at least one row"),
     "no row": (TRANSLATE, {"instances": []}, 400, "at least one row"),
+    "no column": (TRANSLATE, {"inputs": "hi"}, 400, "source is a list in 'inputs'"),
     "no row in columns": (TRANSLATE, {"inputs": []}, 400, "1 to 64 rows"),
     "too many rows": (TRANSLATE, {"instances": ["a"] * 65}, 400, "1 to 64 rows, got 65"),
     "long text": (TRANSLATE, {"instances": ["a" * 501]}, 400, "--text-bytes"),
@@ -90,6 +106,14 @@ BAD = {
     "long recording": (
         NUMBERS, {"signature_name": "hear", "instances": [b64(wav(5.1))]}, 400, "lasts at most 5 s",
     ),
+    "long recording that says it is short": (
+        NUMBERS, {"signature_name": "hear", "instances": [b64(wav(5.1, told=10**9))]},
+        400, "lasts at most 5 s, got 5.1 s",
+    ),
+    "many recordings beside a long one": (
+        NUMBERS, {"signature_name": "hear", "instances": [b64(wav(4.9)), *[b64(wav(0.1))] * 9]},
+        400, "padded to the longest, 4.9 s, and have at most 40 s together",
+    ),
     "wide beam": (TRANSLATE, {**OPTIONS, "instances": [{"source": "a", "beam_width": 9}]},
                   400, "beam_width is 1 to 8 here, got 9; the server's --beam"),
     "no beam": (TRANSLATE, {**OPTIONS, "instances": [{"source": "a", "beam_width": 0}]},
@@ -122,6 +146,12 @@ BAD = {
          "outputs": [{"name": "x"}]},
         400, "'outputs' names some of",
     ),
+    "v2 output of another type": (
+        "/v2/models/translate/infer",
+        {"inputs": [{"name": "source", "shape": [1], "datatype": "BYTES", "data": ["a"]}],
+         "outputs": [{"name": ["x"]}]},
+        400, "'outputs' names some of",
+    ),
     "v2 no model": ("/v2/models/none/infer", {"inputs": []}, 404, "no model"),
     "no address": ("/v3", {}, 404, "/openapi.json"),
 }  # fmt: skip
@@ -141,6 +171,7 @@ RAW = {
     "infinity": (b'{"instances": [{"series": [1e999], "spins": 0}]}', "finite"),
     "deep": (b'{"instances": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "nested too deep"),
     "deep objects": (b'{"a":' * 100_000 + b"1" + b"}" * 100_000, "nested too deep"),
+    "twice": (b'{"instances": [1], "instances": [2]}', "says 'instances' twice"),
     "digits": (b'{"instances": [' + b"9" * 100_000 + b"]}", "not valid"),
     "a list": (b"[]", "a JSON object"),
     "no text": (b"\xff\xfe\x00", "not valid"),
@@ -164,6 +195,9 @@ def test_the_size_of_a_request(http):
     bomb = gzip.compress(b" " * 100_000_000)
     reply = http.post(TRANSLATE, content=bomb, headers={"Content-Encoding": "gzip"})
     assert (reply.status_code, "compressed" in reply.json()["error"]) == (415, True)
+    plain = {"Content-Encoding": "Identity", "Content-Type": "application/json"}
+    reply = http.post(TRANSLATE, content=b'{"instances": ["a"]}', headers=plain)
+    assert reply.status_code == 200, reply.text
 
 
 def test_wrong_methods_and_headers(http):

@@ -174,13 +174,32 @@ class Predictor:
             made = np.empty(count, object)
             made[:] = [as_bytes(text) for text in (texts * count if len(texts) == 1 else texts)]
             return made
-        array = np.asarray(value, None if option["dtype"] == "string" else option["dtype"])
+        array = _numbers(option, value)
         if array.shape not in ((), (1,), (count,)):
             raise ValueError(
                 f"option {option['name']} needs one value, or one for each of {count} inputs, "
                 f"got {array.size}."
             )
         return np.broadcast_to(array, (count,))
+
+
+def _numbers(option: Mapping[str, Any], value: Any) -> Any:
+    """Numbers of an option's type.
+
+    Raises:
+        ValueError: If they are none, are no whole ones where these are asked for, or too large.
+    """
+    array, wanted = np.asarray(value), np.dtype(option["dtype"])
+    if array.dtype.kind not in ("iu" if wanted.kind == "i" else "iuf"):
+        whole = "whole numbers" if wanted.kind == "i" else "numbers"
+        raise ValueError(f"option {option['name']} takes {whole}, got {value!r}.")
+    if wanted.kind == "i" and array.size:
+        least = 1 if option["name"] in ("beam_width", "n_best", "samples") else np.iinfo(wanted).min
+        if not least <= int(array.min()) <= int(array.max()) <= np.iinfo(wanted).max:
+            raise ValueError(
+                f"option {option['name']} is {least} to {np.iinfo(wanted).max}, got {value!r}."
+            )
+    return array.astype(wanted)
 
 
 def as_bytes(row: Any) -> Any:

@@ -18,12 +18,19 @@ def run(predictor: type[Predictor], argv: list[str] | None = None) -> int:
         "--set", action="append", default=[], metavar="NAME=VALUE", help="a strategy value"
     )
     given = parser.parse_args(argv)
-    application = predictor(Path(__file__).resolve().parent)
     try:
+        application = predictor(Path(__file__).resolve().parent)
         options = {
             name: _value(text) for name, _, text in (each.partition("=") for each in given.set)
         }
-        if application.interface["inputs"][0]["media"] == "wav":
+        recordings = application.interface["inputs"][0]["media"] == "wav"
+        if recordings != bool(given.files):
+            parser.error(
+                "name the recordings to hear"
+                if recordings
+                else "files are for recordings; texts come from standard input, one a line"
+            )
+        if recordings:
             inputs = [path.read_bytes() for path in given.files]
         else:
             inputs = sys.stdin.buffer.read().splitlines()

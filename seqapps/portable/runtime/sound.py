@@ -4,7 +4,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -32,26 +32,54 @@ ZEROS, BETA, CUTOFF, PHASES = 56, 10.5, 0.93, 640
 slope, and the most filters."""
 
 
+class Header(NamedTuple):
+    """What a WAV file says of its samples."""
+
+    status: int
+    """From `NOT_WAV` on there are none, and the rest is 0."""
+    rate: int = 0
+    """Hz."""
+    frames: int = 0
+    """Samples of each channel that are there."""
+    start: int = 0
+    """Where they begin, in bytes."""
+    channels: int = 0
+    tag: int = 0
+    """Their encoding."""
+    width: int = 0
+    """Bytes of a sample."""
+
+
 def parse_wav(file: bytes) -> tuple[Any, int, int]:
     """Reads one WAV file, or anything else.
 
     Returns:
         float32, (N,), the mean of all channels; the rate in Hz; and the status.
     """
-    size, head = len(file), (file + b"\0" * 12)[:12]
-    nothing = np.zeros(0, np.float32)
+    header = read_header(file)
+    if header.status >= NOT_WAV:
+        return np.zeros(0, np.float32), 0, header.status
+    size = header.frames * header.channels * header.width
+    samples = decoded(file[header.start : header.start + size], header.tag, header.width)
+    mono, sane = only_numbers(samples.reshape(-1, header.channels).mean(1, dtype=np.float32))
+    return mono, header.rate, header.status if sane else NOT_FINITE
+
+
+def read_header(file: bytes) -> Header:
+    """Reads where the samples of a WAV file are, and what they are."""
+    size, head = len(file), (file[:12] + b"\0" * 12)[:12]
     if head[:4] not in (b"RIFF", b"RF64") or head[8:] != b"WAVE" or size < 12:
-        return nothing, 0, NOT_WAV
+        return Header(NOT_WAV)
     found: dict[bytes, tuple[int, int]] = {}
     position = 12
-    while position + 8 <= size:
+    while position + 8 <= size and len(found.keys() & {b"fmt ", b"data"}) < 2:
         length = int.from_bytes(file[position + 4 : position + 8], "little")
         found.setdefault(file[position : position + 4], (position + 8, length))
         # Chunks begin at even places.
         position += 8 + length + length % 2
     start, length = found.get(b"fmt ", (0, 0))
     if length < 16:
-        return nothing, 0, NO_FORMAT
+        return Header(NO_FORMAT)
     header = (file[start : start + 40] + b"\0" * 40)[:40]
     tag, channels, rate, _, align, _ = np.frombuffer(
         header[:16], np.dtype("<u2,<u2,<u4,<u4,<u2,<u2")
@@ -60,25 +88,23 @@ def parse_wav(file: bytes) -> tuple[Any, int, int]:
         tag = int.from_bytes(header[24:26], "little")
     start, told = found.get(b"data", (0, 0))
     if not start:
-        return nothing, 0, NO_DATA
+        return Header(NO_DATA)
     width = align // max(channels, 1)
     whole = channels * width == align
     if channels == 0 or not whole or (tag, width) not in (
         (1, 1), (1, 2), (1, 3), (1, 4), (3, 4), (3, 8)
     ):  # fmt: skip
-        return nothing, 0, UNSUPPORTED
+        return Header(UNSUPPORTED)
     if not LOWEST_RATE <= rate <= HIGHEST_RATE:
-        return nothing, 0, BAD_RATE
+        return Header(BAD_RATE)
     there = max(0, size - start)
     riff = int.from_bytes(head[4:8], "little")
     streamed = told >= STREAMED or (told == 0 and (riff == 0 or riff >= STREAMED))
     frames = (there if streamed else min(there, told)) // align
     if not frames:
-        return nothing, 0, EMPTY
-    samples = decoded(file[start : start + frames * align], tag, width)
-    mono, sane = only_numbers(samples.reshape(-1, channels).mean(1, dtype=np.float32))
+        return Header(EMPTY)
     status = TRUNCATED if not streamed and told > there else OK
-    return mono, rate, status if sane else NOT_FINITE
+    return Header(status, rate, frames, start, channels, tag, width)
 
 
 def decoded(data: bytes, tag: int, width: int) -> Any:

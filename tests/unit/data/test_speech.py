@@ -113,6 +113,9 @@ def test_jsonl_manifests_with_parts(tmp_path):
         {"path": "x.wav", "text": None},
         {"path": "x.wav", "text": "nothing", "start": 0, "end": 0},
         {"path": "x.wav", "text": "fourth", "end": "", "speaker": 0},
+        {"path": "x.wav", "text": "huge", "start": 10**400},
+        {"path": "x.wav", "text": "far", "start": 1e308, "end": 1.1e308},
+        {"path": "\ud800.wav", "text": "no name"},
     ]
     path = tmp_path / "m.jsonl"
     path.write_text("\n".join(map(json.dumps, rows)) + "\nnot json\n")
@@ -124,7 +127,11 @@ def test_jsonl_manifests_with_parts(tmp_path):
     assert found[4].reason == "text must be a string in quotation marks, it is null"
     assert "start 0 s is not before its end" in found[5].reason
     assert (found[6].reason, found[6].end_s, found[6].speaker) == ("", float("inf"), "0")
-    assert "not valid JSON" in found[7].reason
+    assert found[7].reason == "start and end must be seconds, numbers"
+    assert "not valid JSON" in found[10].reason
+    for entry, message in ((found[8], "lies outside"), (found[9], "no name that a file can have")):
+        with pytest.raises(UserError, match=message):
+            read_audio(entry.path, RATE, start_s=entry.start_s, end_s=entry.end_s)
 
 
 def test_folders_as_librispeech_and_common_voice_have_them(tmp_path):

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+import os
 import subprocess
 import sys
 
@@ -146,6 +147,9 @@ def test_predict_prints_texts(command, bundle, model):
     rows = [json.loads(line) for line in out.splitlines()]
     assert [len(row["samples"]) for row in rows] == [3, 3, 3]
     assert rows[1]["text"] == rows[1]["samples"][0] == model([""])[0]
+    # Bytes of a command line that are no UTF-8.
+    odd = ("predict", bundle, "--prompt", os.fsdecode(b"the \xff"), "--decoding.max_length", 9)
+    assert command(*odd) == (0, model([b"the \xff"], max_length=9)[0] + "\n", "")
     code, out, err = command("predict", bundle, stdin=b"")
     assert (code, out, err) == (0, "", "")
     code, out, err = command("predict", bundle, "--decoding.top_p", "2")

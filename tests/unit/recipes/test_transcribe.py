@@ -228,6 +228,9 @@ def test_bad_files_are_named_and_the_others_transcribed(command, listen_to, bund
         listen_to(tmp_path, format="srt")
     assert listen_to(files[1], format="srt", output=tmp_path / "s") == ("", "")
     assert "yes" in (tmp_path / "s" / "2.srt").read_text()
+    code, out, err = command("predict", bundle, files[1], "--output", files[0])
+    assert (code, out) == (1, "")
+    assert f"{files[0]} cannot be written: File exists; give another folder with --output" in err
 
 
 def test_answers_are_in_folders_as_the_recordings_are(listen_to, tmp_path):
