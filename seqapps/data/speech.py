@@ -7,7 +7,7 @@ up to a stated share; those of a validation or test set stay, and one that canno
 import json
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -212,7 +212,7 @@ def manifest(path: Path) -> Iterator[Entry]:
     Raises:
         UserError: If the file cannot be read or lacks a column.
     """
-    rows = _jsonl(path) if path.suffix == ".jsonl" else _tsv(path)
+    rows = _jsonl(path) if path.suffix == ".jsonl" else _tsv(path, ("path", "text"))
     for line, row in rows:
         place = (str(path), line)
         if isinstance(row, str):
@@ -240,10 +240,11 @@ def _seconds(value: Any, otherwise: float) -> float:
     return otherwise if value is None or value == "" else float(value)
 
 
-def _tsv(path: Path) -> Iterator[tuple[int, dict[str, Any] | str]]:
+def _tsv(path: Path, needed: Sequence[str]) -> Iterator[tuple[int, dict[str, Any] | str]]:
+    """Rows with their numbers, or why one cannot be used."""
     lines = files.read_lines(path)
     header = next(lines, "").split("\t")
-    _check_columns(path, header)
+    _check_columns(path, header, needed)
     for number, line in enumerate(lines, start=2):
         cells = line.split("\t")
         if line and len(cells) != len(header):
@@ -272,13 +273,13 @@ def _jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any] | str]]:
             yield number, row
 
 
-def _check_columns(path: Path, header: list[str]) -> None:
-    for name in ("path", "text"):
+def _check_columns(path: Path, header: list[str], needed: Sequence[str]) -> None:
+    for name in needed:
         if header.count(name) != 1:
             raise UserError(
                 f"{path} must have exactly one column {name!r} in its first line, it has "
-                f"{', '.join(map(repr, header))[:300]}; a manifest has path, text and, if there "
-                "are, speaker, start, end."
+                f"{', '.join(map(repr, header))[:300]}; columns are apart by tabs, and "
+                f"{' and '.join(needed)} must be there."
             )
 
 
@@ -315,20 +316,13 @@ def _librispeech(transcripts: list[Path]) -> Iterator[Entry]:
 
 
 def _common_voice(path: Path, name: str) -> Iterator[Entry]:
-    lines = files.read_lines(path / name)
-    header = next(lines, "").split("\t")
-    if not {"path", "sentence"} <= set(header):
-        raise UserError(f"{path / name} must have the columns path and sentence.")
-    for number, line in enumerate(lines, start=2):
-        if not line:
-            continue
-        place, cells = (str(path / name), number), line.split("\t")
-        if len(cells) != len(header):
-            reason = f"the line has {len(cells)} columns, the header has {len(header)}"
-            yield Entry(place, path / name, reason=reason)
-            continue
-        row = dict(zip(header, map(files.repaired, cells), strict=True))
-        yield Entry(place, path / "clips" / row["path"], row["sentence"], row.get("client_id", ""))
+    for number, row in _tsv(path / name, ("path", "sentence")):
+        place = (str(path / name), number)
+        if isinstance(row, str):
+            yield Entry(place, path / name, reason=row)
+        else:
+            file, text = path / "clips" / row["path"], row["sentence"]
+            yield Entry(place, file, text, row.get("client_id", ""))
 
 
 def _read(entries: Iterator[Entry], rate_hz: int, log: Callable[[str], None]) -> Recordings:

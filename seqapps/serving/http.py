@@ -25,10 +25,10 @@ from seqapps.serving.models import Model, Version
 from seqapps.serving.openapi import describe
 from seqapps.serving.refusals import HTTP, Refused, short
 
-_LARGE = 1 << 16
-"""Bytes of a request from which on it is read in a thread."""
 log = logging.getLogger("seqapps.serving")
 
+_LARGE = 1 << 16
+"""Bytes of a request from which on it is read in a thread."""
 _PORTION = 8
 _OPEN = frozenset({"/v2/health/live", "/v2/health/ready"})
 _VERSION = "/versions/{version:name}"

@@ -195,7 +195,7 @@ def test_short_and_long_lines_of_common_voice_are_problems(tmp_path):
     splits, log = load("cv", tmp_path, max_bad_share=0.7)
     assert splits.train.texts == ["fine"]
     assert [problem.line for problem in splits.train.problems] == [3, 4]
-    assert any("not as many columns as the header" in line for line in log)
+    assert any("the line has 4 columns, the header has 3" in line for line in log)
 
 
 def test_few_texts_that_many_say_are_on_both_sides(tmp_path):

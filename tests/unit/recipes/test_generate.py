@@ -323,7 +323,7 @@ def test_its_onnx_form_writes_in_pieces_too(command, exported_to, model, monkeyp
     )
     short = ("predict", exported_to, "--decoding.max_length", 9)
     code, out, err = command(*short, "--prompt", "the cat ")
-    assert (code, err, asked) == (0, "", ["the cat "])
+    assert (code, err, asked) == (0, "", [b"the cat "])
     assert out == model(["the cat "], max_length=9)[0] + "\n"
     code, out, _ = command(*short, stdin=b"the cat\nit\n")
     assert (code, len(asked)) == (0, 1)
