@@ -106,16 +106,19 @@ class SpeechExamples:
             frames = int(frames_of(int(samples / (1.0 + augmentation.speed)), features))
             return -(-max(1, int(frames * (1.0 - augmentation.tempo))) // model.stride)
 
-        for split in ("train", "validation", "test"):
-            found: Recordings = getattr(splits, split)
-            problems = lint(
+        def problems_of(found: Recordings, max_seconds: float) -> Any:
+            return lint(
                 found,
                 rate_hz=rate,
                 labels=alphabet.encode,
                 unknown=alphabet.unknown,
                 steps=steps,
-                max_seconds=data.max_seconds if split == "train" else float("inf"),
+                max_seconds=max_seconds,
             )
+
+        for split in ("train", "validation", "test"):
+            found: Recordings = getattr(splits, split)
+            problems = problems_of(found, data.max_seconds if split == "train" else float("inf"))
             report(problems, found, split, log)
             if split != "train" and not any(map(alphabet.clean, found.texts)):
                 raise UserError(
@@ -128,6 +131,14 @@ class SpeechExamples:
                 if problems:
                     good = [i for i in range(len(found)) if i not in problems]
                     splits = replace(splits, train=found.take(good))
+        if renew := splits.renew:
+
+            def sifted(epoch: int) -> Recordings:
+                made = renew(epoch)
+                bad = problems_of(made, data.max_seconds)
+                return made.take([i for i in range(len(made)) if i not in bad]) if bad else made
+
+            splits = replace(splits, renew=sifted)
         hours = splits.train.hours(rate)
         shown = ", ".join(f"{who or 'unknown'} {60 * h:.1f} min" for who, h in [*hours.items()][:8])
         more = f" and {len(hours) - 8} more" if len(hours) > 8 else ""

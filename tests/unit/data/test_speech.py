@@ -36,13 +36,13 @@ def load(train, tmp_path, **settings):
     return load_speech(data, DigitStrings(), rate_hz=RATE, seed=0, log=log.append), log
 
 
-def examples(tmp_path, train, text=None, **settings):
-    """What a recogniser learns from, of a manifest."""
+def examples(tmp_path, train, text=None, digits=None, strides=(2,), **settings):
+    """What a recogniser learns from."""
     log = []
     found = SpeechExamples.load(
         SpeechData(train=train, folder=str(tmp_path), **settings),
-        DigitStrings(), None, features=Features(sample_rate_hz=RATE, mels=16),
-        augmentation=Augmentation(), model=Recogniser(time_strides=(2,)),
+        digits or DigitStrings(), None, features=Features(sample_rate_hz=RATE, mels=16),
+        augmentation=Augmentation(), model=Recogniser(time_strides=strides),
         text=text or Transcripts(language_order=0), batch_frames=500, seed=0, log=log.append,
     )  # fmt: skip
     return found, log
@@ -196,6 +196,24 @@ def test_short_and_long_lines_of_common_voice_are_problems(tmp_path):
     assert splits.train.texts == ["fine"]
     assert [problem.line for problem in splits.train.problems] == [3, 4]
     assert any("the line has 4 columns, the header has 3" in line for line in log)
+
+
+def test_digit_strings_too_short_for_their_words_are_left_out_of_every_pass(tmp_path):
+    for digit in range(10):
+        for index in range(12):
+            write(tmp_path / f"{digit}_me_{index}.wav", seconds=0.06)
+    digits = DigitStrings(strings=60, validation_strings=20)
+    found, log = examples(tmp_path, "digits:.", digits=digits, strides=(4, 2), max_bad_share=0.9)
+    (line,) = (line for line in log if "train recordings have problems" in line)
+    assert "they are left out" in line
+    passes = [found.splits.renew(epoch) for epoch in (0, 1)]
+    assert passes[0].texts == found.splits.train.texts
+    assert passes[0].texts != passes[1].texts
+    for made in passes:
+        assert 0 < len(made) < 60
+        for samples, text in zip(made.samples, made.texts, strict=True):
+            # A step is 80 ms, and the fastest speed leaves a tenth less.
+            assert len(text) <= len(samples) / RATE / 0.08 / 1.1 + 1
 
 
 def test_few_texts_that_many_say_are_on_both_sides(tmp_path):
