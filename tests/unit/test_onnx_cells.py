@@ -107,4 +107,5 @@ def test_the_range_of_power_spectra_is_not_put_into_8_bits(tmp_path):
         np.abs(Network(tmp_path / name)(inputs)["logits"] - whole).max()
         for name in ("hear.onnx", "naive.onnx")
     )
-    assert change < 0.05 < naive
+    # Weights have 7 bits.
+    assert change < 0.1 < naive

@@ -284,7 +284,8 @@ def test_ten_minutes_are_cut_and_joined(listen_to, tmp_path):
     words = found["words"]
     starts = [word["start_s"] for word in words]
     assert starts == sorted(starts)
-    assert starts[-1] > 590
+    # Its end: words that the model runs together begin earlier.
+    assert words[-1]["end_s"] > 590
     # Every word once, whatever was cut where: nothing is lost or doubled at the joins. (So small
     # a model often leaves out the space after a pause.)
     assert abs(found["text"].count("stop") - times) <= 0.03 * times
