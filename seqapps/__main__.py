@@ -169,13 +169,15 @@ def certify(options: CertifyOptions, settings: Settings[Any]) -> int:
         log = Reporter().log
         recipe = _recipe(name, options.bundle)
         found = certifying.certify_bundle(options.bundle, options.exported, recipe=recipe, log=log)
-    rows = [
-        row | ({} if math.isfinite(row["largest_difference"]) else {"largest_difference": None})
-        for row in found["rows"]
-    ]
-    as_json = json.dumps(found | {"rows": rows}, ensure_ascii=False, indent=2)
-    text = as_json if options.json else None
-    sys.stdout.write((text or certifying.table(found)) + "\n")
+    if options.json:
+        rows = [
+            row | ({} if math.isfinite(row["largest_difference"]) else {"largest_difference": None})
+            for row in found["rows"]
+        ]
+        text = json.dumps(found | {"rows": rows}, ensure_ascii=False, indent=2)
+    else:
+        text = certifying.table(found)
+    sys.stdout.write(text + "\n")
     return 0 if found["holds"] else 1
 
 

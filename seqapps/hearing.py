@@ -76,8 +76,8 @@ def hear(
         )
     if not 0 < rate_hz <= sound.HIGHEST_RATE:
         raise UserError(
-            f"a stream has at most {sound.HIGHEST_RATE:,} samples a second, got {rate_hz:,}; say "
-            "how many yours has with --rate."
+            f"a stream has 1 to {sound.HIGHEST_RATE:,} samples a second, got {rate_hz:,}; say how "
+            "many yours has with --rate."
         )
     taken = application.option_values("step_int16", options, 1)
     fields = interface.inputs_of("flush")

@@ -25,6 +25,8 @@ STATUSES = (
 OK, TRUNCATED, NOT_FINITE, NOT_WAV, NO_FORMAT, NO_DATA, UNSUPPORTED, EMPTY, BAD_RATE = range(9)
 
 LOWEST_RATE, HIGHEST_RATE = 1_000, 768_000
+MOST_CHUNKS = 1_000
+"""Chunks that are looked at: a file of nothing but headers would take minutes."""
 
 _LOUDEST = 1e6
 """Samples beyond this (full scale is 1) are a mistake, and their power would not be finite."""
@@ -135,10 +137,15 @@ def _is_open(riff_size: Any) -> Any:
 
 
 def _find_chunks(file: Any, size: Any) -> _Chunks:
-    """Walks over the chunks to the end of the file; of several of a kind the first counts."""
+    """Walks over the first chunks until both are found; of several of a kind the first counts."""
     zero = tf.constant(0, tf.int64)
 
-    def step(position: Any, *found: Any) -> tuple[Any, ...]:
+    def goes_on(number: Any, position: Any, *found: Any) -> Any:
+        chunks = _Chunks(*found)
+        missing = (chunks.format_start == 0) | (chunks.data_start == 0)
+        return missing & (position + 8 <= size) & (number < MOST_CHUNKS)
+
+    def step(number: Any, position: Any, *found: Any) -> tuple[Any, ...]:
         head = tf.strings.substr(file, position, 8)
         name, length = tf.strings.substr(head, 0, 4), _u32(head, 4)
         start = position + 8
@@ -147,6 +154,7 @@ def _find_chunks(file: Any, size: Any) -> _Chunks:
         is_data = (name == b"data") & (chunks.data_start == 0)
         # Chunks begin at even places.
         return (
+            number + 1,
             start + length + length % 2,
             tf.where(is_format, start, chunks.format_start),
             tf.where(is_format, length, chunks.format_size),
@@ -154,10 +162,10 @@ def _find_chunks(file: Any, size: Any) -> _Chunks:
             tf.where(is_data, length, chunks.data_size),
         )
 
-    _, *found = tf.while_loop(
-        lambda position, *_: position + 8 <= size,
+    _, _, *found = tf.while_loop(
+        goes_on,
         step,
-        (tf.constant(12, tf.int64), zero, zero, zero, zero),
+        (0, tf.constant(12, tf.int64), zero, zero, zero, zero),
         parallel_iterations=1,
     )
     return _Chunks(*found)

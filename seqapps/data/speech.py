@@ -278,8 +278,8 @@ def _check_columns(path: Path, header: list[str], needed: Sequence[str]) -> None
         if header.count(name) != 1:
             raise UserError(
                 f"{path} must have exactly one column {name!r} in its first line, it has "
-                f"{', '.join(map(repr, header))[:300]}; columns are apart by tabs, and "
-                f"{' and '.join(needed)} must be there."
+                f"{', '.join(map(repr, header))[:300]}; it needs {' and '.join(needed)}, and tabs "
+                "separate its columns."
             )
 
 

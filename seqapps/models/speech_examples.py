@@ -19,7 +19,7 @@ from seqapps.audio.mel import frames_of, log_mel
 from seqapps.audio.settings import Augmentation, Features
 from seqapps.data.batching import evaluation_batches, padding_share, token_batches
 from seqapps.data.files import read_lines, repaired
-from seqapps.data.lint import lint
+from seqapps.data.lint import Finding, lint
 from seqapps.data.pipeline import Batches
 from seqapps.data.recordings import Recordings
 from seqapps.data.speech import SpeechSplits, load_speech
@@ -106,7 +106,7 @@ class SpeechExamples:
             frames = int(frames_of(int(samples / (1.0 + augmentation.speed)), features))
             return -(-max(1, int(frames * (1.0 - augmentation.tempo))) // model.stride)
 
-        def problems_of(found: Recordings, max_seconds: float) -> Any:
+        def problems_of(found: Recordings, max_seconds: float) -> dict[int, list[Finding]]:
             return lint(
                 found,
                 rate_hz=rate,

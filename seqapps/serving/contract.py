@@ -319,12 +319,7 @@ def _recordings(name: str, files: Any, limits: Serve) -> None:
         # What is no WAV file, the model reports.
         header = read_header(file)
         seconds = header.frames / max(1, header.rate)
-        if seconds > limits.audio_s:
-            raise Refused(
-                "invalid",
-                f"a recording lasts at most {limits.audio_s:g} s, got {seconds:.1f} s; "
-                "cut it, or start the server with a larger --audio-s.",
-            )
+        _not_too_long(seconds, limits)
         longest = max(longest, seconds)
     most = _LONGEST_TOGETHER * limits.audio_s
     if files.size * longest > most:
@@ -332,6 +327,15 @@ def _recordings(name: str, files: Any, limits: Serve) -> None:
             "invalid",
             f"the rows of {name} are padded to the longest, {longest:.1f} s, and have at most "
             f"{most:g} s together; send several requests.",
+        )
+
+
+def _not_too_long(seconds: float, limits: Serve) -> None:
+    if seconds > limits.audio_s:
+        raise Refused(
+            "invalid",
+            f"a recording lasts at most {limits.audio_s:g} s, got {seconds:.1f} s; "
+            "cut it, or start the server with a larger --audio-s.",
         )
 
 
@@ -362,12 +366,7 @@ def _sound(contract: Contract, arrays: Arrays, limits: Serve) -> None:
             steps = array.shape[1]
         rates = arrays.get("rate_hz")
         rate = _FASTEST_HZ if rates is None else max(1, int(rates.min()))
-        if steps / rate > limits.audio_s:
-            raise Refused(
-                "invalid",
-                f"a recording lasts at most {limits.audio_s:g} s, got {steps / rate:.1f} s; "
-                "cut it, or start the server with a larger --audio-s.",
-            )
+        _not_too_long(steps / rate, limits)
 
 
 def join(contract: Contract, calls: Sequence[Call]) -> Arrays:

@@ -1,10 +1,10 @@
 """HTTP: TensorFlow Serving's REST interface, the Open Inference Protocol, streams, health."""
 
 import asyncio
+import contextlib
 import json
-import logging
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from google.protobuf.json_format import MessageToDict
@@ -24,8 +24,6 @@ from seqapps.serving.listening import listen
 from seqapps.serving.models import Model, Version
 from seqapps.serving.openapi import describe
 from seqapps.serving.refusals import HTTP, Refused, short
-
-log = logging.getLogger("seqapps.serving")
 
 _LARGE = 1 << 16
 """Bytes of a request from which on it is read in a thread."""
@@ -126,6 +124,18 @@ async def _no_method(request: Request, error: Exception) -> Response:
         status=405,
         headers=allowed,
     )
+
+
+async def _to_the_end(
+    events: AsyncIterable[Any], counted: contextlib.AbstractContextManager[Any]
+) -> AsyncIterator[Any]:
+    """A stream that is counted until its last event; what goes wrong on the way is the last one."""
+    try:
+        with counted:
+            async for event in events:
+                yield event
+    except Refused as refused:
+        yield f"event: error\ndata: {json.dumps({'error': str(refused)})}\n\n".encode()
 
 
 class _Site:
@@ -271,12 +281,6 @@ class _Site:
                     yield f"data: {shown}\n\n".encode()
                     piece = await anext(pieces, None)
                 yield b'data: {"done": true}\n\n'
-            except Refused as refused:
-                yield f"event: error\ndata: {json.dumps({'error': str(refused)})}\n\n".encode()
-            except Exception:
-                log.exception("failed", extra={"protocol": "http", "signature": "step"})
-                failed = json.dumps({"error": "the server failed; its log says where."})
-                yield f"event: error\ndata: {failed}\n\n".encode()
             finally:
                 await pieces.aclose()  # type: ignore[attr-defined]
 
@@ -292,9 +296,12 @@ class _Site:
         """Finds the model, counts, and turns a refusal into its answer."""
         name = request.path_params["model"]
         try:
-            with self._desk.counted("http", name) as extra:
-                model = self._models.model(name)
-                return await answer(model, _number(request), extra)
+            with contextlib.ExitStack() as counted:
+                extra = counted.enter_context(self._desk.counted("http", name))
+                reply = await answer(self._models.model(name), _number(request), extra)
+                if isinstance(reply, StreamingResponse):
+                    reply.body_iterator = _to_the_end(reply.body_iterator, counted.pop_all())
+                return reply
         except Refused as refused:
             return _refusal(refused)
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from matplotlib.image import imread
+from training_history import HISTORY
 
 from seqapps import plots
 from seqapps.metrics import reliability_bins
@@ -13,13 +14,6 @@ from seqapps.plots import (
     plot_reliability,
     plot_surprise,
 )
-
-HISTORY = [
-    {"epoch": 1, "steps": 10, "seconds": 61.0, "learning_rate": 0.1, "gradient_norm": 1.0}
-    | {"loss": 3.0, "validation_loss": 2.5, "bleu": 3.25},
-    {"epoch": 2, "steps": 20, "seconds": 3725.0, "learning_rate": 0.1, "gradient_norm": 9.0}
-    | {"loss": 2.0, "validation_loss": 1.5, "bleu": 30.0},
-]
 
 
 def test_learning_curves_are_drawn(tmp_path, monkeypatch):

@@ -23,6 +23,8 @@ STATUSES = (
 OK, TRUNCATED, NOT_FINITE, NOT_WAV, NO_FORMAT, NO_DATA, UNSUPPORTED, EMPTY, BAD_RATE = range(9)
 
 LOWEST_RATE, HIGHEST_RATE = 1_000, 768_000
+MOST_CHUNKS = 1_000
+"""Chunks that are looked at."""
 STREAMED = 0x7FFF_F000
 """A chunk that claims to be as long as this was written before its length was known."""
 EXTENSIBLE = 0xFFFE
@@ -72,7 +74,9 @@ def read_header(file: bytes) -> Header:
         return Header(NOT_WAV)
     found: dict[bytes, tuple[int, int]] = {}
     position = 12
-    while position + 8 <= size and len(found.keys() & {b"fmt ", b"data"}) < 2:
+    for _ in range(MOST_CHUNKS):
+        if position + 8 > size or (b"fmt " in found and b"data" in found):
+            break
         length = int.from_bytes(file[position + 4 : position + 8], "little")
         found.setdefault(file[position : position + 4], (position + 8, length))
         # Chunks begin at even places.

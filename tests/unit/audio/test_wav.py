@@ -74,6 +74,7 @@ def test_every_encoding_is_read_as_soundfile_reads_it(subtype, format, values):
     [
         (riff(FORMAT, DATA), OK),
         (riff(DATA, FORMAT), OK),
+        (riff(FORMAT, chunk(b"junk", b"") * 998, DATA), OK),
         (riff(chunk(b"LIST", b"odd"), FORMAT, chunk(b"fact", b"1234"), DATA), OK),
         (riff(FORMAT, DATA, chunk(b"LIST", b"after it")), OK),
         # Lengths that were unknown when the header was written.
@@ -108,6 +109,7 @@ BAD = {
     "no channels": (riff(header(channels=0), DATA), UNSUPPORTED),
     "rate": (riff(header(rate=0), DATA), BAD_RATE),
     "empty": (riff(FORMAT, chunk(b"data", b"")), EMPTY),
+    "headers alone": (riff(FORMAT, chunk(b"junk", b"") * 1_000, DATA), NO_DATA),
     "endless chunk": (riff(b"LIST" + b"\xff" * 4), NO_FORMAT),
 }
 
