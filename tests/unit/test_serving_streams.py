@@ -36,11 +36,11 @@ def desk(tmp_path):
 def test_what_goes_wrong_on_the_way_is_counted_and_is_the_last_event(desk, error, outcome, said):
     counted_at_first = []
 
-    def count(outcome):
-        return f'outcome="{outcome}"' in desk.metrics.text()
+    def seen():
+        return f'outcome="{outcome}"'.encode() in desk.metrics.text()
 
     async def events():
-        counted_at_first.append(count(outcome))
+        counted_at_first.append(seen())
         yield b"first"
         if error:
             raise error
@@ -54,7 +54,7 @@ def test_what_goes_wrong_on_the_way_is_counted_and_is_the_last_event(desk, error
     first, *rest = asyncio.run(read())
     assert first == b"first"
     assert counted_at_first == [False]
-    assert count(outcome)
+    assert seen()
     if said is None:
         assert rest == []
     else:
