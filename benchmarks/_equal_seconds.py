@@ -4,9 +4,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from seqapps import recipe_training
-from seqapps.recipes.generate import RECIPE
+from seqapps.recipes.generate.recipe import RECIPE
 from seqapps.report import Reporter
+from seqapps.training import run as training_run
 
 _TRIALS = (60, 160)
 """Updates of two short runs: what they share, tracing and a validation, is no part of the rate."""
@@ -14,11 +14,11 @@ _TRIALS = (60, 160)
 
 def learn(config, *, seconds=0.0):
     """Trains no longer than so many seconds; gives the examples and what was learned."""
-    recipe_training.start(config)
+    training_run.start(config)
     reporter = Reporter(sys.stderr)
     examples = RECIPE.load(config, None, reporter)
     with tempfile.TemporaryDirectory() as folder:
-        learned = recipe_training.learn(
+        learned = training_run.learn(
             RECIPE, config, examples, folder=Path(folder), reporter=reporter, minutes=seconds / 60
         )
     return examples, learned

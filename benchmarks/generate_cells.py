@@ -23,8 +23,8 @@ start_tensorflow()
 import tensorflow as tf  # noqa: E402
 from _equal_seconds import learn, updates_within  # noqa: E402
 
-from seqapps.models.writing_scores import token_losses  # noqa: E402
-from seqapps.recipes.generate import Config  # noqa: E402
+from seqapps.recipes.generate.recipe import Config  # noqa: E402
+from seqapps.recipes.generate.scores import token_losses  # noqa: E402
 
 CELLS = ("gru", "lstm", "mingru", "rnn")
 

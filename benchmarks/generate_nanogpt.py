@@ -34,13 +34,13 @@ start_tensorflow()
 import tensorflow as tf  # noqa: E402
 from _equal_seconds import learn, updates_within  # noqa: E402
 
-from seqapps import recipe_training  # noqa: E402
 from seqapps.bundle.servable import write_servable  # noqa: E402
 from seqapps.config import to_json  # noqa: E402
 from seqapps.models.settings import LanguageModel  # noqa: E402
-from seqapps.models.writing_scores import token_losses, window_loss  # noqa: E402
-from seqapps.recipes.generate import RECIPE, Config  # noqa: E402
+from seqapps.recipes.generate.recipe import RECIPE, Config  # noqa: E402
+from seqapps.recipes.generate.scores import token_losses, window_loss  # noqa: E402
 from seqapps.text.settings import RunningText  # noqa: E402
+from seqapps.training import run as training_run  # noqa: E402
 from seqapps.training.settings import Training  # noqa: E402
 
 HERE = Path(__file__).parent
@@ -144,7 +144,7 @@ def main():
     planned = updates_within(theirs["seconds"], lambda steps: settings(wanted, steps))
     config = settings(wanted, planned)
     examples, learned = learn(config, seconds=theirs["seconds"])
-    network = recipe_training._in_float32(RECIPE, config, examples, learned.network)
+    network = training_run._in_float32(RECIPE, config, examples, learned.network)
     progress = learned.progress
     losses = token_losses(network, examples.test)
     # A mark stands before the text and one behind it.

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from seqapps.bundle.application import load
-from seqapps.data import phrasebook
 from seqapps.portable.onnx_application import OnnxApplication
+from seqapps.recipes.translate import phrasebook
 
 
 def medians(

@@ -24,8 +24,8 @@ from _alternating import OURS, Side, compare  # noqa: E402
 
 from seqapps.data.batching import padding_share, token_batches  # noqa: E402
 from seqapps.data.pipeline import batches  # noqa: E402
-from seqapps.models.classifier import build_classifier  # noqa: E402
-from seqapps.models.settings import Classifier  # noqa: E402
+from seqapps.recipes.sentiment.network import build_classifier  # noqa: E402
+from seqapps.recipes.sentiment.settings import Classifier  # noqa: E402
 from seqapps.training.losses import class_cross_entropy  # noqa: E402
 from seqapps.training.step import Trainee  # noqa: E402
 

@@ -28,8 +28,8 @@ import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 import seqapps
-from seqapps.data import phrasebook
 from seqapps.fields import MAIN
+from seqapps.recipes.translate import phrasebook
 
 
 class Ports(NamedTuple):

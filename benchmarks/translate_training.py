@@ -22,8 +22,8 @@ from _alternating import OURS, Side, compare  # noqa: E402
 
 from seqapps.data.batching import token_batches  # noqa: E402
 from seqapps.data.pipeline import batches  # noqa: E402
-from seqapps.models.settings import Translator  # noqa: E402
-from seqapps.models.translator import build_translator  # noqa: E402
+from seqapps.recipes.translate.network import build_translator  # noqa: E402
+from seqapps.recipes.translate.settings import Translator  # noqa: E402
 from seqapps.training.losses import token_cross_entropy  # noqa: E402
 from seqapps.training.step import Trainee  # noqa: E402
 

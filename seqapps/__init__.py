@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from seqapps.version import __version__
+
 if TYPE_CHECKING:
     from seqapps.bundle.application import Application
 
-__version__ = "0.1.0"
 __all__ = ["__version__", "load"]
 
 

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import seqapps.recipes
+from seqapps.arguments import Command, NoOptions, Program, positional, run
 from seqapps.bundle.folder import read_config
-from seqapps.commands import Command, NoOptions, Program, positional, run
 from seqapps.config import Settings
 from seqapps.errors import UserError
 from seqapps.lazy import start_tensorflow

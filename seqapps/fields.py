@@ -44,7 +44,7 @@ class Parts:
     """The networks of an application, for a predictor that runs without TensorFlow."""
 
     predictor: str
-    """Module of `seqapps.portable.runtime` that runs them."""
+    """Full name of the module whose predictor runs them."""
     parts: Mapping[str, Part]
     """By name."""
     settings: Mapping[str, Any]

@@ -1,11 +1,12 @@
 """Imports that wait until they are used, so that `--help` never pays for TensorFlow."""
 
+import importlib
 import importlib.machinery
 import importlib.util
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.abc import Loader, MetaPathFinder
 from types import ModuleType
@@ -73,7 +74,7 @@ class _LazyFinder(MetaPathFinder):
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
         spec = importlib.machinery.PathFinder.find_spec(fullname, path, target)
-        # Packages of this project hold nothing but a docstring: loading them lazily saves nothing
+        # Packages of this project hold nothing heavy: loading them lazily saves nothing
         # and hides their submodules from `from package import module`.
         if spec is None or spec.loader is None:
             return spec
@@ -101,6 +102,23 @@ def lazy_imports() -> Iterator[None]:
         yield
     finally:
         sys.meta_path.remove(finder)
+
+
+def offered(name: str, modules: Mapping[str, Sequence[str]], package: str) -> Any:
+    """A public name of a package, which loads the module that it stands in (PEP 562).
+
+    Args:
+        name: The name.
+        modules: Full name of a module → what it gives.
+        package: Whose name it is.
+
+    Raises:
+        AttributeError: If the package offers no such name.
+    """
+    for module, names in modules.items():
+        if name in names:
+            return getattr(importlib.import_module(module), name)
+    raise AttributeError(f"module {package!r} has no attribute {name!r}")
 
 
 def start_tensorflow() -> None:

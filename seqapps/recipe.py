@@ -1,8 +1,8 @@
-"""The contract of an application: a record that a recipe module fills in, and its commands.
+"""The contract of an application: a record that its `recipe.py` fills in.
 
 A recipe declares what goes in and out, how examples are loaded, which network learns from them,
 what its loss is, how it answers and how it is measured. Training, checkpoints, the bundle, the
-certificate and the command line follow from that record.
+certificate and the command line (`seqapps.commands`) follow from that record.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -10,26 +10,25 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
-from seqapps import recipe_commands
+from seqapps.arguments import positional
 from seqapps.bundle.application import Application
-from seqapps.commands import Command, Program
-from seqapps.commands import run as run_program
-from seqapps.config import Settings, field_docstrings
-from seqapps.errors import UsageError
-from seqapps.fields import MAIN, Answer, Answers, Assets, Interface, Option, Parts, Rating
-from seqapps.lazy import lazy_imports
-from seqapps.predicting import Predict, PredictOptions, View
+from seqapps.bundle.folder import read_config
+from seqapps.config import field_docstrings, from_dict
+from seqapps.errors import UserError
+from seqapps.fields import Answers, Assets, Interface, Option, Parts, Rating
 from seqapps.report import Reporter
-from seqapps.tuning.options import TuneOptions, tune_notes
-from seqapps.tuning_space import Space
-
-with lazy_imports():
-    from seqapps.tuning import command as tuning
+from seqapps.space import Space
 
 __all__ = [
-    "Evaluation", "Examples", "Predict", "PredictOptions", "Recipe", "View", "program", "run",
+    "Evaluation",
+    "Examples",
+    "Predict",
+    "PredictOptions",
+    "Recipe",
+    "View",
+    "stored_config",
     "strategy_options",
-]  # fmt: skip
+]
 
 
 class Examples(Protocol):
@@ -66,6 +65,47 @@ class Evaluation:
     """`draw(folder)`: what people would rather look at, as PNG."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class PredictOptions:
+    """Flags of `predict`."""
+
+    bundle: Path = positional()
+    """Folder that `train` wrote."""
+    files: tuple[Path, ...] = positional(())
+    """Files to read; standard input if there are none."""
+    json: bool = False
+    """Print each answer as one line of JSON with everything the model gives."""
+
+
+@dataclass(frozen=True)
+class View:
+    """A further way to print answers."""
+
+    help: str
+    """What is printed, in a few words."""
+    signature: str
+    """The further signature that is asked."""
+    show: Callable[[Mapping[str, Any]], str] = str
+    """`show(answer)`: one answer, as it comes."""
+    page: Callable[[list[Mapping[str, Any]]], str] | None = None
+    """`page(answers)`: all answers at once, in place of `show`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Predict:
+    """A recipe's own way to take questions and to print answers."""
+
+    help: str
+    """What `predict` does, in one line."""
+    run: Callable[[Any, Application, Any], None]
+    """`run(config, application, options)`: reads, answers and prints; `config` has the strategy
+    settings of the command line, `options` its flags. Standard output is for answers alone."""
+    options: type[PredictOptions] = PredictOptions
+    """Its flags."""
+    examples: tuple[str, ...] = ("BUNDLE < in.txt > out.txt",)
+    """What follows `predict` in the examples of its help; BUNDLE becomes the default bundle."""
+
+
 C = TypeVar("C")
 E = TypeVar("E", bound=Examples)
 
@@ -92,15 +132,14 @@ class Recipe(Generic[C, E]):
     """`loss(config)(outputs, batch, training) -> (sum, count)`."""
     goal: Callable[[C, Any, E], Any]
     """`goal(config, network, examples)`: the `training.loop.Goal` on the validation split."""
-    answer: Callable[[C, Any, Assets], Answer]
-    """`answer(config, network, assets)`: what is served."""
+    answers: Callable[[C, Any, Assets], Answers]
+    """`answers(config, network, assets)`: what is served, by signature: `fields.MAIN`, and each
+    further one of the interface."""
     evaluate: Callable[[C, Application, E, Reporter], Evaluation]
     """`evaluate(config, application, examples, reporter)`: measures on the test split."""
     rate: Callable[[C, E], Rating] | None = None
     """`rate(config, examples)`: how the answers of an application that has no Keras model are
     measured: what int8 costs."""
-    further: Callable[[C, Any, Assets], Answers] = lambda *_: {}
-    """`further(config, network, assets)`: what the interface's further signatures serve."""
     parts: Callable[[C, Any, Assets], Parts] | None = None
     """`parts(config, network, assets)`: its networks, for `export --format onnx` and `litert`."""
     pretrain: Callable[[C, Any, E, Path, Reporter, bool], list[dict[str, float]]] = lambda *_: []
@@ -111,11 +150,11 @@ class Recipe(Generic[C, E]):
     rates of their own."""
     unfinish: Callable[[Any], None] = lambda _: None
     """`unfinish(network)`: undoes what `finish` fitted, where a bundle is trained further."""
-    finish: Callable[[C, Any, E, Reporter], None] = lambda *_: None
-    """`finish(config, network, examples, reporter)`: what is fitted on the validation split once
-    the weights are chosen."""
-    plots: Callable[[C, Any, E, Path], None] = lambda *_: None
-    """`plots(config, network, examples, folder)`: draws what people would rather look at."""
+    finish: Callable[[C, Any, E, Reporter], Assets] = lambda config, network, examples, _: (
+        examples.assets
+    )
+    """`finish(config, network, examples, reporter)`: fits on the validation split what is fitted
+    once the weights are chosen; gives the assets that travel with the model from then on."""
     space: Space = field(default_factory=dict)
     """What `tune` tries, by the settings' paths."""
     show: Callable[[C, int, Mapping[str, Any]], str] = lambda _, __, answer: str(
@@ -128,112 +167,10 @@ class Recipe(Generic[C, E]):
     predict: Predict | None = None
     """The recipe's own `predict`, where a line of text or JSON in and an answer out is not it."""
 
-    def answers(self, config: C, network: Any, assets: Assets) -> Answers:
-        """Everything that is served, by signature."""
-        return {
-            MAIN: self.answer(config, network, assets),
-            **self.further(config, network, assets),
-        }
-
     @property
     def command(self) -> str:
         """How the recipe is started."""
         return f"python -m seqapps.recipes.{self.name}"
-
-
-_BY_LINE = Predict(help="Answer each line of files or standard input", run=lambda *_: None)
-"""How `predict` is shown where a recipe has none of its own."""
-
-
-def run(recipe: Recipe[Any, Any], argv: list[str] | None = None) -> int:
-    """Runs the command line of a recipe and returns the exit code."""
-    return run_program(program(recipe), argv)
-
-
-def program(recipe: Recipe[Any, Any]) -> Program:
-    """The command line that a recipe's record makes."""
-
-    def bound(handler: Callable[..., int | None]) -> Callable[[Any, Settings[Any]], int | None]:
-        def call(options: Any, settings: Settings[Any]) -> int | None:
-            _check_seed(settings)
-            return handler(recipe, options, settings)
-
-        return call
-
-    toml = f"recipes/{recipe.name}/NAME.toml"
-    made = f"saved_models/{recipe.name}/demo"
-    predicting = recipe.predict or _BY_LINE
-    default = recipe.config()
-    strategy = ("decoding",) if hasattr(default, "decoding") else ()
-    measuring = ("evaluation",) if hasattr(default, "evaluation") else ()
-    return Program(
-        name=recipe.command,
-        description=recipe.summary,
-        config=recipe.config,
-        commands=(
-            Command(
-                name="train",
-                help="Train, measure, certify and write a bundle",
-                handler=bound(recipe_commands.train),
-                options=recipe_commands.TrainOptions,
-                sections="all",
-                examples=(
-                    "",
-                    f"train --config {toml} --training.epochs 5",
-                    "train --resume",
-                ),
-            ),
-            Command(
-                name="evaluate",
-                help="Measure a bundle on a test split; JSON on standard output",
-                handler=bound(recipe_commands.evaluate),
-                options=recipe_commands.EvaluateOptions,
-                sections=("data", *measuring, *strategy),
-                examples=(f"evaluate {made}",),
-            ),
-            Command(
-                name="predict",
-                help=predicting.help,
-                handler=bound(recipe_commands.predict),
-                options=recipe_commands.predict_options(recipe),
-                sections=strategy,
-                examples=tuple(
-                    f"predict {example.replace('BUNDLE', made)}" for example in predicting.examples
-                ),
-            ),
-            Command(
-                name="tune",
-                help="Try settings on the validation split and write the best as TOML",
-                handler=bound(lambda *given: tuning.tune(*given)),
-                options=TuneOptions,
-                sections="all",
-                examples=("tune --trials 20 --processes 2", f"tune --config {toml} --resume"),
-                notes=tune_notes(recipe.space, recipe.config),
-            ),
-            Command(
-                name="export",
-                help="Write the servable alone, or in another format",
-                handler=bound(recipe_commands.export),
-                options=recipe_commands.ExportOptions,
-                sections=("data",),
-                examples=(
-                    f"export {made} --output served/{recipe.name}",
-                    f"export {made} --format onnx --output onnx/{recipe.name}",
-                ),
-            ),
-        ),
-    )
-
-
-def _check_seed(settings: Settings[Any]) -> None:
-    """Refuses a seed that NumPy does not take.
-
-    Raises:
-        UsageError: If it is out of range.
-    """
-    given = settings.given.get("seed")
-    if given and not 0 <= given.value < 2**32:
-        raise UsageError(f"{given.where} must be from 0 to {2**32 - 1}, got {given.value}.")
 
 
 def strategy_options(decoding: Any) -> tuple[Option, ...]:
@@ -260,3 +197,18 @@ def strategy_options(decoding: Any) -> tuple[Option, ...]:
         )
         for name, value in vars(decoding).items()
     )
+
+
+def stored_config(recipe: Recipe[Any, Any], folder: Path) -> Any:
+    """The settings that a bundle was trained with.
+
+    Raises:
+        UserError: If it is no bundle of this recipe.
+    """
+    stored = read_config(folder)
+    if stored.recipe != recipe.name:
+        raise UserError(
+            f"{folder} is a bundle of {stored.recipe}, not of {recipe.name}; "
+            f"use python -m seqapps.recipes.{stored.recipe}."
+        )
+    return from_dict(recipe.config, stored.settings, source=str(folder / "config.json"))

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-from seqapps import __version__
+from seqapps.version import __version__
 
 BOOKKEEPING = {"epoch", "steps", "seconds", "learning_rate", "gradient_norm"}
 """Columns of the history that say how training went, not how good the network is."""

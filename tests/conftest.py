@@ -1,6 +1,8 @@
 """Fixtures shared by all tests."""
 
+import io
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,8 +10,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from seqapps.data import phrasebook
+from seqapps.commands.program import run
 from seqapps.lazy import start_tensorflow
+from seqapps.recipes.translate import phrasebook
 
 start_tensorflow()
 
@@ -27,10 +30,34 @@ DATA = Path(
 )
 """Data sets that are no part of the project: multi30k/, imdb/ ..."""
 
+CHATTER = re.compile(r"^[IWEF]\d{4} |WARNING|Warning|\.cc:\d+|Traceback|^\s*warnings\.")
+
 SHORT_TRAINING = (
     "--model.units", "32", "--model.embedding", "16", "--text.vocabulary", "150",
     "--training.max_steps", "3", "--training.epochs", "1",
 )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def assert_only_ours():
+    """Checks that nothing of TensorFlow, CUDA or Python's warnings is on the terminal."""
+
+    def check(stderr):
+        assert [line for line in stderr.splitlines() if CHATTER.search(line)] == []
+
+    return check
+
+
+@pytest.fixture
+def command(capsys, monkeypatch):
+    """Runs a recipe's command in this process: exit code, standard output, standard error."""
+
+    def call(recipe, *argv, stdin=b""):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        code = run(recipe, [str(word) for word in argv])
+        return code, *capsys.readouterr()
+
+    return call
 
 
 @pytest.fixture(scope="session")

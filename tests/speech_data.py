@@ -6,10 +6,10 @@ import numpy as np
 import soundfile
 
 from seqapps.bundle.application import Application
-from seqapps.data.spoken import synthesis
-from seqapps.data.spoken.splits import VARIANTS
 from seqapps.portable.certificate import compare
 from seqapps.portable.onnx_application import OnnxApplication
+from seqapps.recipes.transcribe.spoken import synthesis
+from seqapps.recipes.transcribe.spoken.splits import VARIANTS
 
 TEXTS = ("yes", "no no", "stop", "yes stop", "no")
 

@@ -17,7 +17,7 @@ start_tensorflow()
 import tensorflow as tf  # noqa: E402 (after the quiet start)
 
 from seqapps.layers.cudnn import cudnn_operations, reset_cudnn  # noqa: E402
-from seqapps.models import translator  # noqa: E402
+from seqapps.recipes.translate import network as translator  # noqa: E402
 
 
 def check(cell: str) -> dict[str, object]:

@@ -182,7 +182,7 @@ def main() -> None:
     parser.add_argument("servers", nargs="*", help="NAME=PYTHON")
     parser.add_argument("--seconds", type=float, default=6.0, help="of each round")
     options = parser.parse_args()
-    from seqapps.data import phrasebook
+    from seqapps.recipes.translate import phrasebook
 
     texts = [english for english, _ in phrasebook.pairs(train=500, validation=0, test=0).train]
     servers = dict(pair.split("=", 1) for pair in options.servers)

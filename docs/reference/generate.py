@@ -18,7 +18,7 @@ _NOTE = "<!-- Made by `make reference`; edit the docstrings instead. -->\n\n"
 
 def pages() -> dict[str, str]:
     """Returns file name → text of every page."""
-    recipes = sorted(path.stem for path in (PACKAGE / "recipes").glob("[!_]*.py"))
+    recipes = sorted(path.parent.name for path in (PACKAGE / "recipes").glob("*/recipe.py"))
     made = {"modules.md": _modules(), "serve.md": _help_page("seqapps", [["serve"]])}
     return made | {f"{name}.md": _settings(name) for name in recipes}
 

@@ -14,10 +14,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from seqapps import __version__
 from seqapps.errors import UserError
 from seqapps.fields import Assets, Interface
 from seqapps.lazy import lazy_imports
+from seqapps.version import __version__
 
 with lazy_imports():
     import tensorflow as tf

@@ -19,7 +19,7 @@ class HashedPairs(keras.layers.Layer):
 
     A text is the vector of its buckets' weights, scaled to length one (each occurrence counts as if
     it were the only one of its kind); its scores are linear in that. All is zero until `set` puts
-    in what was fitted: see `seqapps.models.pairs`. Computes in float32.
+    in what was fitted: see `seqapps.recipes.sentiment.linear`. Computes in float32.
 
     Args:
         classes: K.

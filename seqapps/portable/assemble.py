@@ -2,6 +2,8 @@
 
 import ast
 import importlib.util
+import sys
+from importlib import metadata
 from pathlib import Path
 
 _HEAD = '''"""{summary} Written by seqapps {version}.
@@ -35,6 +37,20 @@ def assemble(module: str, *, main: str, summary: str, name: str, asked: str, ver
     parts += list(bodies.values())
     parts.append(f'if __name__ == "__main__":\n    sys.exit(run({name}))')
     return "\n\n".join(part.strip("\n") for part in parts) + "\n"
+
+
+def required(source: str) -> list[str]:
+    """The distributions that a source imports, besides the standard library, by name."""
+    modules = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            modules |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            modules.add(str(node.module).partition(".")[0])
+    known = metadata.packages_distributions()
+    return sorted(
+        known.get(module, [module])[0].lower() for module in modules - sys.stdlib_module_names
+    )
 
 
 def _gather(module: str, bodies: dict[str, str], imports: set[str]) -> None:

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from seqapps import __version__
 from seqapps.bundle.application import Application
 from seqapps.bundle.folder import staging, write_json
 from seqapps.errors import UserError
 from seqapps.fields import Part, Parts
 from seqapps.portable.certificate import TOLERANCE, difference
+from seqapps.version import __version__
 
 _LENGTHS = (1, 2, 7, 30)
 """Steps of the rows with which a network is verified."""

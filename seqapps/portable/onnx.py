@@ -21,31 +21,23 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from seqapps import __version__
 from seqapps.bundle.application import Application
 from seqapps.bundle.folder import read_assets, staging, write_assets, write_config, write_json
 from seqapps.data.recordings import riff
 from seqapps.errors import UserError
 from seqapps.fields import Assets, Interface, Part, Parts
 from seqapps.layers.recurrent import fused_recurrence
-from seqapps.portable.assemble import assemble
+from seqapps.portable.assemble import assemble, required
 from seqapps.portable.certificate import compare, hashes, probes
 from seqapps.portable.onnx_application import OnnxApplication, predictor_class
 from seqapps.portable.onnx_int8 import Loss, quantise
 from seqapps.portable.onnx_recurrence import trace_recurrence, write_recurrence
 from seqapps.portable.runtime.sound import parse_wav
+from seqapps.version import __version__
 
 Measure = Callable[[Any], tuple[Mapping[str, Any], str]]
 """`measure(application) -> (metrics, what they were measured on)`."""
 OPSET = 18
-REQUIREMENTS = {
-    "translate": ("numpy", "onnxruntime", "sentencepiece"),
-    "sentiment": ("numpy", "onnxruntime", "sentencepiece"),
-    "generate": ("numpy", "onnxruntime", "sentencepiece"),
-    "transcribe": ("numpy", "onnxruntime", "sentencepiece"),
-}
-"""What each predictor imports."""
-
 _SHORT = 48
 """Tokens of a drawn text with which forms are compared."""
 
@@ -159,11 +151,10 @@ def write_export(
     for name, part in parts.parts.items():
         to_onnx(part, folder / "networks" / f"{name}.onnx")
     write_assets(folder, assets)
-    module = f"seqapps.portable.runtime.{parts.predictor}"
     made = predictor_class(parts.predictor)
     name = made.__name__
     source = assemble(
-        module,
+        parts.predictor,
         main="seqapps.portable.runtime.command",
         summary=summary,
         name=name,
@@ -171,7 +162,7 @@ def write_export(
         version=__version__,
     )
     (folder / "predictor.py").write_text(source, encoding="utf-8")
-    requirements = "".join(f"{line}\n" for line in REQUIREMENTS[parts.predictor])
+    requirements = "".join(f"{line}\n" for line in required(source))
     (folder / "requirements.txt").write_text(requirements, encoding="utf-8")
     write_json(
         folder / "predictor.json",

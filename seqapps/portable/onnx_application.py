@@ -113,8 +113,12 @@ class OnnxApplication:
 
 
 def predictor_class(name: str) -> Any:
-    """The class that runs an application's networks."""
-    module = importlib.import_module(f"seqapps.portable.runtime.{name}")
+    """The class that runs an application's networks.
+
+    Args:
+        name: Of its module; exports of earlier versions have the recipe's name alone.
+    """
+    module = importlib.import_module(name if "." in name else f"seqapps.recipes.{name}.predictor")
     (found,) = [
         value
         for value in vars(module).values()

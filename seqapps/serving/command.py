@@ -3,7 +3,7 @@
 import importlib.util
 from typing import Any
 
-from seqapps.commands import Command
+from seqapps.arguments import Command
 from seqapps.config import Settings
 from seqapps.errors import UserError
 from seqapps.lazy import start_tensorflow

@@ -16,14 +16,14 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 from tensorflow_serving.apis import get_model_metadata_pb2
 
-from seqapps import __version__
 from seqapps.serving import encoding
 from seqapps.serving.asking import Desk, contract_of
 from seqapps.serving.contract import Arrays, Contract
-from seqapps.serving.listening import listen
 from seqapps.serving.models import Model, Version
 from seqapps.serving.openapi import describe
 from seqapps.serving.refusals import HTTP, Refused, short
+from seqapps.serving.websocket import listen
+from seqapps.version import __version__
 
 _LARGE = 1 << 16
 """Bytes of a request from which on it is read in a thread."""

@@ -14,8 +14,8 @@ from pathlib import Path
 from seqapps.bundle.folder import read_config
 from seqapps.errors import UserError
 from seqapps.serving.batching import Lane, Watch
+from seqapps.serving.engine import Engine, Running
 from seqapps.serving.refusals import Refused, short
-from seqapps.serving.servable import Engine, Running
 from seqapps.serving.settings import Serve
 
 log = logging.getLogger("seqapps.serving")

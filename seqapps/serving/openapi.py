@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from seqapps import __version__
 from seqapps.serving.contract import Contract, Tensor
 from seqapps.serving.models import Models
 from seqapps.serving.refusals import HTTP
 from seqapps.serving.settings import Serve
+from seqapps.version import __version__
 
 _TYPES: dict[str, dict[str, Any]] = {
     "float32": {"type": "number"},

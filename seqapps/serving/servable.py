@@ -2,9 +2,8 @@
 
 import json
 import logging
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import tensorflow as tf
 
@@ -12,7 +11,7 @@ from seqapps.bundle.folder import read_config
 from seqapps.errors import UserError
 from seqapps.fields import MAIN, Interface
 from seqapps.portable.certificate import check_files, compare_answers
-from seqapps.serving.contract import Arrays, Contract, contracts_of, probe
+from seqapps.serving.contract import Arrays, contracts_of, probe
 from seqapps.serving.refusals import Refused, short
 from seqapps.serving.settings import Serve
 
@@ -22,78 +21,6 @@ _REQUESTS_OWN = (
     tf.errors.InvalidArgumentError, tf.errors.OutOfRangeError, tf.errors.FailedPreconditionError,
 )  # fmt: skip
 """What TensorFlow raises when the values of a request make no sense."""
-
-
-class Running(Protocol):
-    """One version of a model, wherever it computes."""
-
-    contracts: dict[str, Contract]
-    """What each signature takes and gives."""
-    signature_defs: dict[str, Any]
-    """The same in TensorFlow's words."""
-    copies: int
-    """How many batches of a signature can run at the same time."""
-
-    @property
-    def alive(self) -> bool:
-        """Whether it can answer now."""
-
-    def run(self, name: str, arrays: Arrays) -> Arrays:
-        """Calls a signature with a batch; blocks.
-
-        Raises:
-            Refused: If the batch makes no sense to the model, or nothing can compute it now.
-        """
-
-
-class Engine(Protocol):
-    """Loads bundles."""
-
-    copies: int
-    """Of each model."""
-
-    def load(self, folder: Path, model: str, number: int) -> Running:
-        """Checks, loads and tries a bundle; takes seconds.
-
-        Raises:
-            UserError: If it is not what was certified, or does not answer.
-        """
-
-    def close(self) -> None:
-        """Ends what it started."""
-
-
-def make_engine(limits: Serve, report: Callable[[str, int, int], None]) -> Engine:
-    """The engine that the settings name.
-
-    Args:
-        limits: The settings.
-        report: Is told model, version and how many copies answer, where there are several.
-
-    Raises:
-        UserError: If its cluster cannot be reached.
-    """
-    if limits.engine == "process":
-        return _Process(limits)
-    # Ray is an extra.
-    from seqapps.serving.replicas import Cluster
-
-    return Cluster(limits, report)
-
-
-class _Process:
-    """Everything in this process."""
-
-    copies = 1
-
-    def __init__(self, limits: Serve) -> None:
-        self._limits = limits
-
-    def load(self, folder: Path, model: str, number: int) -> Running:
-        return Servable(folder, self._limits)
-
-    def close(self) -> None:
-        pass
 
 
 class Servable:

@@ -13,11 +13,11 @@ import uvicorn
 
 from seqapps.errors import UserError
 from seqapps.serving.asking import Desk
+from seqapps.serving.engine import Engine, make_engine
 from seqapps.serving.grpc_service import make_server
 from seqapps.serving.http import application
 from seqapps.serving.models import Models
 from seqapps.serving.observing import Metrics, start_logging
-from seqapps.serving.servable import Engine, make_engine
 from seqapps.serving.settings import Serve
 
 log = logging.getLogger("seqapps.serving")

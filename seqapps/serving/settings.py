@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from seqapps.commands import positional
+from seqapps.arguments import positional
 from seqapps.errors import UsageError
 
 _LARGEST = 2_000_000_000

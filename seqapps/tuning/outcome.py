@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from seqapps import __version__
 from seqapps.config import show
 from seqapps.plots import new_figure, save_figure
 from seqapps.report import Reporter, label
-from seqapps.toml import to_toml
 from seqapps.tuning.folder import StudyFolder
 from seqapps.tuning.study import Row, Study
+from seqapps.tuning.toml import to_toml
 from seqapps.tuning.trial import with_tried
+from seqapps.version import __version__
 
 _COLOURS = {"complete": "tab:blue", "pruned": "tab:gray", "failed": "tab:red"}
 

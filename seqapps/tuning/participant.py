@@ -5,30 +5,28 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import optuna
 
-from seqapps import recipe_training
 from seqapps.errors import UserError
+from seqapps.recipe import Recipe
 from seqapps.report import Reporter, label
+from seqapps.space import Space
+from seqapps.training import run as training_run
 from seqapps.tuning.folder import StudyFolder
 from seqapps.tuning.memory import released
 from seqapps.tuning.outcome import short_names, shown
 from seqapps.tuning.study import Study
+from seqapps.tuning.task import Task
 from seqapps.tuning.trial import Loader, Quiet, goal_of, train_trial, with_tried
-from seqapps.tuning.worker import Task
-from seqapps.tuning_space import Space
-
-if TYPE_CHECKING:
-    from seqapps.recipe import Recipe
 
 _WAIT_S = 0.3
 """Between two looks at what other processes do."""
 
 
 def work(
-    recipe: "Recipe[Any, Any]",
+    recipe: Recipe[Any, Any],
     config: Any,
     space: Space,
     folder: StudyFolder,
@@ -64,7 +62,7 @@ def work(
 
 
 def _open(
-    recipe: "Recipe[Any, Any]",
+    recipe: Recipe[Any, Any],
     config: Any,
     space: Space,
     folder: StudyFolder,
@@ -77,7 +75,7 @@ def _open(
             study = Study(folder, space=space, seed=config.seed)
             # A helper leaves that to the process that started it, and its errors too.
             if not (study.is_new and task.helper):
-                recipe_training.start(config)
+                training_run.start(config)
                 examples = loader.base(config)
                 if study.is_new:
                     with released():
@@ -105,7 +103,7 @@ def discard_if_new(folder: StudyFolder) -> None:
 class _Participant:
     """This process at work."""
 
-    recipe: "Recipe[Any, Any]"
+    recipe: Recipe[Any, Any]
     config: Any
     space: Space
     study: Study

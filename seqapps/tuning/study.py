@@ -18,8 +18,8 @@ from typing import Any, Literal
 import optuna
 from optuna.trial import TrialState
 
+from seqapps.space import Choice, Float, Space, Whole
 from seqapps.tuning.folder import StudyFolder
-from seqapps.tuning_space import Choice, Float, Space, Whole
 
 _BUSY_S = 120.0
 """How long SQLite waits for other processes."""

@@ -4,19 +4,17 @@ import math
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import tensorflow as tf
 
-from seqapps import recipe_training
 from seqapps.config import Given, Settings
 from seqapps.errors import UserError
+from seqapps.recipe import Examples, Recipe
 from seqapps.report import Bar, Reporter
+from seqapps.space import Space, needs_assets, needs_examples
+from seqapps.training import run as training_run
 from seqapps.tuning.folder import StudyFolder
-from seqapps.tuning_space import Space, needs_assets, needs_examples
-
-if TYPE_CHECKING:
-    from seqapps.recipe import Examples, Recipe
 
 
 class Loader:
@@ -30,13 +28,13 @@ class Loader:
     """
 
     def __init__(
-        self, recipe: "Recipe[Any, Any]", space: Space, folder: StudyFolder, reporter: Reporter
+        self, recipe: Recipe[Any, Any], space: Space, folder: StudyFolder, reporter: Reporter
     ) -> None:
         self._recipe, self._folder, self._reporter = recipe, folder, reporter
         self._anew, self._fit_anew = needs_examples(space), needs_assets(space)
         self._examples: Examples | None = None
 
-    def base(self, config: Any) -> "Examples":
+    def base(self, config: Any) -> Examples:
         """Loads for the settings as they were given; only under the folder's lock."""
         if self._examples is None:
             assets = None if self._fit_anew else self._folder.assets
@@ -45,7 +43,7 @@ class Loader:
                 self._folder.keep_assets(self._examples.assets)
         return self._examples
 
-    def __call__(self, config: Any) -> "Examples":
+    def __call__(self, config: Any) -> Examples:
         """The examples for a trial's settings; `base` comes before the first."""
         if self._examples is not None and not self._anew:
             return self._examples
@@ -83,7 +81,7 @@ class Silent(Bar):
         """Writes nothing."""
 
 
-def goal_of(recipe: "Recipe[Any, Any]", config: Any, examples: "Examples") -> tuple[str, bool]:
+def goal_of(recipe: Recipe[Any, Any], config: Any, examples: Examples) -> tuple[str, bool]:
     """Name of what a trial's value is, and whether more is better.
 
     A network is built to ask for it, so that settings that do not work are known before the first
@@ -106,7 +104,7 @@ def with_tried(base: Any, tried: Mapping[str, Any]) -> Any:
 
 
 def train_trial(
-    recipe: "Recipe[Any, Any]",
+    recipe: Recipe[Any, Any],
     config: Any,
     loader: Loader,
     *,
@@ -133,9 +131,9 @@ def train_trial(
         UserError: If the settings do not work: together, with these data, or on this machine.
     """
     quick = with_tried(config, {"training.tensorboard": False})
-    recipe_training.start(quick)
+    training_run.start(quick)
     try:
-        progress = recipe_training.learn(
+        progress = training_run.learn(
             recipe,
             quick,
             loader(quick),

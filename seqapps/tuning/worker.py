@@ -5,20 +5,19 @@ import os
 import signal
 import sys
 import threading
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from seqapps.config import from_dict
 from seqapps.errors import UserError
 from seqapps.lazy import start_tensorflow
+from seqapps.recipe import Recipe
 from seqapps.report import Reporter
 from seqapps.tuning.folder import StudyFolder
-
-if TYPE_CHECKING:
-    from seqapps.recipe import Recipe
+from seqapps.tuning.task import Task
 
 _CODE = """
 import json, sys
@@ -29,21 +28,7 @@ sys.exit(main(told))
 """
 
 
-@dataclass(frozen=True, kw_only=True)
-class Task:
-    """What a process that works on a study is to do."""
-
-    trials: int
-    """In the study at its end."""
-    minutes: float = 0.0
-    """Longest training of a trial; 0 for no limit."""
-    alone: bool = True
-    """Whether the terminal belongs to this process, for bars."""
-    helper: bool = False
-    """Whether another process started this one and says what both have in common."""
-
-
-def command_line(recipe: "Recipe[Any, Any]", folder: StudyFolder, task: Task) -> list[str]:
+def command_line(recipe: Recipe[Any, Any], folder: StudyFolder, task: Task) -> list[str]:
     """The command that starts a helper on a study.
 
     Raises:
@@ -88,7 +73,7 @@ def _end_with_the_other(folder: StudyFolder) -> None:
     os._exit(1)
 
 
-def _address(recipe: "Recipe[Any, Any]") -> dict[str, str]:
+def _address(recipe: Recipe[Any, Any]) -> dict[str, str]:
     """Where another process finds a recipe: a module's name, or a file."""
     for name in (recipe.config.__module__, recipe.load.__module__, "__main__"):
         module = sys.modules.get(name)

@@ -7,18 +7,18 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from seqapps.bundle.application import Application
-from seqapps.fields import Answer, Answers, Assets, Field, Interface, Signature
+from seqapps.commands.program import run
+from seqapps.fields import MAIN, Answers, Assets, Field, Interface, Signature
 from seqapps.lazy import lazy_imports
-from seqapps.recipe import Evaluation, Recipe, View, run, strategy_options
+from seqapps.recipe import Evaluation, Recipe, View, strategy_options
 from seqapps.report import Reporter
+from seqapps.space import Float, Whole
 from seqapps.training.settings import Training
-from seqapps.tuning_space import Float, Whole
 
 with lazy_imports():
     import keras
@@ -178,7 +178,7 @@ def goal(config: Config, network: "keras.Model", examples: Series) -> "loop.Goal
     return loop.Goal(name="mean_error", score=score, highest=False)
 
 
-def answer(config: Config, network: "keras.Model", assets: Assets) -> Answer:
+def answers(config: Config, network: "keras.Model", assets: Assets) -> Answers:
     def mean(inputs: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
         lengths_B = inputs["series_lengths"]
         running_BT1 = network(inputs) * options["scale"][:, tf.newaxis, tf.newaxis]
@@ -189,10 +189,6 @@ def answer(config: Config, network: "keras.Model", assets: Assets) -> Answer:
             "steps": lengths_B,
         }
 
-    return mean
-
-
-def further(config: Config, network: "keras.Model", assets: Assets) -> Answers:
     def extremes(inputs: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
         """The running means from large to small, the largest of them, and how many there are."""
         lengths_B = inputs["series_lengths"]
@@ -216,7 +212,7 @@ def further(config: Config, network: "keras.Model", assets: Assets) -> Answers:
         sums_B2 = inputs["sums"] + tf.stack([tf.reduce_sum(inputs["more"], 1), lengths_B], 1)
         return {"sums": sums_B2, "scaled": sums_B2[:, 0] * options["scale"]}
 
-    return {"extremes": extremes, "continued": continued}
+    return {MAIN: mean, "extremes": extremes, "continued": continued}
 
 
 def evaluate(
@@ -225,11 +221,10 @@ def evaluate(
     series, means = examples.test
     with reporter.bar("Measuring", total=len(series), unit="series") as bar:
         found = application(series, advance=bar.advance, **vars(config.decoding))
-    return Evaluation(metrics={"mean_error": float(np.abs(found - means).mean()), "series": 30})
-
-
-def plots(config: Config, network: "keras.Model", examples: Series, folder: Path) -> None:
-    (folder / "none.png").write_bytes(b"")
+    return Evaluation(
+        metrics={"mean_error": float(np.abs(found - means).mean()), "series": 30},
+        draw=lambda folder: (folder / "none.png").write_bytes(b""),
+    )
 
 
 RECIPE = Recipe(
@@ -241,10 +236,8 @@ RECIPE = Recipe(
     build=build,
     loss=loss,
     goal=goal,
-    answer=answer,
-    further=further,
+    answers=answers,
     evaluate=evaluate,
-    plots=plots,
     views={
         "largest": View(
             help="the largest running mean, and of how many",

@@ -12,11 +12,11 @@ from clean_environment import checked, linked_environment
 
 import seqapps
 from seqapps import __main__ as main
+from seqapps.commands.program import run
 from seqapps.errors import UserError
 from seqapps.portable.certificate import compare
 from seqapps.portable.onnx_application import OnnxApplication
-from seqapps.recipe import run
-from seqapps.recipes.translate import RECIPE
+from seqapps.recipes.translate.recipe import RECIPE
 
 LINES = ["Where is the station?", "", "Größe ☃ 你好", "The old man is reading a book.", "  two  "]
 

@@ -10,11 +10,11 @@ from seqapps.bundle.application import load, load_network
 from seqapps.bundle.folder import read_assets, write_config
 from seqapps.bundle.servable import write_servable
 from seqapps.config import to_json
-from seqapps.data import phrasebook
 from seqapps.fields import MAIN
-from seqapps.models.settings import Translator
-from seqapps.models.translation import Translate
-from seqapps.recipes import translate
+from seqapps.recipes.translate import phrasebook
+from seqapps.recipes.translate import recipe as translate
+from seqapps.recipes.translate.answer import Translate
+from seqapps.recipes.translate.settings import Translator
 from seqapps.text.tokenizer import Tokenizer
 
 SOURCES = [

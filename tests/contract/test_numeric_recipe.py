@@ -17,14 +17,15 @@ import tensorflow as tf
 from numeric_recipe import RECIPE
 
 import seqapps
-from seqapps import recipe_commands, recipe_training
 from seqapps.bundle.folder import write_config
 from seqapps.bundle.unfinished import Unfinished
+from seqapps.commands import train as training
 from seqapps.config import to_json
 from seqapps.errors import UserError
 from seqapps.layers.cudnn import cudnn_operations
-from seqapps.recipes import translate
+from seqapps.recipes.translate import recipe as translate
 from seqapps.report import Reporter
+from seqapps.training import run as training_run
 from seqapps.training.settings import Training
 
 # Several starts of TensorFlow, on a machine that may be busy.
@@ -124,7 +125,7 @@ def test_ctrl_c_before_anything_is_learned_leaves_nothing(command, tmp_path, mon
     def interrupt():
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(recipe_commands, "start_tensorflow", interrupt)
+    monkeypatch.setattr(training, "start_tensorflow", interrupt)
     code, out, err = command(RECIPE, "--output", tmp_path / "b")
     assert (code, out, err) == (130, "", "\nStopped; nothing was learned yet.\n")
     assert list(tmp_path.iterdir()) == []
@@ -144,9 +145,7 @@ def test_a_bundle_written_where_a_gpu_is_holds_no_cudnn(tmp_path):
     }  # fmt: skip
     traced = tf.function(network, input_signature=[specs]).get_concrete_function()
     assert cudnn_operations(traced) == ["CudnnRNNV3"]
-    recipe_training._write_bundle(
-        RECIPE, config, network, examples, tmp_path, Reporter(io.StringIO())
-    )
+    training_run._write_bundle(RECIPE, config, network, examples, tmp_path, Reporter(io.StringIO()))
     loaded = tf.saved_model.load(str(tmp_path / "servable" / "1"))
     assert set(loaded.signatures) == {"serving_default", "options", "extremes", "continued"}
     for function in loaded.signatures.values():

@@ -13,7 +13,7 @@ import pytest
 import seqapps
 from seqapps.bundle.application import load_network
 from seqapps.errors import UserError
-from seqapps.recipes.translate import RECIPE
+from seqapps.recipes.translate.recipe import RECIPE
 
 PROGRAM = [sys.executable, "-m", "seqapps.recipes.translate"]
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numeric_recipe
 from numeric_recipe import Series
 
+from seqapps.commands.program import run
 from seqapps.fields import Assets
-from seqapps.recipe import run
 from seqapps.report import Reporter
-from seqapps.tuning_space import OneOf, Whole
+from seqapps.space import OneOf, Whole
 
 
 @dataclass(frozen=True, kw_only=True)

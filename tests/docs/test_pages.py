@@ -24,7 +24,7 @@ from typing import NamedTuple
 import pytest
 from tiny_trainings import SHORTER, trained
 
-from seqapps.data.reviews import Review, reviews
+from seqapps.recipes.sentiment.reviews import Review, reviews
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]

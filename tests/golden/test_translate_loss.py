@@ -14,8 +14,8 @@ from pathlib import Path
 import keras
 import pytest
 
-from seqapps.data import phrasebook
-from seqapps.recipes import translate
+from seqapps.recipes.translate import phrasebook
+from seqapps.recipes.translate import recipe as translate
 from seqapps.report import Reporter
 from seqapps.training.loop import Goal, fit
 from seqapps.training.settings import Training

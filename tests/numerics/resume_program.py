@@ -19,10 +19,11 @@ start_tensorflow()
 
 import keras  # noqa: E402
 
-from seqapps import recipe_training  # noqa: E402
-from seqapps.recipes import generate, translate  # noqa: E402
+from seqapps.recipes.generate import recipe as generate  # noqa: E402
+from seqapps.recipes.translate import recipe as translate  # noqa: E402
 from seqapps.report import Reporter  # noqa: E402
 from seqapps.training import checkpoint, loop  # noqa: E402
+from seqapps.training import run as training_run  # noqa: E402
 from seqapps.training.settings import Training  # noqa: E402
 
 SCORES = (2.0, 1.0, 1.5, 0.5, 9.0)
@@ -141,7 +142,7 @@ RECIPES = {"translate": (translate, of_translator), "generate": (generate, of_wr
 def sit(name: str, data: Path, folder: Path, moment, act) -> None:
     recipe, config = RECIPES[name]
     settings = config(data)
-    recipe_training.start(settings)
+    training_run.start(settings)
     sitting = Sitting(recipe.load(settings, None, Reporter()), moment, act)
     loop.time = sitting
     reporter = Reporter()

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from seqapps.models import translator
-from seqapps.models.settings import Translator
+from seqapps.recipes.translate import network as translator
+from seqapps.recipes.translate.settings import Translator
 
 BOS = 2
 SOURCE_LENGTHS, TARGET_LENGTHS = np.array([7, 1, 4]), np.array([5, 6, 1])

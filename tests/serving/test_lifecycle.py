@@ -22,8 +22,8 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from seqapps import __main__ as program
+from seqapps.arguments import run
 from seqapps.client import Client
-from seqapps.commands import run
 from seqapps.errors import UserError
 from seqapps.serving.servable import Servable
 from seqapps.serving.settings import Serve

@@ -24,7 +24,7 @@ from websockets.sync.client import connect
 import seqapps
 from seqapps.client import Client
 from seqapps.errors import UserError
-from seqapps.streaming import stream
+from seqapps.recipes.generate.predict import stream
 
 TEXTS = ["a man is reading .", "", "the women buy a big house in the old town", "xyz ☃"]
 

@@ -21,8 +21,8 @@ from server_process import serving
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from seqapps import __main__ as program
+from seqapps.arguments import run
 from seqapps.client import Client
-from seqapps.commands import run
 
 PREDICT = "/v1/models/handmade:predict"
 

@@ -12,11 +12,11 @@ from tiny_trainings import TINY_RECOGNISER, trained
 from websockets.sync.client import connect
 
 import seqapps
+from seqapps.commands.program import run
 from seqapps.errors import UserError
-from seqapps.hearing import hear
 from seqapps.portable.onnx_application import OnnxApplication
-from seqapps.recipe import run
-from seqapps.recipes.transcribe import RECIPE
+from seqapps.recipes.transcribe.predict_stream import hear
+from seqapps.recipes.transcribe.recipe import RECIPE
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import pytest
 
 import seqapps.recipes
 from seqapps import __main__ as main
-from seqapps.commands import run
+from seqapps.arguments import run
 
 
 def process(*argv, check=""):

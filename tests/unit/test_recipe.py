@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from seqapps.predicting import _portions
+from seqapps.commands.predict import _portions
 
 
 class Pipe(io.BytesIO):

@@ -8,11 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from seqapps.bundle.folder import (
-    staging,
-    write_config,
-    write_json,
-)
+from seqapps.bundle.folder import staging, write_config, write_json
 from seqapps.bundle.unfinished import Start, Unfinished
 from seqapps.errors import UserError
 from seqapps.fields import Field, Interface

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import tensorflow_datasets as tfds
 
-from seqapps.data.pairs import PairData, PairSplits, load_pairs
 from seqapps.errors import UserError
+from seqapps.recipes.translate.data import PairData, PairSplits, load_pairs
 
 SIZES = {"train": 40, "validation": 3, "test": 2}
 
@@ -132,7 +132,7 @@ def test_an_unprepared_set_fails_at_once_with_a_command_that_runs(tmp_path: Path
 def test_the_package_is_not_loaded_for_other_data(tmp_path: Path) -> None:
     (tmp_path / "a.tsv").write_text("en\tde\n" + "".join(f"a{i}\tb\n" for i in range(9)))
     code = (
-        "import sys; from seqapps.data.pairs import *; "
+        "import sys; from seqapps.recipes.translate.data import *; "
         f"load_pairs(PairData(train='a.tsv', folder={str(tmp_path)!r}), seed=0, log=print); "
         "assert not {'tensorflow', 'tensorflow_datasets'} & set(sys.modules)"
     )

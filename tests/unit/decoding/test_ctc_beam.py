@@ -9,12 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seqapps.decoding.ctc import align, greedy_path
-from seqapps.decoding.ctc_beam import (
-    NEVER,
-    Language,
-    prefix_beam_search,
-    useful_steps,
-)
+from seqapps.decoding.ctc_beam import NEVER, Language, prefix_beam_search, useful_steps
 from seqapps.decoding.hot_words import hot_words
 
 SYMBOLS = ("a", "b", " ")

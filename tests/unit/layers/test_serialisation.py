@@ -21,7 +21,7 @@ from seqapps.layers.spectrogram_views import (
 )
 from seqapps.layers.temperature import Temperature
 from seqapps.layers.token_dropout import TokenDropout
-from seqapps.models.language_model import NegativeSamples
+from seqapps.recipes.sentiment.teacher import NegativeSamples
 
 # Keras 3.15 reads a TensorFlow variable in the way that NumPy 2 deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

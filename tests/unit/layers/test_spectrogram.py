@@ -6,10 +6,7 @@ import pytest
 import tensorflow as tf
 
 from seqapps.layers.lookahead import Lookahead
-from seqapps.layers.spectrogram import (
-    ConvolutionalFrontEnd,
-    FeatureNormalisation,
-)
+from seqapps.layers.spectrogram import ConvolutionalFrontEnd, FeatureNormalisation
 
 RNG = np.random.default_rng(0)
 LENGTHS = tf.constant([9, 5, 1])

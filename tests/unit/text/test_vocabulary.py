@@ -6,8 +6,8 @@ import tensorflow as tf
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from seqapps.data.running_text import pydoc_topics
 from seqapps.errors import UserError
+from seqapps.recipes.generate.data import pydoc_topics
 from seqapps.text.vocabulary import MARK, UNKNOWN, Vocabulary
 from seqapps.text.vocabulary_graph import GraphVocabulary
 

@@ -53,11 +53,11 @@ for a, b in zip(wanted, found, strict=True):
 
 @pytest.mark.timeout(600)
 def test_two_replicas_learn_what_one_device_learns_also_over_a_resume(tmp_path):
-    here = Path(__file__).parent
+    tests = Path(__file__).parents[2]
     run = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(tmp_path)],
-        env={**os.environ, "PYTHONPATH": str(here)},
-        cwd=here.parents[2],
+        env={**os.environ, "PYTHONPATH": str(tests)},
+        cwd=tests.parent,
         capture_output=True,
         text=True,
         timeout=580,

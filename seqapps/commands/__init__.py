@@ -1,0 +1,1 @@
+"""The command line of every recipe: one file a command."""

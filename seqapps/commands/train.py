@@ -1,0 +1,108 @@
+"""The command `train`: its flags, and what it does."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from seqapps.bundle.folder import check_free
+from seqapps.bundle.unfinished import Start, Unfinished
+from seqapps.config import Settings, to_json
+from seqapps.errors import UsageError
+from seqapps.lazy import lazy_imports, start_tensorflow
+from seqapps.recipe import Recipe, stored_config
+from seqapps.report import Reporter
+
+with lazy_imports():
+    from seqapps.training import run as training
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions:
+    """Flags of `train`."""
+
+    output: Path | None = None
+    """Where the bundle goes. Default: saved_models/RECIPE/ and the configuration's name."""
+    overwrite: bool = False
+    """Replace a bundle or an unfinished training that is there."""
+    resume: bool = False
+    """Go on with the training that was interrupted at this output, with its settings."""
+    from_: Path | None = None
+    """Start from the weights and settings of this bundle (fine-tuning). With --resume it may be
+    left out."""
+    overfit_one_batch: bool = False
+    """Train on one batch alone and write nothing: the first thing to try when a model does not
+    learn. Fails if the loss does not fall by half."""
+
+
+def train(recipe: Recipe[Any, Any], options: TrainOptions, settings: Settings[Any]) -> None:
+    """Trains, measures, certifies and writes a bundle."""
+    reporter = Reporter()
+    if options.overfit_one_batch:
+        _overfit(recipe, options, settings, reporter)
+        return
+    name = settings.file.stem if settings.file else "demo"
+    output = options.output or Path("saved_models") / recipe.name / name
+    work = Unfinished(output)
+    base = None
+    if options.resume:
+        # The bundle that it began from may be gone by now.
+        work.check_begun()
+        base = stored_config(recipe, work.folder)
+    elif options.from_:
+        base = stored_config(recipe, options.from_)
+    config = settings.resolve(base)
+    if not options.resume:
+        check_free(output, overwrite=options.overwrite)
+    with work.alone():
+        if options.resume:
+            work.reopen(
+                settings=to_json(config), overwrite=options.overwrite, trained=options.from_
+            )
+        else:
+            work.begin(
+                recipe=recipe.name,
+                interface=recipe.interface(config),
+                settings=to_json(config),
+                overwrite=options.overwrite,
+                start=Start(settings.typed, options.from_),
+            )
+        if not work.written:
+            try:
+                start_tensorflow()
+                training.train(
+                    recipe,
+                    config,
+                    work,
+                    reporter,
+                    resume=options.resume,
+                    overwrite=options.overwrite,
+                )
+            except BaseException as error:
+                if work.learned:
+                    raise
+                # Nothing to go on with, and nothing that should be in the next run's way.
+                work.close()
+                if isinstance(error, KeyboardInterrupt):
+                    raise KeyboardInterrupt("Stopped; nothing was learned yet.") from None
+                raise
+        work.close()
+    reporter.next_steps(recipe.command, output)
+    sys.stdout.write(f"{output}\n")
+
+
+def _overfit(
+    recipe: Recipe[Any, Any], options: TrainOptions, settings: Settings[Any], reporter: Reporter
+) -> None:
+    for flag, given in (("--resume", options.resume), ("--from", options.from_)):
+        if given:
+            raise UsageError(
+                f"--overfit-one-batch starts from nothing and {flag} does not; give only one."
+            )
+    config = settings.resolve()
+    try:
+        start_tensorflow()
+        training.overfit_one_batch(recipe, config, reporter)
+    except KeyboardInterrupt:
+        # There is nothing to resume.
+        raise KeyboardInterrupt("Stopped.") from None

@@ -1,5 +1,0 @@
-"""English-German travel and everyday sentences from a grammar, in any number from a seed."""
-
-from seqapps.data.phrasebook.splits import Phrasebook, pairs
-
-__all__ = ["Phrasebook", "pairs"]

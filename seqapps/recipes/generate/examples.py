@@ -1,0 +1,147 @@
+"""Running text as token numbers in continuous streams: what a language model learns from."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import tensorflow as tf
+
+from seqapps.data.pipeline import Batches
+from seqapps.data.stream import stream_batches, stream_length, windows
+from seqapps.errors import UserError
+from seqapps.recipes.generate.data import TextData, TextSplits, load_text
+from seqapps.text.settings import RunningText
+from seqapps.text.vocabulary import UNKNOWN, Ids, Vocabulary
+
+_VALIDATION_STREAMS = 16
+"""Rows in which the validation text is read after each pass; the final measure reads it in one."""
+_VALIDATION_WINDOW = 256
+_SAMPLES = 12
+
+
+@dataclass(frozen=True)
+class RunningExamples:
+    """The text of each split, as tokens."""
+
+    splits: TextSplits
+    """The documents."""
+    vocabulary: Vocabulary
+    """Fitted on the training text."""
+    text: RunningText
+    """Kind of tokens, and windows."""
+    streams: int
+    """Rows of a training batch."""
+    seed: int
+    """Of windows and of where the streams begin."""
+    missing: str = ""
+    """Why there is no training text, where one is not needed."""
+
+    @classmethod
+    def load(
+        cls,
+        data: TextData,
+        assets: Mapping[str, bytes] | None,
+        *,
+        text: RunningText,
+        batch_tokens: int,
+        seed: int,
+        log: Callable[[str], None],
+    ) -> "RunningExamples":
+        """Reads the text; fits the vocabulary on the training split unless `assets` has one.
+
+        With `assets` and a test text of its own, the training text may be gone, to measure alone:
+        then `training_pass` raises what is wrong with it.
+
+        Raises:
+            UserError: If the text cannot be used, see `load_text`, or is too short.
+        """
+        known = None if assets is None else Vocabulary.from_assets(assets)
+        kind = known.kind if known else text.kind
+        splits, missing = load_text(
+            data, log=log, utf8=kind != "bytes", test_alone=known is not None
+        )
+        vocabulary = known or Vocabulary.fit(kind, splits.train.texts, size=text.vocabulary)
+        streams = max(1, batch_tokens // text.window)
+        found = cls(splits, vocabulary, text, streams, seed, missing)
+        if missing:
+            return found
+        log(
+            f"Vocabulary: {vocabulary.size:,} {vocabulary.kind}; {len(found.training):,} training "
+            f"and {len(found.validation):,} validation tokens"
+        )
+        if len(found.training) <= 2 * streams:
+            raise UserError(
+                f"a training text of {len(found.training):,} tokens is too short for "
+                f"{streams} streams; give more text, or lower --training.batch_tokens."
+            )
+        unknown = int((found.validation == UNKNOWN).sum()) if kind == "characters" else 0
+        if unknown:
+            log(f"{unknown:,} validation characters were never seen in training")
+        return found
+
+    @property
+    def assets(self) -> dict[str, bytes]:
+        """The vocabulary."""
+        return self.vocabulary.assets
+
+    @property
+    def samples(self) -> list[str]:
+        """Beginnings of validation lines, for the certificate."""
+        documents = self.splits.validation if self.splits.validation.texts else self.splits.test
+        text = documents.texts[0][:100_000].decode("utf-8", "replace")
+        lines = [line[:60] for line in text.splitlines() if line.strip()]
+        return lines[:: max(1, len(lines) // _SAMPLES)][:_SAMPLES]
+
+    @cached_property
+    def training(self) -> Ids:
+        """All tokens of the training text, (tokens,)."""
+        return self.vocabulary.stream(self.splits.train.texts)
+
+    @cached_property
+    def validation(self) -> Ids:
+        """All tokens of the validation text, (tokens,)."""
+        return self.vocabulary.stream(self.splits.validation.texts)
+
+    @cached_property
+    def test(self) -> Ids:
+        """All tokens of the text that is reported on, (tokens,)."""
+        if self.splits.test is self.splits.validation:
+            return self.validation
+        return self.vocabulary.stream(self.splits.test.texts)
+
+    def training_pass(self, epoch: int) -> Batches:
+        """The batches of pass `epoch`: a function of the seed and the epoch alone.
+
+        Raises:
+            UserError: If there is no training text.
+        """
+        if self.missing:
+            raise UserError(self.missing)
+        rng = np.random.default_rng([self.seed, epoch])
+        # Another beginning in each pass, so that other places are cut by the ends of streams.
+        ids = np.roll(self.training[:-1], -int(rng.integers(len(self.training) - 1)))
+        # The text is a ring: a mark stands at its end and at its beginning.
+        ids = np.append(ids, ids[:1])
+        length = stream_length(len(ids), self.streams)
+        bounds = windows(length, window=self.text.window, varied=self.text.varied, rng=rng)
+        return Batches(
+            dataset=lambda skip: stream_batches(ids, bounds, streams=self.streams, skip=skip),
+            tokens=self.streams * np.diff(bounds),
+            padding=0.0,
+        )
+
+    def validation_batches(self) -> tf.data.Dataset:
+        """The validation text in a few streams, whose states are carried from window to window."""
+        streams = max(1, min(_VALIDATION_STREAMS, (len(self.validation) - 1) // 512))
+        length = stream_length(len(self.validation), streams)
+        bounds = windows(
+            length, window=_VALIDATION_WINDOW, varied=False, rng=np.random.default_rng(0)
+        )
+        return stream_batches(self.validation, bounds, streams=streams)
+
+    def bits_per_character(self, loss: float) -> float:
+        """Of the validation text, from its loss per token in nats."""
+        characters = max(1, self.splits.validation.characters)
+        return loss * (len(self.validation) - 1) / characters / math.log(2)

@@ -1,0 +1,77 @@
+"""What a language model's bundle takes and gives: `answer.py` as an `Interface`."""
+
+from seqapps.fields import Field, Interface, Option, Signature
+
+_NATS = "log-probability, nats"
+
+
+def _number(name: str, unit: str = "", description: str = "") -> Field:
+    return Field(name=name, dtype="float32", media="number", unit=unit, description=description)
+
+
+def _whole(name: str, description: str, unit: str = "") -> Field:
+    return Field(name=name, dtype="int32", media="number", unit=unit, description=description)
+
+
+def writer_interface(options: tuple[Option, ...], *, state_size: int) -> Interface:
+    """A prompt in, text out; or state in, state out; or a text in and how likely it is.
+
+    Args:
+        options: Strategy values, those of `decoding.settings.Sampling`.
+        state_size: Numbers that the network carries from token to token.
+    """
+    tokens = Field(
+        name="token_log_probabilities", dtype="float32", rank=1, media="number", unit=_NATS,
+        description="The network's own, of each token.",
+    )  # fmt: skip
+    pen = (
+        Field(
+            name="state", dtype="float32", rank=1, width=(state_size,), fixed=True, media="series",
+            description="The network's, before it reads `token`.",
+        ),
+        _whole("token", "The last token so far."),
+        _whole("position", "Tokens written so far."),
+        Field(
+            name="counts", dtype="int32", rank=1, media="series",
+            description="How often each token of the vocabulary occurred.",
+        ),
+        Field(name="tail", description="The last bytes written."),
+        _whole("held", "How many of these were not handed out yet."),
+        _whole("done", "1: nothing follows."),
+    )  # fmt: skip
+    return Interface(
+        inputs=(Field(name="prompt", description="What the text goes on from; may be empty."),),
+        outputs=(
+            Field(name="text", description="What comes after the prompt."),
+            _number("log_probability", _NATS, "Of the text."),
+        ),
+        details=(
+            Field(name="samples", rank=1, description="As many texts as were asked for."),
+            Field(
+                name="sample_log_probabilities", dtype="float32", rank=1, media="number", unit=_NATS
+            ),
+            tokens,
+        ),
+        options=options,
+        further=(
+            Signature(name="init", outputs=pen, description="Reads a prompt."),
+            Signature(
+                name="step",
+                inputs=(*pen, _whole("length", "To write at most now.", "tokens")),
+                options=tuple(o.name for o in options if o.name not in ("samples", "beam_width")),
+                outputs=(*pen, Field(name="text", description="What can be shown now."), tokens),
+                description="Writes some more tokens: state in, state out.",
+            ),
+            Signature(
+                name="score",
+                inputs=(Field(name="text", description="A whole text."),),
+                outputs=(
+                    _number("log_probability", _NATS),
+                    _number("perplexity", description="Of a token."),
+                    _number("bits_per_character", "bits"),
+                    tokens,
+                ),
+                description="How likely a text is.",
+            ),
+        ),
+    )

@@ -1,0 +1,190 @@
+"""Text generation: a prompt (or nothing) in, text out, as it is written.
+
+One-to-many. A recurrent language model reads a text character by character and predicts each next
+one (Mikolov et al. 2010; Graves 2013), regularised as an AWD-LSTM (Merity et al. 2018: weight drop,
+locked dropout, averaged weights). Training carries the state along a continuous stream of text.
+Drawing from the predictions, one after another, writes text.
+
+    python -m seqapps.recipes.generate
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from seqapps.bundle.application import Application
+from seqapps.decoding.settings import Sampling
+from seqapps.fields import MAIN, Answers, Assets, Interface, Parts, Rating
+from seqapps.lazy import lazy_imports
+from seqapps.models.settings import LanguageModel
+from seqapps.recipe import Evaluation, Predict, Recipe, strategy_options
+from seqapps.recipes.generate.data import TextData
+from seqapps.recipes.generate.interface import writer_interface
+from seqapps.recipes.generate.predict import WriteOptions, write_texts
+from seqapps.recipes.generate.settings import LANGUAGE_MODEL_SPACE, WriterEvaluation
+from seqapps.report import Reporter
+from seqapps.text.settings import RunningText
+from seqapps.training.settings import Training
+
+with lazy_imports():
+    from seqapps.models import recurrent_lm
+    from seqapps.recipes.generate import answer as generation
+    from seqapps.recipes.generate import cache as neural_cache
+    from seqapps.recipes.generate import examples as running_examples
+    from seqapps.recipes.generate import parts as networks
+    from seqapps.recipes.generate import plots
+    from seqapps.recipes.generate import scores as writing_scores
+    from seqapps.training import loop, losses
+
+if TYPE_CHECKING:
+    import keras
+
+    from seqapps.recipes.generate.examples import RunningExamples
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """All settings of a language model."""
+
+    data: TextData = field(default_factory=TextData)
+    text: RunningText = field(default_factory=RunningText)
+    model: LanguageModel = field(
+        default_factory=lambda: LanguageModel(dropout=0.2, output_dropout=0.2, weight_drop=0.1)
+    )
+    training: Training = field(
+        default_factory=lambda: Training(
+            epochs=12,
+            monitor="loss",
+            batch_tokens=2048,
+            learning_rate=5e-3,
+            warmup_steps=100,
+            weight_decay=0.02,
+            average_decay=0.98,
+            label_smoothing=0.0,
+        )
+    )
+    evaluation: WriterEvaluation = field(default_factory=WriterEvaluation)
+    decoding: Sampling = field(default_factory=Sampling)
+    seed: int = 0
+    """Of everything random in training."""
+
+
+def interface(config: Config) -> Interface:
+    """A prompt in, text out; or state in, state out; or a text in and how likely it is."""
+    return writer_interface(strategy_options(config.decoding), state_size=config.model.state_size)
+
+
+def load(config: Config, assets: Assets | None, reporter: Reporter) -> "RunningExamples":
+    """Reads the text; the vocabulary is that of training."""
+    return running_examples.RunningExamples.load(
+        config.data,
+        assets,
+        text=config.text,
+        batch_tokens=config.training.batch_tokens,
+        seed=config.seed,
+        log=reporter.log,
+    )
+
+
+def build_model(model: LanguageModel, *, vocabulary: int, seed: int = 0) -> "keras.Model":
+    """Builds the network; see `seqapps.models.recurrent_lm.build_recurrent_lm`."""
+    return recurrent_lm.build_recurrent_lm(model, vocabulary=vocabulary, seed=seed)
+
+
+def build(config: Config, examples: "RunningExamples") -> "keras.Model":
+    """The network for this vocabulary."""
+    return build_model(config.model, vocabulary=examples.vocabulary.size, seed=config.seed)
+
+
+def loss(config: Config) -> Callable[[Any, Any, bool], tuple[Any, Any]]:
+    """Cross-entropy of each next token, and penalties on the last layer's outputs."""
+    return losses.language_model_cross_entropy(
+        label_smoothing=config.training.label_smoothing,
+        activation_penalty=config.model.activation_penalty,
+        change_penalty=config.model.change_penalty,
+    )
+
+
+def goal(config: Config, network: "keras.Model", examples: "RunningExamples") -> "loop.Goal":
+    """Bits per character of the validation text."""
+    return loop.Goal(
+        name="bits_per_character",
+        score=dict,
+        highest=False,
+        of_loss=lambda loss: {"bits_per_character": examples.bits_per_character(loss)},
+    )
+
+
+def answers(config: Config, network: "keras.Model", assets: Assets) -> Answers:
+    """What is served: text to tokens, drawing one after another, tokens to text, in the graph.
+
+    Besides: writing in portions, and judging a text.
+    """
+    served = generation.GenerateText(network, assets)
+    return {MAIN: served, "init": served.init, "step": served.step, "score": served.score}
+
+
+def parts(config: Config, network: "keras.Model", assets: Assets) -> Parts:
+    """The language model, for ONNX."""
+    return networks.writer_parts(network)
+
+
+def evaluate(
+    config: Config, application: Application, examples: "RunningExamples", reporter: Reporter
+) -> Evaluation:
+    """Loss, perplexity and bits of the whole held-out text, beside Kneser-Ney's and a cache's."""
+    network, total = application.model, len(examples.test) - 1
+    with reporter.bar("Reading the text", total=total, unit="tokens") as bar:
+        losses_N = writing_scores.token_losses(network, examples.test, advance=bar.advance)
+    found = writing_scores.measure(
+        network, losses_N, examples, write=application.answers, seed=config.seed, log=reporter.log
+    )
+    window = config.evaluation.cache_window
+    cached = neural_cache.measure_cache(network, examples, window=window, reporter=reporter)
+    return Evaluation(
+        metrics={**found.metrics, **cached},
+        samples=found.samples,
+        title="What it writes",
+        on=f"the {found.metrics['measured_on']}",
+        draw=lambda folder: plots.plot_surprise(
+            found.passage, found.surprise, folder / "surprise.png"
+        ),
+    )
+
+
+def rate(config: Config, examples: "RunningExamples") -> Rating:
+    """Loss and bits of passages, where there is no Keras model to look into."""
+    return writing_scores.rating(examples)
+
+
+def predict(config: Config, application: Application, options: WriteOptions) -> None:
+    """Prints texts as they are written: for one prompt, or for each line."""
+    write_texts(application, options, strategy=vars(config.decoding))
+
+
+RECIPE = Recipe(
+    name="generate",
+    summary="Text generation: a prompt (or nothing) in, text out.",
+    config=Config,
+    interface=interface,
+    load=load,
+    build=build,
+    loss=loss,
+    goal=goal,
+    answers=answers,
+    evaluate=evaluate,
+    rate=rate,
+    parts=parts,
+    space=LANGUAGE_MODEL_SPACE,
+    predict=Predict(
+        help="Write text, from a prompt or from each line of files or standard input. A text may "
+        "hold line ends: a program that reads several should ask for --json",
+        run=predict,
+        options=WriteOptions,
+        examples=(
+            'BUNDLE --prompt "The "',
+            "BUNDLE < prompts.txt > texts.txt",
+            "BUNDLE --prompt '' --decoding.temperature 0.5 --decoding.seed 7",
+        ),
+    ),
+)

@@ -1,0 +1,450 @@
+"""Labelled texts for classification: embedded reviews, tables, or TensorFlow Datasets.
+
+Bad rows are named by file and line. Those of the training data are left out, up to a stated
+share. Those of a validation or test set stay, because a score is comparable only on the whole set.
+Instead the training data gives up every text that is evaluated too.
+"""
+
+import functools
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from seqapps.data import files
+from seqapps.data.files import Problem, Row
+from seqapps.data.splits import (
+    Split,
+    check_shares,
+    deal,
+    find_tfds,
+    in_hash_order,
+    load_each,
+    log_problems,
+    sift,
+    text_key,
+)
+from seqapps.errors import UserError
+
+_LISTED = 20
+"""Classes that a message lists; of more it tells the number."""
+
+_IMBALANCE = 1.5
+"""Ratio of the largest class to the smallest above which the log speaks of it."""
+
+_INTEGER = re.compile("-?[0-9]{1,18}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelledData:
+    """Where labelled texts come from.
+
+    A location is `reviews` (embedded, English, positive and negative); `tfds:NAME` or
+    `tfds:NAME/CONFIG`; or a table (.tsv, .csv, .jsonl), which may be packed as .gz.
+    """
+
+    train: str = "reviews"
+    """Location of the training texts."""
+    validation: str = ""
+    """Location of the validation texts. Empty: the own split of `train`, or a part held out."""
+    test: str = ""
+    """Location of the test texts. Empty: the own split of `train`, or a part held out."""
+    folder: str = "."
+    """Folder in which relative paths of the locations begin."""
+    text_column: str = "text"
+    """Name of the column, or of the feature of a TensorFlow data set, with the texts."""
+    label_column: str = "label"
+    """Name of the column, or of the feature of a TensorFlow data set, with the classes' names."""
+    tfds_folder: str = ""
+    """Folder of prepared TensorFlow data sets. Empty: $TFDS_DATA_DIR or ~/tensorflow_datasets."""
+    max_bad_share: float = 0.05
+    """Share of the training rows that may be left out, from 0 to 1; with more the run stops."""
+    held_out_share: float = 0.1
+    """Share of each class's distinct training texts held out for each missing split, to 0.4."""
+
+    def __post_init__(self) -> None:
+        if not self.train:
+            raise ValueError("train must name training texts, got ''; use 'reviews'.")
+        if not self.text_column or not self.label_column:
+            raise ValueError(
+                "text_column and label_column must be names of columns, got "
+                f"{self.text_column!r} and {self.label_column!r}."
+            )
+        if self.text_column == self.label_column:
+            raise ValueError(
+                f"text_column and label_column must differ, got {self.text_column!r} for both."
+            )
+        check_shares(max_bad_share=self.max_bad_share, held_out_share=self.held_out_share)
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Texts and their classes."""
+
+    texts: list[str]
+    """The texts as they are in the data, of any length."""
+    labels: list[str]
+    """Names of their classes, in the same order."""
+    problems: list[Problem] = field(default_factory=list)
+    """Bad rows: left out of training data, kept in validation and test data."""
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+
+class LabelledSplits(NamedTuple):
+    """The texts to learn from, to choose by, and to report on."""
+
+    train: Texts
+    validation: Texts
+    test: Texts
+
+    @property
+    def classes(self) -> list[str]:
+        """Names of the training data's classes, sorted; by value if all are integers."""
+        return _sorted(self.train.labels)
+
+
+def load_labelled(
+    settings: LabelledData,
+    *,
+    seed: int,
+    log: Callable[[str], None],
+    classes: Sequence[str] | None = None,
+) -> LabelledSplits:
+    """Loads the three splits.
+
+    Labels are freed of spaces around them. Training rows with an empty, control-character-only or
+    non-UTF-8 text, or without a label, are left out and named. In a validation or test set that
+    the settings or the data set name, a bad text stays as it is (bytes that are not UTF-8 become
+    U+FFFD); a row that has no label or cannot be taken apart stops.
+
+    Training texts that are in such a validation or test set too, case and spacing aside, are
+    taken out of the training data. Splits that are missing are held out from what is left, the
+    same share of each class, by a hash of the text, so that equal texts are never on both sides.
+    Training texts that stand there with several labels are never held out, and each class keeps
+    at least one text.
+
+    Args:
+        settings: Where the texts come from.
+        seed: Chooses what is held out. The embedded reviews are always the same.
+        log: Takes lines for the user.
+        classes: Names of the classes of an earlier training, which no other may join. None: the
+            classes of the training data.
+
+    Raises:
+        UserError: If a location has no texts, files are missing or damaged, too many training
+            rows are bad, a label is unknown, or there are too few classes or texts.
+    """
+    embedded = functools.cache(_reviews)
+    known = classes
+
+    def load(location: str, split: Split, own: bool) -> Texts | None:
+        nonlocal known
+        texts = _load(settings, location, split, embedded, known, own=own, log=log)
+        # The training data comes first, and the others may have no class that it has not.
+        if texts is not None and split == "train":
+            there = _checked_classes(texts, settings)
+            known = known or there
+        return texts
+
+    found, missing = load_each(settings, load)
+    there = set(found["train"].labels)
+    found["train"], removed = _without_evaluated(found)
+    gone = sorted(there - set(found["train"].labels))
+    if gone:
+        raise UserError(
+            f"Every training text of the class {gone[0]!r} is in the validation or test data too, "
+            "so none is left to learn from; name other validation and test data, or none to have "
+            "them held out."
+        )
+    _log_contradictions(found["train"], log)
+    if missing:
+        found.update(_hold_out(found["train"], missing, settings.held_out_share, seed))
+        log(
+            "Held out from the training texts: "
+            + ", ".join(f"{len(found[split]):,} for {split}" for split in missing)
+        )
+    log(
+        "The training data is free of duplicates across splits: "
+        f"{removed:,} texts that are validation or test texts too were taken out of it."
+    )
+    _log_overlap(found, log)
+    splits = LabelledSplits(**found)
+    _log_classes(splits, log)
+    return splits
+
+
+def class_weights(labels: Sequence[str], classes: Sequence[str]) -> list[float]:
+    """Returns weights with which each class counts the same in total.
+
+    A class of n examples among N of K classes weighs N / (K · n), so that the mean over the
+    examples is 1. Classes without an example do not count in K and weigh 1.
+
+    Args:
+        labels: Classes of the training examples, at least one.
+        classes: Names of all classes.
+
+    Returns:
+        The weight of each class, in the order of `classes`.
+
+    Raises:
+        ValueError: If there are no labels, or one is not among the classes.
+
+    Source: King and Zeng 2001; "balanced" in scikit-learn.
+    """
+    counts = Counter(labels)
+    if not counts:
+        raise ValueError("labels must hold at least one label, got none.")
+    unknown = sorted(set(counts) - set(classes))
+    if unknown:
+        raise ValueError(f"labels must be among the classes {list(classes)}, got {unknown[0]!r}.")
+    return [
+        len(labels) / (len(counts) * counts[name]) if name in counts else 1.0 for name in classes
+    ]
+
+
+def _sorted(labels: Iterable[str]) -> list[str]:
+    """Returns the distinct labels, sorted; by value if all are integers."""
+    distinct = sorted(set(labels))
+    if all(_INTEGER.fullmatch(label) for label in distinct):
+        distinct.sort(key=int)
+    return distinct
+
+
+def _load(
+    settings: LabelledData,
+    location: str,
+    split: Split,
+    embedded: Callable[[], dict[Split, list[Row]]],
+    known: Sequence[str] | None,
+    *,
+    own: bool,
+    log: Callable[[str], None],
+) -> Texts | None:
+    """Loads one split, or returns None if `own` asks for a split that the location lacks."""
+    columns = (settings.text_column, settings.label_column)
+    codes = (settings.label_column,)
+    rows: Iterable[Row]
+    if location == "reviews":
+        rows = embedded()[split]
+        name = f"{location} {split}"
+    elif location.startswith("tfds:"):
+        from seqapps.data import tfds
+
+        place = find_tfds(location, settings.tfds_folder, split, own=own)
+        if place is None:
+            return None
+        rows = tfds.read(*place, columns, codes=codes)
+        name = f"{location} {place[1]}"
+    elif own:
+        return None
+    else:
+        path = Path(settings.folder).expanduser() / Path(location).expanduser()
+        if not files.is_table(path):
+            raise UserError(
+                f"Labelled texts must be `reviews`, `tfds:NAME` or a table "
+                f"({', '.join(files.TABLES)}, each also .gz), got {location!r}."
+            )
+        rows = files.read_table(path, columns, codes=codes)
+        name = str(path)
+    texts = _sift(rows, name, split, settings, known)
+    log_problems(texts.problems, split, log)
+    if not len(texts):
+        raise UserError(
+            f"There are no {split} texts in {location}: each needs a text and a label. Look at the "
+            f"file, or name another one with --data.{split}."
+        )
+    log(f"Read {len(texts):,} {split} texts from {location}")
+    return texts
+
+
+def _checked_classes(train: Texts, settings: LabelledData) -> list[str]:
+    """Returns the classes of the training data, which must be two at least."""
+    classes = _sorted(train.labels)
+    if len(classes) < 2:
+        raise UserError(
+            f"Training data must have at least two classes, {settings.train} has only "
+            f"{classes[0]!r}; add texts of another class, or name the column of the classes "
+            f"(label_column, now {settings.label_column!r})."
+        )
+    return classes
+
+
+def _reviews() -> dict[Split, list[Row]]:
+    """Returns the embedded reviews as rows."""
+    from seqapps.recipes.sentiment import reviews
+    from seqapps.recipes.sentiment.harder_reviews import harder_reviews
+
+    made = harder_reviews()
+    splits: dict[Split, Sequence[reviews.Review]] = {
+        "train": made.train,
+        "validation": made.validation,
+        "test": made.test,
+    }
+    return {
+        split: [Row(i, (review.text, review.label)) for i, review in enumerate(part, start=1)]
+        for split, part in splits.items()
+    }
+
+
+def _sift(
+    rows: Iterable[Row],
+    name: str,
+    split: Split,
+    settings: LabelledData,
+    known: Sequence[str] | None,
+) -> Texts:
+    """Takes rows into texts, and notes or leaves out the bad ones.
+
+    Raises:
+        UserError: If a label is not among the known ones, or too many rows are bad.
+    """
+    result = Texts([], [])
+    names = None if known is None else set(known)
+    kept = sift(
+        _with_labels(rows),
+        lambda row: _problems(row, name),
+        result.problems,
+        split,
+        name=name,
+        max_bad_share=settings.max_bad_share,
+    )
+    for row in kept:
+        text, label = row.cells
+        if known is not None and names is not None and label not in names:
+            raise UserError(
+                f"{name}:{row.line}: The label {label!r} is not among the {len(known)} classes of "
+                f"the training: {_listed(known)}.{files.suggestion(label, known)} Mend the row, "
+                "or train with texts of this class."
+            )
+        result.texts.append(files.repaired(text))
+        result.labels.append(label)
+    return result
+
+
+def _with_labels(rows: Iterable[Row]) -> Iterator[Row]:
+    """Strips the labels; rows without a usable one get the reason in place of their cells."""
+    for row in rows:
+        if row.reason:
+            yield row
+            continue
+        text, label = row.cells
+        if files.is_blank(label):
+            yield Row(row.line, (), "the label is empty")
+        elif not files.is_text(label):
+            yield Row(row.line, (), "the label is not UTF-8")
+        else:
+            yield Row(row.line, (text, label.strip()))
+
+
+def _problems(row: Row, name: str) -> Iterator[Problem]:
+    """Yields what is wrong with the text of a row."""
+    text = row.cells[0]
+    if not files.is_text(text):
+        yield Problem(name, row.line, "the text is not UTF-8")
+    elif not text:
+        yield Problem(name, row.line, "the text is empty")
+    elif files.is_blank(text):
+        yield Problem(name, row.line, "the text is all spaces or control characters")
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Lists names for a message, at most some of them."""
+    more = len(names) - _LISTED
+    return ", ".join(map(repr, names[:_LISTED])) + (f" and {more:,} more" if more > 0 else "")
+
+
+def _without_evaluated(splits: dict[Split, Texts]) -> tuple[Texts, int]:
+    """Returns the training texts that no other split has, and how many it has."""
+    train = splits["train"]
+    evaluated = {
+        text_key(text) for split, part in splits.items() if split != "train" for text in part.texts
+    }
+    kept = [
+        (text, label)
+        for text, label in zip(train.texts, train.labels, strict=True)
+        if text_key(text) not in evaluated
+    ]
+    rest = Texts([text for text, _ in kept], [label for _, label in kept], train.problems)
+    return rest, len(train) - len(rest)
+
+
+def _labels_of_keys(texts: Texts) -> dict[str, set[str]]:
+    """Returns the labels of each distinct text, case and spacing aside."""
+    labels: dict[str, set[str]] = {}
+    for text, label in zip(texts.texts, texts.labels, strict=True):
+        labels.setdefault(text_key(text), set()).add(label)
+    return labels
+
+
+def _hold_out(train: Texts, splits: Sequence[Split], share: float, seed: int) -> dict[Split, Texts]:
+    """Splits the training texts, equal ones together, and returns the splits and the rest."""
+    classes: dict[str, list[str]] = {}
+    for key, labels in _labels_of_keys(train).items():
+        # A text of several classes belongs to no one's share, and its score would mean nothing.
+        if len(labels) == 1:
+            classes.setdefault(min(labels), []).append(key)
+    owners: dict[str, Split] = {}
+    for keys in classes.values():
+        # Rounding alone would leave a small class without a text to be judged by.
+        each = min(max(1, round(share * len(keys))), (len(keys) - 1) // len(splits))
+        owners.update(deal(in_hash_order(keys, seed), splits, each))
+    if not owners:
+        raise UserError(
+            f"To hold out {' and '.join(splits)} texts, a class must have at least "
+            f"{len(splits) + 1} distinct training texts of its own, and the largest has "
+            f"{max(map(len, classes.values()), default=0)}; give more texts, or name these splits."
+        )
+    result: dict[Split, Texts] = {split: Texts([], []) for split in splits}
+    result["train"] = Texts([], [], train.problems)
+    for text, label in zip(train.texts, train.labels, strict=True):
+        part = result[owners.get(text_key(text), "train")]
+        part.texts.append(text)
+        part.labels.append(label)
+    return result
+
+
+def _log_contradictions(train: Texts, log: Callable[[str], None]) -> None:
+    """Writes how many training texts stand there with several labels."""
+    several = {key: labels for key, labels in _labels_of_keys(train).items() if len(labels) > 1}
+    if several:
+        key, labels = next(iter(several.items()))
+        shown = key if len(key) <= 60 else key[:59] + "…"
+        log(
+            f"{len(several):,} training texts stand there with several labels and stay so; "
+            f"the first: {shown!r} as {_listed(_sorted(labels))}"
+        )
+
+
+def _log_overlap(splits: dict[Split, Texts], log: Callable[[str], None]) -> None:
+    """Writes how many validation texts are test texts too."""
+    known = {text_key(text) for text in splits["test"].texts}
+    seen = sum(text_key(text) in known for text in splits["validation"].texts)
+    if seen:
+        log(
+            f"{seen:,} of {len(splits['validation']):,} validation texts are test texts too; "
+            "the scores count them."
+        )
+
+
+def _log_classes(splits: LabelledSplits, log: Callable[[str], None]) -> None:
+    """Writes the numbers of texts of each split by class, and how uneven the classes are."""
+    names = _sorted(label for part in splits for label in part.labels)
+    more = len(names) - _LISTED
+    for split, part in splits._asdict().items():
+        counts = Counter(part.labels)
+        shown = [f"{label!r} {counts[label]:,}" for label in names[:_LISTED]]
+        line = f"{split.capitalize()}: {len(part):,} texts: {', '.join(shown)}"
+        line += f" and {more:,} classes more" if more > 0 else ""
+        (largest, most), (smallest, fewest) = counts.most_common()[0], counts.most_common()[-1]
+        if most > _IMBALANCE * fewest:
+            line += (
+                f". The largest class ({largest!r}, {most:,}) has {most / fewest:.1f} times the "
+                f"texts of the smallest ({smallest!r}, {fewest:,})"
+            )
+            if split == "train":
+                line += "; balanced class weights, a setting of the training, can make up for it"
+        log(line)

@@ -1,0 +1,230 @@
+"""Sentiment: a text in, a label with its probability out, and how much each word mattered.
+
+Many-to-one. Words are cut into SentencePiece pieces (Kudo 2018); a bidirectional GRU reads them;
+attention pools what it read into one vector (Yang et al. 2016), from which a small head makes
+class probabilities. They are calibrated by one temperature (Guo et al. 2017). On request the
+reader first learns the language of the training texts (Dai and Le 2015; Howard and Ruder 2018), and
+a linear model of single words and pairs stands beside it (Wang and Manning 2012).
+
+    python -m seqapps.recipes.sentiment
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from seqapps.bundle.application import Application
+from seqapps.fields import MAIN, Answers, Assets, Interface, Parts, Rating
+from seqapps.lazy import lazy_imports
+from seqapps.recipe import Evaluation, Recipe, View
+from seqapps.recipes.sentiment.data import LabelledData
+from seqapps.recipes.sentiment.importance import coloured, web_page
+from seqapps.recipes.sentiment.interface import classifier_interface
+from seqapps.recipes.sentiment.settings import CLASSIFIER_SPACE, Classifier, Pretraining
+from seqapps.report import Reporter
+from seqapps.text.settings import LongText
+from seqapps.training.settings import Training
+
+with lazy_imports():
+    from seqapps.recipes.sentiment import answer as text_classifier
+    from seqapps.recipes.sentiment import calibration, plots, pretraining
+    from seqapps.recipes.sentiment import examples as labelled_texts
+    from seqapps.recipes.sentiment import network as classifier
+    from seqapps.recipes.sentiment import parts as networks
+    from seqapps.recipes.sentiment import scores as classification
+    from seqapps.training import loop, losses
+
+if TYPE_CHECKING:
+    import keras
+
+    from seqapps.recipes.sentiment.examples import LabelledExamples
+    from seqapps.training.optimizer import LayerGroup
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """All settings of a sentiment model."""
+
+    data: LabelledData = field(default_factory=LabelledData)
+    text: LongText = field(default_factory=LongText)
+    model: Classifier = field(default_factory=Classifier)
+    pretraining: Pretraining = field(default_factory=Pretraining)
+    training: Training = field(
+        default_factory=lambda: Training(
+            epochs=12,
+            # Accuracy soon stands at its best on validation texts while the loss still falls.
+            monitor="loss",
+            batch_tokens=2048,
+            learning_rate=6e-3,
+            warmup_steps=100,
+            weight_decay=0.05,
+            average_decay=0.98,
+            # Without it, what is sure and wrong is sure beyond what one temperature can mend.
+            label_smoothing=0.05,
+        )
+    )
+    balance: bool = False
+    """Let each class count the same in the loss, however few its examples are."""
+    seed: int = 0
+    """Of everything random in training, and of what is held out."""
+
+
+def interface(config: Config) -> Interface:
+    """A text in; a label and the probabilities of all classes out; and the words that mattered."""
+    return classifier_interface()
+
+
+def load(config: Config, assets: Assets | None, reporter: Reporter) -> "LabelledExamples":
+    """Reads the texts and cuts them into pieces; tokenizer and classes are those of training."""
+    return labelled_texts.LabelledExamples.load(
+        config.data,
+        assets,
+        vocabulary=config.text.vocabulary,
+        cut=config.text.cut,
+        sampling=config.text.sampling,
+        batch_tokens=config.training.batch_tokens,
+        balance=config.balance,
+        seed=config.seed,
+        log=reporter.log,
+    )
+
+
+def build_model(
+    model: Classifier, *, vocabulary: int, classes: int, seed: int = 0
+) -> "keras.Model":
+    """Builds the network; see `seqapps.recipes.sentiment.network.build_classifier`.
+
+    It trains with plain `fit` too: inputs `tokens` and `tokens_lengths`, labels the classes'
+    numbers, `SparseCategoricalCrossentropy(from_logits=True)`.
+    """
+    return classifier.build_classifier(model, vocabulary=vocabulary, classes=classes, seed=seed)
+
+
+def build(config: Config, examples: "LabelledExamples") -> "keras.Model":
+    """The network for this vocabulary and these classes."""
+    size, classes = examples.tokenizer.size, len(examples.classes)
+    return build_model(config.model, vocabulary=size, classes=classes, seed=config.seed)
+
+
+def pretrain(
+    config: Config, network: "keras.Model", examples: "LabelledExamples", folder: Path,
+    reporter: Reporter, resume: bool,
+) -> list[dict[str, float]]:  # fmt: skip
+    """Teaches the reader the language of the training texts first, if asked."""
+    if not config.pretraining.epochs:
+        return []
+    return pretraining.pretrain_encoder(
+        network,
+        examples.unlabelled(batch_tokens=config.pretraining.batch_tokens),
+        model=config.model,
+        pretraining=config.pretraining,
+        training=config.training,
+        seed=config.seed,
+        folder=folder,
+        reporter=reporter,
+        resume=resume,
+    )
+
+
+def groups(config: Config, network: "keras.Model") -> "Sequence[LayerGroup]":
+    """Lets a pretrained reader go layer by layer, the lower ones later and slower."""
+    if not config.pretraining.epochs:
+        return ()
+    return pretraining.layer_groups(network, config.pretraining)
+
+
+def loss(config: Config) -> Callable[[Any, Any, bool], tuple[Any, Any]]:
+    """Cross-entropy of each text's class."""
+    return losses.class_cross_entropy(label_smoothing=config.training.label_smoothing)
+
+
+def goal(config: Config, network: "keras.Model", examples: "LabelledExamples") -> "loop.Goal":
+    """Accuracy on the validation split."""
+
+    def score() -> dict[str, float]:
+        logits_NK, labels_N = calibration.validation_logits(network, examples)
+        return {"accuracy": float((logits_NK.argmax(1) == labels_N).mean())}
+
+    return loop.Goal(name="accuracy", score=score)
+
+
+def finish(
+    config: Config, network: "keras.Model", examples: "LabelledExamples", reporter: Reporter
+) -> Assets:
+    """Calibrates the probabilities on the validation split."""
+    # Who doubts the labels in training doubts them here, but less: these texts are new.
+    doubt = config.training.label_smoothing / 2
+    temperature = calibration.calibrate(network, examples, reporter.log, doubt=doubt)
+    reporter.log(f"Temperature {temperature:.3f}, fitted on the validation split")
+    return examples.assets
+
+
+def answers(config: Config, network: "keras.Model", assets: Assets) -> Answers:
+    """What is served: text to pieces, network, class probabilities; and each word's importance."""
+    served = text_classifier.ClassifyText(network, assets, config.text.cut)
+    return {MAIN: served, "explain": served.explain}
+
+
+def parts(config: Config, network: "keras.Model", assets: Assets) -> Parts:
+    """The classifier, for ONNX."""
+    return networks.classifier_parts(network, config.text.cut)
+
+
+def evaluate(
+    config: Config, application: Application, examples: "LabelledExamples", reporter: Reporter
+) -> Evaluation:
+    """Accuracy, F1, AUC and calibration on the test split, beside a bag of words' on the same."""
+    texts = examples.splits.test.texts
+    with reporter.bar("Classifying the test split", total=len(texts), unit="texts") as bar:
+        answers = application.answers(texts, advance=bar.advance)
+    found = classification.measure(
+        answers,
+        examples,
+        temperature=calibration.temperature_of(application.model),
+        pairs_NK=calibration.pairs_say(application.model, examples, texts),
+        seed=config.seed,
+        log=reporter.log,
+    )
+    return Evaluation(
+        metrics=found.metrics,
+        samples=found.mistakes,
+        title="The surest mistakes",
+        draw=lambda folder: plots.draw(found, examples.classes, folder),
+    )
+
+
+def rate(config: Config, examples: "LabelledExamples") -> Rating:
+    """Accuracy, F1 and calibration of answers, where there is no Keras model to look into."""
+    return classification.rating(examples)
+
+
+def show(config: Config, number: int, found: Mapping[str, Any]) -> str:
+    """Label and probability, separated by a tab."""
+    return f"{found['label']}\t{found['probabilities'][0]:.4f}"
+
+
+RECIPE = Recipe(
+    name="sentiment",
+    summary="Sentiment: a text in, a label with its probability out.",
+    config=Config,
+    interface=interface,
+    load=load,
+    build=build,
+    pretrain=pretrain,
+    groups=groups,
+    loss=loss,
+    goal=goal,
+    unfinish=lambda network: calibration.uncalibrate(network),
+    finish=finish,
+    answers=answers,
+    evaluate=evaluate,
+    rate=rate,
+    parts=parts,
+    space=CLASSIFIER_SPACE,
+    show=show,
+    views={
+        "words": View(help="how much each word mattered", signature="explain", show=coloured),
+        "html": View(help="the same as a web page", signature="explain", page=web_page),
+    },
+)

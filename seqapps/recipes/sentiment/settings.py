@@ -1,0 +1,115 @@
+"""Settings of the classifier."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from seqapps.space import Float, OneOf, Space, Whole
+
+
+@dataclass(frozen=True, kw_only=True)
+class Classifier:
+    """Size and kind of a recurrent classifier.
+
+    Raises:
+        ValueError: If a value is outside its range.
+    """
+
+    embedding: int = 64
+    """Width of the token embeddings."""
+    units: int = 96
+    """Units of each recurrent layer and direction."""
+    depth: int = 1
+    """Recurrent layers on top of each other."""
+    cell: Literal["gru", "lstm", "rnn", "mingru"] = "gru"
+    """Kind of recurrence: `mingru` is fastest, `rnn` (vanilla) shows why the others exist."""
+    bidirectional: bool = True
+    """Read each text backwards too."""
+    pools: tuple[Literal["attention", "max", "mean", "last"], ...] = ("attention", "last")
+    """How the steps of a text become one vector; several are put side by side."""
+    normalisation: Literal["none", "batch", "layer"] = "batch"
+    """Normalise the pooled vector, over the batch or over its elements."""
+    hidden: int = 64
+    """Units of the layer between pooling and the logits; 0 for none."""
+    pairs: int = 0
+    """Buckets of a linear model of tokens and pairs of neighbours, fitted beside the recurrence and
+    added to its logits; 0 for none. Good for long texts, in which many words speak for
+    themselves."""
+    dropout: float = 0.05
+    """Share of elements dropped between layers, in training; real texts bear more."""
+    channel_dropout: float = 0.0
+    """Share of embedding elements dropped for all words of a text alike, in training."""
+    word_dropout: float = 0.0
+    """Share of tokens whose whole embedding is dropped in training: good for long texts, bad where
+    a single word decides."""
+
+    def __post_init__(self) -> None:
+        for name in ("embedding", "units", "depth"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
+        for name in ("hidden", "pairs"):
+            if getattr(self, name) < 0:
+                raise ValueError(
+                    f"{name} must be at least 0, got {getattr(self, name)}; 0 leaves it out."
+                )
+        if not self.pools:
+            raise ValueError("pools must name at least one way of pooling, got none.")
+        for name in ("dropout", "channel_dropout", "word_dropout"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(
+                    f"{name} must be in [0, 1), got {getattr(self, name)}; 0 switches it off."
+                )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pretraining:
+    """A first phase, in which the encoder learns to predict words, and how it is let go after.
+
+    Source: Dai and Le 2015 (the idea); Howard and Ruder 2018 (gradual unfreezing, lower rates for
+    lower layers).
+
+    Raises:
+        ValueError: If a value is outside its range.
+    """
+
+    epochs: int = 0
+    """Passes of language modelling over the training texts before anything else; 0 for none."""
+    learning_rate: float = 3e-3
+    """Highest learning rate of that phase."""
+    batch_tokens: int = 4096
+    """Most tokens in one of its batches."""
+    samples: int = 512
+    """Wrong words that each batch is compared with, in place of the whole vocabulary."""
+    dropout: float = 0.1
+    """Share of elements dropped in that phase."""
+    unfreeze_epochs: float = 1.0
+    """Epochs of fine-tuning after which each further layer, from the top, begins to learn; parts
+    of epochs are allowed, 0 lets all learn from the start."""
+    layer_rate: float = 0.4
+    """Each layer's learning rate as a share of the one above it, in fine-tuning."""
+
+    def __post_init__(self) -> None:
+        least = {"epochs": 0, "batch_tokens": 1, "samples": 1, "unfreeze_epochs": 0}
+        for name, value in least.items():
+            if getattr(self, name) < value:
+                raise ValueError(f"{name} must be at least {value}, got {getattr(self, name)}.")
+        if not self.learning_rate > 0:
+            raise ValueError(f"learning_rate must be above 0, got {self.learning_rate}.")
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout must be in [0, 1), got {self.dropout}; 0 switches it off.")
+        if not 0 < self.layer_rate <= 1:
+            raise ValueError(f"layer_rate must be above 0 and at most 1, got {self.layer_rate}.")
+
+
+CLASSIFIER_SPACE: Space = {
+    "training.learning_rate": Float(5e-4, 1e-2, log=True),
+    "training.weight_decay": Float(1e-5, 1e-1, log=True),
+    "training.label_smoothing": Float(0.0, 0.2),
+    "model.embedding": Whole(32, 256, step=32),
+    "model.units": Whole(32, 256, step=32),
+    "model.depth": Whole(1, 2),
+    "model.cell": OneOf(("gru", "lstm", "mingru")),
+    "model.normalisation": OneOf(("none", "batch", "layer")),
+    "model.dropout": Float(0.0, 0.6),
+    "model.word_dropout": Float(0.0, 0.3),
+}
+"""What is worth trying in the training of a classifier."""

@@ -1,0 +1,418 @@
+"""Recordings with transcripts: embedded speech, manifests, folders, digits, TensorFlow Datasets.
+
+A recording that cannot be used is named by file and line. Training recordings are then left out,
+up to a stated share; those of a validation or test set stay, and one that cannot be read stops.
+"""
+
+import json
+import math
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from seqapps.data import files
+from seqapps.data.files import Problem
+from seqapps.data.recordings import Recordings, read_audio, resampled, to_int16
+from seqapps.data.splits import Split, deal, find_tfds, in_hash_order, load_each, text_key
+from seqapps.errors import UserError
+from seqapps.recipes.transcribe.data_settings import DigitStrings, SpeechData
+from seqapps.recipes.transcribe.digits import Digits
+
+_HELD_OUT_MOST = 2000
+_SHOWN = 5
+_REPEATED = 5
+"""Recordings of a text on average from which on texts are on both sides of a split."""
+_NO_TEXT = re.compile("_[a-z_]+_")
+"""Labels of a data set that are no words: `_silence_`, `_unknown_`."""
+
+
+@dataclass(frozen=True)
+class SpeechSplits:
+    """The recordings to learn from, to choose by, and to report on."""
+
+    train: Recordings
+    validation: Recordings
+    test: Recordings
+    renew: Callable[[int], Recordings] | None = field(default=None, compare=False)
+    """`renew(epoch)`: the training recordings of a pass, where each pass has its own."""
+
+
+def load_speech(
+    settings: SpeechData,
+    digits: DigitStrings,
+    *,
+    rate_hz: int,
+    seed: int,
+    log: Callable[[str], None],
+    sift: Callable[[Recordings], Recordings] | None = None,
+) -> SpeechSplits:
+    """Loads the three splits.
+
+    Splits that are missing are held out from the training recordings: whole speakers where there
+    are at least ten; else recordings by a hash of their text, so that no text is on both sides; or
+    single recordings where a text is said five times and more on average.
+
+    Args:
+        settings: Where the recordings come from.
+        digits: How digit strings are made, if they are.
+        rate_hz: The sample rate wanted.
+        seed: Chooses what is held out, and the digit strings of training and validation.
+        log: Takes lines for the user.
+        sift: Leaves out bad training recordings before others are held out.
+
+    Raises:
+        UserError: If a location has no recordings, or too many cannot be read.
+    """
+    renewed: list[Callable[[int], Recordings]] = []
+    single: dict[str, Digits] = {}
+
+    def load(location: str, split: Split, own: bool) -> Recordings | None:
+        if location.startswith("digits:"):
+            if location not in single:
+                place = Path(settings.folder).expanduser() / location.removeprefix("digits:")
+                single[location] = Digits.read(place, digits, rate_hz=rate_hz)
+            source = single[location]
+            if split == "train":
+                renewed.append(lambda epoch: source.training(epoch, seed=seed))
+                found = renewed[0](0)
+            elif split == "validation":
+                found = source.validation_strings(seed=seed)
+            else:
+                found = source.test_strings()
+        else:
+            loaded = _load(settings, location, split, own=own, rate_hz=rate_hz, log=log)
+            if loaded is None:
+                return None
+            found = loaded
+        _check(found, location, split, settings, log)
+        minutes = sum(map(len, found.samples)) / rate_hz / 60
+        log(f"{split.capitalize()}: {len(found):,} recordings, {minutes:.1f} minutes")
+        return found
+
+    splits, missing = load_each(settings, load)
+    if missing:
+        if sift is not None:
+            splits["train"] = sift(splits["train"])
+        splits |= _hold_out(splits["train"], missing, settings.held_out_share, seed, log)
+    return SpeechSplits(**splits, renew=renewed[0] if renewed else None)
+
+
+def _check(
+    found: Recordings,
+    location: str,
+    split: Split,
+    settings: SpeechData,
+    log: Callable[[str], None],
+) -> None:
+    """Writes which recordings could not be read, and stops if there are too many."""
+    bad, count = len(found.problems), len(found.problems) + len(found)
+    if not bad and len(found):
+        return
+    for problem in found.problems[:_SHOWN]:
+        log(f"  {problem}")
+    if bad > _SHOWN:
+        log(f"  and {bad - _SHOWN:,} more")
+    if split != "train" and bad:
+        raise UserError(
+            f"{found.problems[0]}. A {split} set is never shortened in silence; mend the row or "
+            "take it out."
+        )
+    if bad > settings.max_bad_share * count:
+        raise UserError(
+            f"{bad:,} of {count:,} training recordings in {location} cannot be used, "
+            f"{bad / count:.1%}; at most {settings.max_bad_share:.1%} may be (max_bad_share). The "
+            f"first: {found.problems[0]}"
+        )
+    if not len(found):
+        raise UserError(
+            f"there are no {split} recordings in {location}; name others with --data.{split}."
+        )
+
+
+def _load(
+    settings: SpeechData,
+    location: str,
+    split: Split,
+    *,
+    own: bool,
+    rate_hz: int,
+    log: Callable[[str], None],
+) -> Recordings | None:
+    """Loads one split, or returns None if `own` asks for a split that the location lacks."""
+    if location == "spoken":
+        return _spoken(split, rate_hz, log)
+    if location.startswith("tfds:"):
+        place = find_tfds(location, settings.tfds_folder, split, own=own)
+        return None if place is None else _from_tfds(*place, rate_hz=rate_hz, log=log)
+    path = Path(settings.folder).expanduser() / Path(location).expanduser()
+    if path.is_dir():
+        entries = _folder_entries(path, split, own=own)
+        return None if entries is None else _read(entries, rate_hz, log)
+    if own:
+        return None
+    if path.suffix not in (".tsv", ".jsonl") or not path.is_file():
+        raise UserError(
+            f"there are no recordings at {location!r}: {path} is neither a folder nor a manifest "
+            "(.tsv, .jsonl). Give `spoken`, `digits:FOLDER`, `tfds:NAME`, a manifest or a folder."
+        )
+    return _read(manifest(path), rate_hz, log)
+
+
+def _spoken(split: Split, rate_hz: int, log: Callable[[str], None]) -> Recordings:
+    from seqapps.recipes.transcribe import spoken
+
+    found: spoken.Spoken = getattr(spoken.spoken(log=log), split)
+    samples = found.samples
+    if rate_hz != spoken.RATE_HZ:
+        samples = [
+            to_int16(resampled((part / 32768.0).astype(np.float32), spoken.RATE_HZ, rate_hz))
+            for part in samples
+        ]
+    places = [("embedded recordings", i + 1) for i in range(len(samples))]
+    return Recordings(samples, found.texts, found.voices, places)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One row of a manifest, before its recording is read."""
+
+    place: tuple[str, int]
+    """File and line."""
+    path: Path
+    """The recording."""
+    text: str = ""
+    """What is said."""
+    speaker: str = ""
+    """By whom."""
+    start_s: float = 0.0
+    """Where it begins."""
+    end_s: float = math.inf
+    """Where it ends."""
+    reason: str = ""
+    """Why the row cannot be used, or empty."""
+
+
+def manifest(path: Path) -> Iterator[Entry]:
+    """Yields the rows of a manifest, a .tsv or .jsonl file.
+
+    Columns: path (relative to the manifest's folder) and text; speaker, start and end (seconds)
+    may be there. A row that cannot be used has a reason.
+
+    Raises:
+        UserError: If the file cannot be read or lacks a column.
+    """
+    rows = _jsonl(path) if path.suffix == ".jsonl" else _tsv(path, ("path", "text"))
+    for line, row in rows:
+        place = (str(path), line)
+        if isinstance(row, str):
+            yield Entry(place, path, reason=row)
+            continue
+        try:
+            entry = Entry(
+                place,
+                path.parent / str(row["path"]),
+                str(row["text"]),
+                "" if row.get("speaker") is None else str(row["speaker"]),
+                _seconds(row.get("start"), 0.0),
+                _seconds(row.get("end"), math.inf),
+            )
+        except (TypeError, ValueError, OverflowError):
+            yield Entry(place, path, reason="start and end must be seconds, numbers")
+            continue
+        if not 0.0 <= entry.start_s < entry.end_s:
+            entry = replace(entry, reason=f"start {entry.start_s:g} s is not before its end")
+        yield entry
+
+
+def _seconds(value: Any, otherwise: float) -> float:
+    """A time; what is empty or absent is not 0."""
+    return otherwise if value is None or value == "" else float(value)
+
+
+def _tsv(path: Path, needed: Sequence[str]) -> Iterator[tuple[int, dict[str, Any] | str]]:
+    """Rows with their numbers, or why one cannot be used."""
+    lines = files.read_lines(path)
+    header = next(lines, "").split("\t")
+    _check_columns(path, header, needed)
+    for number, line in enumerate(lines, start=2):
+        cells = line.split("\t")
+        if line and len(cells) != len(header):
+            yield number, f"the line has {len(cells)} columns, the header has {len(header)}"
+        elif line:
+            yield number, dict(zip(header, map(files.repaired, cells), strict=True))
+
+
+def _jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any] | str]]:
+    for number, line in enumerate(files.read_lines(path), start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            yield number, f"the line is not valid JSON: {error}"
+            continue
+        missing = {"path", "text"} - (row.keys() if isinstance(row, dict) else set())
+        wrong = [name for name in ("path", "text") if not missing and type(row[name]) is not str]
+        if missing:
+            yield number, f"the line has no {' and no '.join(sorted(missing))}"
+        elif wrong:
+            shown = json.dumps(row[wrong[0]])[:60]
+            yield number, f"{wrong[0]} must be a string in quotation marks, it is {shown}"
+        else:
+            yield number, row
+
+
+def _check_columns(path: Path, header: list[str], needed: Sequence[str]) -> None:
+    for name in needed:
+        if header.count(name) != 1:
+            raise UserError(
+                f"{path} must have exactly one column {name!r} in its first line, it has "
+                f"{', '.join(map(repr, header))[:300]}; it needs {' and '.join(needed)}, and tabs "
+                "separate its columns."
+            )
+
+
+def _folder_entries(path: Path, split: Split, *, own: bool) -> Iterator[Entry] | None:
+    """The recordings of a folder as Common Voice or LibriSpeech have it."""
+    if (path / "clips").is_dir():
+        name = {"train": "train.tsv", "validation": "dev.tsv", "test": "test.tsv"}[split]
+        if (path / name).is_file():
+            return _common_voice(path, name)
+        if own:
+            return None
+        raise UserError(f"{path / name} is missing; a Common Voice folder has one for each split.")
+    if own:
+        return None
+    transcripts = sorted(path.rglob("*.trans.txt"))
+    if not transcripts:
+        raise UserError(
+            f"{path} has neither a folder clips with train.tsv beside it (Common Voice) nor files "
+            "*.trans.txt (LibriSpeech); name a manifest instead."
+        )
+    return _librispeech(transcripts)
+
+
+def _librispeech(transcripts: list[Path]) -> Iterator[Entry]:
+    for transcript in transcripts:
+        there = {file.stem: file for file in transcript.parent.iterdir() if file.suffix != ".txt"}
+        for number, line in enumerate(files.read_lines(transcript), start=1):
+            name, _, text = line.partition(" ")
+            place = (str(transcript), number)
+            if name in there:
+                yield Entry(place, there[name], text, speaker=name.partition("-")[0])
+            elif name:
+                yield Entry(place, transcript, reason=f"there is no recording {name}")
+
+
+def _common_voice(path: Path, name: str) -> Iterator[Entry]:
+    for number, row in _tsv(path / name, ("path", "sentence")):
+        place = (str(path / name), number)
+        if isinstance(row, str):
+            yield Entry(place, path / name, reason=row)
+        else:
+            file, text = path / "clips" / row["path"], row["sentence"]
+            yield Entry(place, file, text, row.get("client_id", ""))
+
+
+def _read(entries: Iterator[Entry], rate_hz: int, log: Callable[[str], None]) -> Recordings:
+    """Reads the recordings of a manifest; those that cannot be read become problems."""
+    import time
+
+    found = Recordings()
+    shown = time.monotonic()
+    for entry in entries:
+        if entry.reason:
+            found.problems.append(Problem(*entry.place, entry.reason))
+            continue
+        try:
+            samples = read_audio(entry.path, rate_hz, start_s=entry.start_s, end_s=entry.end_s)
+        except UserError as error:
+            found.problems.append(Problem(*entry.place, str(error)))
+            continue
+        found.add(samples, entry.text, speaker=entry.speaker, place=entry.place)
+        if time.monotonic() - shown > 10.0:
+            shown = time.monotonic()
+            log(f"{len(found):,} recordings read")
+    return found
+
+
+def _from_tfds(path: Path, split: str, *, rate_hz: int, log: Callable[[str], None]) -> Recordings:
+    """Reads a prepared data set with a feature `audio` or `speech` and a text or label.
+
+    Recordings whose label is no word (`_silence_`, `_unknown_`) are left out.
+    """
+    import tensorflow_datasets as tfds
+
+    builder = tfds.builder_from_directory(str(path))
+    features = builder.info.features
+    sound = next((n for n in features if isinstance(features[n], tfds.features.Audio)), None)
+    said = next((n for n in ("text", "sentence", "transcript", "label") if n in features), None)
+    if sound is None or said is None:
+        raise UserError(
+            f"the data set in {path} must have audio and a text or label; it has "
+            f"{', '.join(features)}."
+        )
+    rate = getattr(features[sound], "sample_rate", None) or 16_000
+    speaker = next((n for n in ("speaker_id", "speaker") if n in features), None)
+    names = getattr(features[said], "names", None)
+    found, left_out = Recordings(), 0
+    for number, row in enumerate(tfds.as_numpy(builder.as_dataset(split=split)), start=1):
+        if names and _NO_TEXT.fullmatch(names[row[said]]):
+            left_out += 1
+            continue
+        values = row[sound]
+        scale = 32768.0 if values.dtype.kind == "i" else 1.0
+        values = values.reshape(len(values), -1).mean(1).astype("float32") / scale
+        text = names[row[said]] if names else row[said].decode("utf-8", "replace")
+        who = "" if speaker is None else _plain(row[speaker])
+        found.add(
+            to_int16(resampled(values, rate, rate_hz)), text, speaker=who,
+            place=(f"{path} {split}", number),
+        )  # fmt: skip
+    if left_out:
+        log(f"{left_out:,} recordings of {split} have a label that is no word; they are left out")
+    return found
+
+
+def _plain(value: Any) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
+
+
+def _hold_out(
+    train: Recordings,
+    splits: list[Split],
+    share: float,
+    seed: int,
+    log: Callable[[str], None],
+) -> dict[Split, Recordings]:
+    """Takes whole speakers (ten and more), texts, or recordings from the training recordings."""
+    texts = list(map(text_key, train.texts))
+    if len(set(train.speakers)) >= 10:
+        by, keys = "speaker", train.speakers
+    elif len(texts) < _REPEATED * len(set(texts)):
+        by, keys = "text", texts
+    else:
+        by, keys = "recording", [f"{file}:{line}" for file, line in train.places]
+    distinct = in_hash_order(keys, seed)
+    each = min(max(1, round(share * len(distinct))), _HELD_OUT_MOST)
+    if len(distinct) <= each * len(splits):
+        raise UserError(
+            f"{len(distinct)} different {by}s are too few to hold out {each} for each of "
+            f"{', '.join(splits)}; give more recordings, or name these splits."
+        )
+    owners = deal(distinct, splits, each)
+    result = {
+        split: train.take([i for i, key in enumerate(keys) if owners.get(key) == split])
+        for split in splits
+    }
+    rest = [i for i, key in enumerate(keys) if key not in owners]
+    result["train"] = train.take(rest, train.problems)
+    log(
+        f"Held out by {by}: "
+        + ", ".join(f"{len(result[split]):,} recordings for {split}" for split in splits)
+    )
+    return result

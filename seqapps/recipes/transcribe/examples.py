@@ -1,0 +1,345 @@
+"""Recordings as batches of log-mel features with their labels: what a recogniser learns from."""
+
+# B batch, N samples of the longest row, T frames, M mel bands, L labels
+
+import io
+import wave
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from seqapps.audio.augment import perturb
+from seqapps.audio.mel import frames_of, log_mel
+from seqapps.audio.settings import Augmentation, Features
+from seqapps.data.batching import evaluation_batches, padding_share, token_batches
+from seqapps.data.files import read_lines, repaired
+from seqapps.data.pipeline import Batches
+from seqapps.data.recordings import Recordings
+from seqapps.errors import UserError
+from seqapps.recipes.transcribe import language as speech_language
+from seqapps.recipes.transcribe.data import SpeechSplits, load_speech
+from seqapps.recipes.transcribe.data_settings import DigitStrings, SpeechData
+from seqapps.recipes.transcribe.language import Weights
+from seqapps.recipes.transcribe.lint import Finding, lint
+from seqapps.recipes.transcribe.settings import Recogniser
+from seqapps.text.alphabet import Alphabet, alphabet_in
+from seqapps.text.ngram import NGram
+from seqapps.text.settings import Transcripts
+
+Ids = npt.NDArray[np.int32]
+
+VALIDATION_FRAMES = 12_000
+"""Budget of a batch that is not trained on."""
+_SAMPLES = 40
+_STATISTICS = 500
+"""Recordings from which mean and deviation of the bands are taken."""
+
+
+@dataclass
+class SpeechExamples:
+    """Recordings with labels, put into batches of features."""
+
+    splits: SpeechSplits
+    """The recordings."""
+    alphabet: Alphabet
+    """Fitted on the training transcripts."""
+    features: Features
+    augmentation: Augmentation
+    stride: int
+    """Frames of one output."""
+    batch_frames: int
+    """Budget of a training batch."""
+    seed: int
+    """Of batches and of augmentation."""
+    language: NGram | None = None
+    """Learned from the training transcripts."""
+    weights: Weights = field(default_factory=Weights)
+    """How much it counts."""
+
+    @classmethod
+    def load(
+        cls,
+        data: SpeechData,
+        digits: DigitStrings,
+        assets: Mapping[str, bytes] | None,
+        *,
+        features: Features,
+        augmentation: Augmentation,
+        model: Recogniser,
+        text: Transcripts,
+        batch_frames: int,
+        seed: int,
+        log: Callable[[str], None],
+    ) -> "SpeechExamples":
+        """Reads the recordings and looks them over; fits the alphabet unless `assets` have one.
+
+        Raises:
+            UserError: If the data cannot be used, see `load_speech` and `lint`.
+        """
+        rate = features.sample_rate_hz
+        left_out: list[Any] = []
+
+        def sift(found: Recordings) -> Recordings:
+            # What is wrong with them whatever the alphabet.
+            problems = lint(
+                found, rate_hz=rate,
+                labels=lambda line: np.arange(len(line.strip()), dtype=np.int32),
+                unknown=lambda line: (), steps=lambda samples: 2**31, max_seconds=data.max_seconds,
+            )  # fmt: skip
+            report(problems, found, "train", log)
+            left_out.extend(problems.values())
+            _check_share(left_out, len(found), data)
+            return found.take([i for i in range(len(found)) if i not in problems], found.problems)
+
+        splits = load_speech(data, digits, rate_hz=rate, seed=seed, log=log, sift=sift)
+        alphabet = _alphabet(splits.train.texts, text) if assets is None else alphabet_in(assets)
+        log(f"Alphabet: {len(alphabet.symbols)} symbols")
+
+        def steps(samples: int) -> int:
+            # As few as the fastest speed and tempo of augmentation leave.
+            frames = int(frames_of(int(samples / (1.0 + augmentation.speed)), features))
+            return -(-max(1, int(frames * (1.0 - augmentation.tempo))) // model.stride)
+
+        def problems_of(found: Recordings, max_seconds: float) -> dict[int, list[Finding]]:
+            return lint(
+                found,
+                rate_hz=rate,
+                labels=alphabet.encode,
+                unknown=alphabet.unknown,
+                steps=steps,
+                max_seconds=max_seconds,
+            )
+
+        for split in ("train", "validation", "test"):
+            found: Recordings = getattr(splits, split)
+            problems = problems_of(found, data.max_seconds if split == "train" else float("inf"))
+            report(problems, found, split, log)
+            if split != "train" and not any(map(alphabet.clean, found.texts)):
+                raise UserError(
+                    f"none of the {len(found):,} {split} transcripts has a word; give recordings "
+                    f"in which something is said (data.{split})."
+                )
+            if split == "train":
+                count = len(found) + len(left_out)
+                _check_share([*left_out, *problems.values()], count, data)
+                if problems:
+                    good = [i for i in range(len(found)) if i not in problems]
+                    splits = replace(splits, train=found.take(good))
+        if renew := splits.renew:
+
+            def sifted(epoch: int) -> Recordings:
+                made = renew(epoch)
+                bad = problems_of(made, data.max_seconds)
+                return made.take([i for i in range(len(made)) if i not in bad]) if bad else made
+
+            splits = replace(splits, renew=sifted)
+        hours = splits.train.hours(rate)
+        shown = ", ".join(f"{who or 'unknown'} {60 * h:.1f} min" for who, h in [*hours.items()][:8])
+        more = f" and {len(hours) - 8} more" if len(hours) > 8 else ""
+        log(f"{len(hours)} training speakers: {shown}{more}")
+        language, weights = (
+            (_language(splits.train.texts, alphabet, text, log), Weights())
+            if assets is None
+            else speech_language.from_assets(assets)
+        )
+        return cls(
+            splits, alphabet, features, augmentation, model.stride, batch_frames, seed,
+            language, weights,
+        )  # fmt: skip
+
+    @property
+    def assets(self) -> dict[str, bytes]:
+        """Alphabet and language model."""
+        return self.assets_with(self.weights)
+
+    def assets_with(self, weights: Weights) -> dict[str, bytes]:
+        """The same, with a language model that counts this much."""
+        return self.alphabet.assets | speech_language.to_assets(self.language, weights)
+
+    @property
+    def samples(self) -> list[bytes]:
+        """Validation recordings as WAV files, for the certificate."""
+        return [self.wav(samples) for samples in self.splits.validation.samples[:_SAMPLES]]
+
+    def wav(self, samples: npt.NDArray[np.int16]) -> bytes:
+        """A recording as the bytes of a WAV file."""
+        return wav_bytes(samples, self.features.sample_rate_hz)
+
+    def training_pass(self, epoch: int) -> Batches:
+        """The batches of pass `epoch`: a function of the seed and the epoch alone."""
+        renew = self.splits.renew
+        train = renew(epoch) if renew else self.splits.train
+        labels = [self.alphabet.encode(text) for text in train.texts]
+        frames = self._frames(train)
+        order = token_batches(frames, tokens=self.batch_frames, seed=self.seed, epoch=epoch)
+        return Batches(
+            dataset=lambda skip: self._batches(train, labels, order, skip=skip, epoch=epoch),
+            tokens=np.array([frames[rows].sum() for rows in order]),
+            padding=padding_share(frames, order),
+        )
+
+    def validation_batches(self) -> tf.data.Dataset:
+        """The validation recordings, from short to long, as they are."""
+        found = self.splits.validation
+        return self._batches(found, self.validation_labels, self.validation_order, epoch=None)
+
+    @cached_property
+    def validation_order(self) -> list[npt.NDArray[np.int64]]:
+        """Rows of each batch of `validation_batches`."""
+        return evaluation_batches(self._frames(self.splits.validation), tokens=VALIDATION_FRAMES)
+
+    @cached_property
+    def validation_labels(self) -> list[Ids]:
+        """The labels of the validation recordings."""
+        return [self.alphabet.encode(text) for text in self.splits.validation.texts]
+
+    def validation_part(
+        self, most: int
+    ) -> Iterator[tuple[npt.NDArray[np.int64], dict[str, tf.Tensor]]]:
+        """Rows and batch of so many validation recordings, drawn by the seed, or of all."""
+        found = self.splits.validation
+        chosen = np.random.default_rng(self.seed).permutation(len(found))[:most]
+        frames = self._frames(found)[chosen]
+        order = [chosen[part] for part in evaluation_batches(frames, tokens=VALIDATION_FRAMES)]
+        dataset = self._batches(found, self.validation_labels, order, epoch=None)
+        return zip(order, dataset, strict=True)
+
+    def statistics(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Mean and deviation of each band over training recordings: float64, (M,) each."""
+        samples = self.splits.train.samples
+        rng = np.random.default_rng(self.seed)
+        chosen = rng.permutation(len(samples))[:_STATISTICS]
+        frames = [
+            log_mel(tf.constant(samples[i][None] / 32768.0, tf.float32), self.features)[0].numpy()
+            for i in chosen
+        ]
+        every = np.concatenate(frames).astype(np.float64)
+        return every.mean(0), every.std(0)
+
+    def _frames(self, found: Recordings) -> npt.NDArray[np.int64]:
+        lengths = np.array([len(samples) for samples in found.samples], np.int32)
+        return np.asarray(frames_of(lengths, self.features), np.int64)
+
+    def _batches(
+        self,
+        found: Recordings,
+        labels: Sequence[Ids],
+        order: Sequence[npt.NDArray[np.int64]],
+        *,
+        epoch: int | None,
+        skip: int = 0,
+    ) -> tf.data.Dataset:
+        """Batches of features; of a training pass (one with a number), augmented."""
+        rows = np.concatenate([np.zeros(0, np.int64), *order])
+        bounds = np.cumsum([0, *(len(batch) for batch in order)])
+        counts = np.array([len(samples) for samples in found.samples], np.int64)
+        sizes = np.array([len(ids) for ids in labels], np.int64)
+        with tf.device("/CPU:0"):
+            # 16 bits each: as float32 an hour would take 230 MB.
+            sound = tf.constant(np.concatenate([*found.samples, np.zeros(1, np.int16)]))
+            written = tf.constant(np.concatenate([*labels, np.zeros(1, np.int32)]), tf.int32)
+            rows_all, ends = tf.constant(rows), tf.constant(bounds)
+            counts_all, sizes_all = tf.constant(counts), tf.constant(sizes)
+            sound_starts = tf.constant(np.cumsum(counts) - counts)
+            label_starts = tf.constant(np.cumsum(sizes) - sizes)
+
+        def gather(flat: Any, starts: Any, lengths: Any, rows_B: Any) -> tuple[Any, Any]:
+            lengths_B = tf.gather(lengths, rows_B)
+            steps = tf.range(tf.maximum(tf.reduce_max(lengths_B), 1))
+            real = steps < lengths_B[:, tf.newaxis]
+            places = tf.gather(starts, rows_B)[:, tf.newaxis] + steps
+            last = tf.shape(flat, tf.int64)[0] - 1
+            return tf.gather(flat, tf.where(real, places, last)), tf.cast(lengths_B, tf.int32)
+
+        def make(batch: Any) -> dict[str, Any]:
+            rows_B = rows_all[ends[batch] : ends[batch + 1]]
+            sound_BN, lengths_B = gather(sound, sound_starts, counts_all, rows_B)
+            samples_BN = tf.cast(sound_BN, tf.float32) / 32768.0
+            if epoch is not None:
+                number = tf.cast(epoch, tf.int64) * 1_000_003 + batch
+                samples_BN, lengths_B = perturb(
+                    samples_BN,
+                    lengths_B,
+                    tf.stack([tf.constant(self.seed, tf.int64), number]),
+                    settings=self.augmentation,
+                    rate_hz=self.features.sample_rate_hz,
+                )
+            labels_BL, labels_lengths_B = gather(written, label_starts, sizes_all, rows_B)
+            return {
+                "features": log_mel(samples_BN, self.features),
+                "features_lengths": frames_of(lengths_B, self.features),
+                "labels": labels_BL,
+                "labels_lengths": labels_lengths_B,
+            }
+
+        dataset = tf.data.Dataset.range(skip, max(skip, len(order)))
+        return dataset.map(make).prefetch(2)
+
+
+def _check_share(problems: Sequence[Any], count: int, data: SpeechData) -> None:
+    """Stops if too many of so many training recordings are left out."""
+    if len(problems) > data.max_bad_share * count:
+        raise UserError(
+            f"{len(problems):,} of {count:,} training recordings cannot be used, "
+            f"{len(problems) / count:.1%}; at most {data.max_bad_share:.1%} may be "
+            f"(data.max_bad_share). The first: {problems[0][0]}"
+        )
+
+
+def _alphabet(texts: Sequence[str], settings: Transcripts) -> Alphabet:
+    """The symbols that are asked for, or those of the training transcripts."""
+    if settings.alphabet:
+        return Alphabet.fit([settings.alphabet], lower=settings.lower)
+    return Alphabet.fit(texts, pieces=settings.pieces, lower=settings.lower)
+
+
+def _language(
+    texts: Sequence[str], alphabet: Alphabet, settings: Transcripts, log: Callable[[str], None]
+) -> NGram | None:
+    """Learns the language model, if there is to be one."""
+    if not settings.language_order:
+        return None
+    every = list(texts)
+    if settings.language_text:
+        path = Path(settings.language_text).expanduser()
+        every += [repaired(line) for line in read_lines(path) if line.strip()]
+    model = speech_language.fit(every, alphabet, order=settings.language_order)
+    log(f"Language model: {len(model.keys):,} n-grams of up to {model.order} symbols")
+    return model
+
+
+def report(
+    problems: Mapping[int, list[Any]],
+    found: Recordings,
+    split: str,
+    log: Callable[[str], None],
+) -> None:
+    """Writes how many recordings of a split have problems, by kind, and the first of them."""
+    if not problems:
+        return
+    fate = "left out" if split == "train" else "kept as they are"
+    log(f"{len(problems):,} of {len(found):,} {split} recordings have problems; they are {fate}:")
+    every = [problem for row in problems.values() for problem in row]
+    kinds: dict[str, int] = {}
+    for problem in every:
+        kinds[problem.kind] = kinds.get(problem.kind, 0) + 1
+    for kind, count in sorted(kinds.items(), key=lambda item: -item[1]):
+        first = next(problem for problem in every if problem.kind == kind)
+        log(f"  {count:,} × {kind}, such as {first}")
+
+
+def wav_bytes(samples: npt.NDArray[np.int16], rate_hz: int) -> bytes:
+    """A mono WAV file of 16 bits: int16, (N,) → its bytes."""
+    buffer = io.BytesIO()
+    with wave.open(buffer, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(rate_hz)
+        file.writeframes(samples.astype("<i2").tobytes())
+    return buffer.getvalue()

@@ -1,0 +1,133 @@
+"""Settings of the recogniser."""
+
+import math
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from seqapps.audio.settings import Features
+from seqapps.space import Float, OneOf, Space, Whole
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recogniser:
+    """Size and kind of a speech recogniser.
+
+    Raises:
+        ValueError: If a value is outside its range.
+    """
+
+    channels: int = 32
+    """Channels of each convolution of the front end."""
+    time_strides: tuple[int, ...] = (3, 1)
+    """Frames that become one, for each convolution; their product times the hop is the time from
+    one output to the next."""
+    kernel: int = 3
+    """Frames and bands that a convolution looks at."""
+    projection: int = 128
+    """Width between the front end and the recurrent layers."""
+    units: int = 128
+    """Units of each recurrent layer and direction."""
+    depth: int = 2
+    """Recurrent layers on top of each other."""
+    cell: Literal["gru", "lstm", "rnn", "mingru"] = "gru"
+    """Kind of recurrence: `mingru` is fastest, `rnn` (vanilla) shows why the others exist."""
+    streaming: bool = False
+    """Answer while it hears. Sets what that needs: `bidirectional` and `features.centre` to false,
+    `features.normalise` to global."""
+    bidirectional: bool = True
+    """Read each recording backwards too; a streaming model cannot."""
+    lookahead: int = 8
+    """Outputs of the recurrent layers to come that a model reading forward only looks at."""
+    normalisation: Literal["none", "layer"] = "layer"
+    """Normalise the output of each recurrent layer."""
+    dropout: float = 0.15
+    """Share of elements dropped between layers, in training."""
+    heard_warps: tuple[float, ...] = ()
+    """Hear each recording once for each of these, its frequency axis stretched by that factor, and
+    take the mean: for speakers unlike those of training, and slower by as much. []: once, as it
+    is."""
+
+    def __post_init__(self) -> None:
+        for name in ("channels", "kernel", "projection", "units", "depth"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
+        if self.kernel < 3 or self.kernel % 2 == 0:
+            raise ValueError(f"kernel must be odd and at least 3, got {self.kernel}; use 3 or 5.")
+        if not self.time_strides or min(self.time_strides) < 1:
+            raise ValueError(
+                f"time_strides must hold numbers of at least 1, got {list(self.time_strides)}."
+            )
+        if self.lookahead < 0:
+            raise ValueError(f"lookahead must be at least 0, got {self.lookahead}.")
+        if not all(0.5 <= factor <= 2.0 for factor in self.heard_warps):
+            raise ValueError(
+                f"heard_warps must be factors from 0.5 to 2, got {list(self.heard_warps)}; "
+                "for example [0.92, 1, 1.08]; [] switches it off."
+            )
+        if not 0 <= self.dropout < 1:
+            raise ValueError(f"dropout must be in [0, 1), got {self.dropout}; 0 switches it off.")
+
+    @property
+    def stride(self) -> int:
+        """Frames that become one output."""
+        return math.prod(self.time_strides)
+
+
+def streaming_settings(model: Recogniser, features: Features) -> tuple[Recogniser, Features]:
+    """Gives a streaming model what it needs; other models and their features stay as they are."""
+    if not model.streaming:
+        return model, features
+    return (
+        replace(model, bidirectional=False),
+        replace(features, centre=False, normalise="global"),
+    )
+
+
+def recogniser_settings(model: Recogniser, features: Features) -> None:
+    """Checks that a network and its features go together.
+
+    Raises:
+        ValueError: If a streaming model, or one that reads forward only, is to know what is to
+            come, or to look back before its start.
+    """
+    for name, value, needed in (
+        ("model.bidirectional", model.bidirectional, False),
+        ("features.centre", features.centre, False),
+        ("features.normalise", features.normalise, "global"),
+    ):
+        if model.streaming and value != needed:
+            raise ValueError(
+                f"a streaming model knows nothing of what is to come, so {name} must be "
+                f"{str(needed).lower()}, got {str(value).lower()}; streaming_settings sets it."
+            )
+    if model.streaming and model.heard_warps:
+        raise ValueError(
+            "a streaming model hears each recording once, as it is; leave model.heard_warps empty."
+        )
+    if not model.bidirectional and features.normalise == "utterance":
+        raise ValueError(
+            "a model that reads forward only (model.bidirectional false) must normalise by the "
+            "training data, for it does not know the recording's end: set features.normalise to "
+            "'global'."
+        )
+    if not model.bidirectional and features.centre:
+        raise ValueError(
+            "a model that reads forward only (model.bidirectional false) must take frames as they "
+            "come, not centred on their time: set features.centre to false."
+        )
+
+
+RECOGNISER_SPACE: Space = {
+    "training.learning_rate": Float(5e-4, 1e-2, log=True),
+    "training.weight_decay": Float(1e-5, 1e-1, log=True),
+    "model.channels": Whole(16, 64, step=16),
+    "model.units": Whole(64, 384, step=64),
+    "model.depth": Whole(1, 4),
+    "model.cell": OneOf(("gru", "lstm", "mingru")),
+    "model.dropout": Float(0.0, 0.5),
+    "augmentation.speed": Float(0.0, 0.2),
+    "augmentation.warp": Float(0.0, 0.25),
+    "augmentation.time_share": Float(0.0, 0.15),
+    "augmentation.band_share": Float(0.0, 0.35),
+}
+"""What is worth trying in the training of a recogniser."""

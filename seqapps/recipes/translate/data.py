@@ -1,0 +1,317 @@
+"""Sentence pairs for translation: the embedded phrasebook, files, or TensorFlow Datasets.
+
+Bad rows are named by file and line. Those of the training data are left out, up to a stated
+share. Those of a validation or test set stay, because a score is comparable only on the whole set.
+"""
+
+import functools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import zip_longest
+from pathlib import Path
+from typing import NamedTuple
+
+from seqapps.data import files
+from seqapps.data.files import Problem, Row
+from seqapps.data.splits import (
+    Split,
+    check_shares,
+    deal,
+    find_tfds,
+    in_hash_order,
+    load_each,
+    log_problems,
+    sift,
+    text_key,
+)
+from seqapps.errors import UserError
+
+_HELD_OUT_MOST = 2000
+"""Most sources that are held out for one split: more would not make a score much surer."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PairData:
+    """Where sentence pairs come from.
+
+    A location is `phrasebook` (embedded, English and German); `tfds:NAME` or `tfds:NAME/CONFIG`;
+    a table (.tsv, .csv, .jsonl); a prefix P of two aligned files, `P.<source>` and `P.<target>`;
+    or two aligned files `FILE,FILE`. Each file may be packed as .gz.
+    """
+
+    train: str = "phrasebook"
+    """Location of the training pairs."""
+    validation: str = ""
+    """Location of the validation pairs. Empty: the own split of `train`, or a part held out."""
+    test: str = ""
+    """Location of the test pairs. Empty: the own split of `train`, or a part held out."""
+    folder: str = "."
+    """Folder in which relative paths of the locations begin."""
+    source: str = "en"
+    """Language to translate from; also the ending of its file and the name of its column."""
+    target: str = "de"
+    """Language to translate to; also the ending of its file and the name of its column."""
+    source_column: str = ""
+    """Name of the source's column or file ending, if it is not the language."""
+    target_column: str = ""
+    """Name of the target's column or file ending, if it is not the language."""
+    tfds_folder: str = ""
+    """Folder of prepared TensorFlow data sets. Empty: $TFDS_DATA_DIR or ~/tensorflow_datasets."""
+    max_characters: int = 1000
+    """Characters of a sentence; training pairs with a longer one are left out."""
+    max_bad_share: float = 0.05
+    """Share of the training rows that may be left out, from 0 to 1; with more the run stops."""
+    held_out_share: float = 0.05
+    """Share of distinct training sources held out for each missing split, to 0.4; at most 2,000."""
+
+    def __post_init__(self) -> None:
+        if self.source == self.target:
+            raise ValueError(
+                f"source and target must be two languages, got {self.source!r} for both."
+            )
+        if self.max_characters < 1:
+            raise ValueError(f"max_characters must be at least 1, got {self.max_characters}.")
+        if not self.train:
+            raise ValueError("train must name training pairs, got ''; use 'phrasebook'.")
+        check_shares(max_bad_share=self.max_bad_share, held_out_share=self.held_out_share)
+
+    @property
+    def columns(self) -> tuple[str, str]:
+        """Names of the columns, or endings of the files, of source and target."""
+        return self.source_column or self.source, self.target_column or self.target
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Sentences and their translations."""
+
+    sources: list[str]
+    """Sentences of the source language."""
+    targets: list[str]
+    """Their translations, in the same order."""
+    problems: list[Problem] = field(default_factory=list)
+    """Bad rows: left out of training data, kept in validation and test data."""
+
+    def __len__(self) -> int:
+        return len(self.sources)
+
+
+class PairSplits(NamedTuple):
+    """The pairs to learn from, to choose by, and to report on."""
+
+    train: Pairs
+    validation: Pairs
+    test: Pairs
+
+
+def load_pairs(settings: PairData, *, seed: int, log: Callable[[str], None]) -> PairSplits:
+    """Loads the three splits.
+
+    Training rows with an empty, over-long, control-character-only or non-UTF-8 side are left out
+    and named. In a validation or test set that the settings or the data set name, such rows stay
+    as they are (bytes that are not UTF-8 become U+FFFD); a row that cannot be taken apart stops.
+
+    Splits that are missing are held out from the training pairs by a hash of the source, case and
+    spacing aside, so that equal sources are never on both sides.
+
+    Args:
+        settings: Where the pairs come from.
+        seed: Chooses what is held out. The phrasebook is always the same.
+        log: Takes lines for the user.
+
+    Raises:
+        UserError: If a location has no pairs, files are missing, damaged or misaligned, too many
+            training rows are bad, or the languages are not in the data.
+    """
+    embedded = functools.cache(lambda: _phrasebook(settings))
+
+    def load(location: str, split: Split, own: bool) -> Pairs | None:
+        return _load(settings, location, split, embedded, own=own, log=log)
+
+    found, missing = load_each(settings, load)
+    if missing:
+        found.update(_hold_out(found["train"], missing, settings.held_out_share, seed))
+        log(
+            "Held out from the training pairs: "
+            + ", ".join(f"{len(found[split]):,} for {split}" for split in missing)
+        )
+    _log_overlap(found, log)
+    return PairSplits(**found)
+
+
+def _load(
+    settings: PairData,
+    location: str,
+    split: Split,
+    embedded: Callable[[], PairSplits],
+    *,
+    own: bool,
+    log: Callable[[str], None],
+) -> Pairs | None:
+    """Loads one split, or returns None if `own` asks for a split that the location lacks."""
+    if location == "phrasebook":
+        pairs: Pairs = getattr(embedded(), split)
+    elif location.startswith("tfds:"):
+        from seqapps.data import tfds
+
+        place = find_tfds(location, settings.tfds_folder, split, own=own)
+        if place is None:
+            return None
+        path, name = place
+        rows = tfds.read(path, name, settings.columns)
+        label = f"{location} {name}"
+        pairs = _sift(rows, (label, label), split, settings)
+    elif own:
+        return None
+    else:
+        source, target = _paths(settings, location)
+        if source == target:
+            rows = files.read_table(source, settings.columns)
+        else:
+            rows = _aligned(source, target)
+        pairs = _sift(rows, (str(source), str(target)), split, settings)
+    log_problems(pairs.problems, split, log)
+    if not len(pairs):
+        raise UserError(
+            f"There are no {split} pairs in {location}: a pair needs text on both sides. Look at "
+            f"the file, or name another one with --data.{split}."
+        )
+    log(f"{split.capitalize()}: {len(pairs):,} pairs from {location}")
+    return pairs
+
+
+def _phrasebook(settings: PairData) -> PairSplits:
+    """Returns the embedded phrasebook, in either direction."""
+    languages = (settings.source, settings.target)
+    if sorted(languages) != ["de", "en"]:
+        raise UserError(
+            f"The phrasebook is English and German ('en', 'de'), not {languages[0]!r} and "
+            f"{languages[1]!r}; name other data as the training pairs."
+        )
+    from seqapps.recipes.translate import phrasebook
+
+    splits = phrasebook.pairs()
+
+    def directed(pairs: Sequence[tuple[str, str]]) -> Pairs:
+        english = [pair[0] for pair in pairs]
+        german = [pair[1] for pair in pairs]
+        return Pairs(english, german) if settings.source == "en" else Pairs(german, english)
+
+    return PairSplits(directed(splits.train), directed(splits.validation), directed(splits.test))
+
+
+def _paths(settings: PairData, location: str) -> tuple[Path, Path]:
+    """Returns the files of source and target: a table twice, or two aligned files."""
+    folder = Path(settings.folder).expanduser()
+    path = folder / Path(location).expanduser()
+    # A table first, so that a comma in its name is no separator.
+    if files.is_table(path):
+        return path, path
+    parts = [part.strip() for part in location.split(",")]
+    if len(parts) == 2 and all(parts):
+        source, target = (folder / Path(part).expanduser() for part in parts)
+        if source == target:
+            raise UserError(f"{location!r} names one file twice; name one file per language.")
+        return source, target
+    found = []
+    for ending in settings.columns:
+        candidates = [path.with_name(f"{path.name}.{ending}{packed}") for packed in ("", ".gz")]
+        file = next((file for file in candidates if file.is_file()), None)
+        if file is None:
+            raise UserError(
+                f"There are no sentence pairs at {location!r}: neither {candidates[0]} nor "
+                f"{candidates[1].name} exists. Give `phrasebook`, `tfds:NAME`, a table "
+                f"({', '.join(files.TABLES)}), two files `FILE,FILE`, or the common beginning of "
+                f"two files that end in .{settings.columns[0]} and .{settings.columns[1]}."
+            )
+        found.append(file)
+    return found[0], found[1]
+
+
+def _aligned(source: Path, target: Path) -> Iterator[Row]:
+    """Yields the lines of two files as rows.
+
+    Raises:
+        UserError: If one file has more lines than the other.
+    """
+    counts = [0, 0]
+    for cells in zip_longest(files.read_lines(source), files.read_lines(target)):
+        counts = [count + (cell is not None) for count, cell in zip(counts, cells, strict=True)]
+        if None not in cells:
+            yield Row(counts[0], cells)
+    if counts[0] != counts[1]:
+        raise UserError(
+            f"Aligned files must have equally many lines: {source} has {counts[0]:,}, {target} "
+            f"has {counts[1]:,}. Find the line from which they differ."
+        )
+
+
+def _sift(rows: Iterable[Row], names: tuple[str, str], split: Split, settings: PairData) -> Pairs:
+    """Takes rows into pairs, and notes or leaves out the bad ones."""
+    result = Pairs([], [])
+    kept = sift(
+        rows,
+        lambda row: _problems(row, names, settings),
+        result.problems,
+        split,
+        name=names[0],
+        max_bad_share=settings.max_bad_share,
+    )
+    for row in kept:
+        result.sources.append(files.repaired(row.cells[0]))
+        result.targets.append(files.repaired(row.cells[1]))
+    return result
+
+
+def _problems(row: Row, names: tuple[str, str], settings: PairData) -> Iterator[Problem]:
+    """Yields what is wrong with the texts of a row."""
+    languages = (settings.source, settings.target)
+    for text, name, language in zip(row.cells, names, languages, strict=True):
+        if not files.is_text(text):
+            yield Problem(name, row.line, f"the text ({language}) is not UTF-8")
+        elif not text:
+            yield Problem(name, row.line, f"the text ({language}) is empty")
+        elif files.is_blank(text):
+            yield Problem(
+                name, row.line, f"the text ({language}) is all spaces or control characters"
+            )
+        elif len(text) > settings.max_characters:
+            yield Problem(
+                name,
+                row.line,
+                f"the text ({language}) has {len(text):,} characters, "
+                f"more than {settings.max_characters:,}",
+            )
+
+
+def _hold_out(train: Pairs, splits: Sequence[Split], share: float, seed: int) -> dict[Split, Pairs]:
+    """Splits the training pairs, equal sources together, and returns the splits and the rest."""
+    keys = [text_key(source) for source in train.sources]
+    distinct = in_hash_order(keys, seed)
+    each = min(max(1, round(share * len(distinct))), _HELD_OUT_MOST)
+    if len(distinct) <= each * len(splits):
+        raise UserError(
+            f"{len(distinct)} distinct training sources are too few to hold out {each} for each "
+            f"of {', '.join(splits)}; give more pairs, or name these splits."
+        )
+    owners = deal(distinct, splits, each)
+    result: dict[Split, Pairs] = {split: Pairs([], []) for split in splits}
+    result["train"] = Pairs([], [], train.problems)
+    for key, source, target in zip(keys, train.sources, train.targets, strict=True):
+        pairs = result[owners.get(key, "train")]
+        pairs.sources.append(source)
+        pairs.targets.append(target)
+    return result
+
+
+def _log_overlap(splits: dict[Split, Pairs], log: Callable[[str], None]) -> None:
+    """Writes how many evaluated sources are training sources too."""
+    known = set(splits["train"].sources)
+    for split in ("validation", "test"):
+        pairs = splits[split]
+        seen = sum(source in known for source in pairs.sources)
+        if seen:
+            log(
+                f"{seen:,} of {len(pairs):,} {split} sources are training sources too; "
+                "the score counts them."
+            )

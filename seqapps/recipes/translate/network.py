@@ -1,0 +1,195 @@
+"""Encoder-decoder with attention: the network behind `seqapps.recipes.translate`.
+
+A bidirectional encoder reads the source. The decoder is a recurrent layer over the target so
+far, one attention over the encoder for all of its steps at once, and further recurrent layers
+over state and context together. Attention asks with the lower layer's state, so nothing in it
+waits for the previous step's attention, and training needs no loop but the recurrences.
+
+Source: Bahdanau et al. 2015 and Luong et al. 2015 (attention); Wu et al. 2016, section 3
+(attention on the first decoder layer alone); Press and Wolf 2017 (tied output layer).
+"""
+
+# B batch, S source steps, T target steps, D embedding width, U units, V target vocabulary,
+# N rows of a decoding loop.
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from seqapps.layers.attention import AdditiveAttention, MultiplicativeAttention
+from seqapps.layers.recurrent import RecurrentStack
+from seqapps.recipes.translate.settings import Translator
+
+State = list[tf.Tensor]
+Memory = dict[str, tf.Tensor]
+
+
+def build_translator(
+    settings: Translator, *, source_vocabulary: int, target_vocabulary: int, seed: int = 0
+) -> keras.Model:
+    """Builds the network: source tokens and the target so far → logits of the next token.
+
+    Args:
+        settings: Size and kind.
+        source_vocabulary: Source tokens, ids 0 (padding) to source_vocabulary - 1.
+        target_vocabulary: Target tokens, likewise.
+        seed: Of embeddings and of dropout; the other first weights follow
+            `keras.utils.set_random_seed`.
+
+    Returns:
+        A model of the inputs `source` int32 (B, S), `source_lengths` int32 (B,), `target` int32
+        (B, T) (shifted right, so its first token is BOS) and `target_lengths` int32 (B,), right-
+        padded, every row at least one step; its output is float32 (B, T, V), whatever the policy.
+
+    Raises:
+        ValueError: If embeddings are shared between vocabularies of different sizes.
+    """
+    if settings.share_embeddings and source_vocabulary != target_vocabulary:
+        raise ValueError(
+            f"shared embeddings need one joint vocabulary, got {source_vocabulary} source and "
+            f"{target_vocabulary} target tokens; set share_embeddings to false."
+        )
+    units = settings.units
+    seeds = iter(range(seed * 1000, (seed + 1) * 1000))
+
+    def drop(values: keras.KerasTensor, rate: float, **kwargs: object) -> keras.KerasTensor:
+        return keras.layers.Dropout(rate, seed=next(seeds), **kwargs)(values) if rate else values
+
+    def table(name: str, size: int) -> keras.layers.ReversibleEmbedding:
+        # The logits are products with this table, so it starts at the size that gives them a
+        # variance near one; a larger start costs the first passes.
+        start = keras.initializers.RandomNormal(stddev=settings.embedding**-0.5, seed=next(seeds))
+        return keras.layers.ReversibleEmbedding(
+            size, settings.embedding, embeddings_initializer=start, name=name
+        )
+
+    def embed(tokens: keras.KerasTensor, layer: keras.layers.Layer) -> keras.KerasTensor:
+        return drop(layer(tokens), settings.token_dropout, noise_shape=(None, None, 1))
+
+    def stack(name: str, width: int, **kwargs: Any) -> RecurrentStack:
+        return RecurrentStack(
+            width,
+            cell=settings.cell,
+            dropout=settings.dropout,
+            residual=settings.residual,
+            normalisation=settings.normalisation,
+            seed=next(seeds),
+            name=name,
+            **kwargs,
+        )
+
+    inputs = _inputs()
+    source_lengths, target_lengths = inputs["source_lengths"], inputs["target_lengths"]
+    target_table = source_table = table("target_embedding", target_vocabulary)
+    if not settings.share_embeddings:
+        source_table = table("source_embedding", source_vocabulary)
+    encoder = stack("encoder", units // 2, depth=settings.encoder_depth, bidirectional=True)
+    memory_BSU, encoded = encoder(embed(inputs["source"], source_table), source_lengths)
+    end_BU = keras.layers.Concatenate(name="encoder_end")(_last_layer(encoder, encoded))
+    start_BU = keras.layers.Dense(units, activation="tanh", name="bridge")(end_BU)
+
+    lower = stack("decoder_lower", units)
+    below_BTU, _ = lower(
+        embed(inputs["target"], target_table), target_lengths, _first_state(lower, start_BU)
+    )
+    attend = (
+        AdditiveAttention(units, name="attention")
+        if settings.attention == "additive"
+        else MultiplicativeAttention(name="attention")
+    )
+    context_BTU, _ = attend(below_BTU, memory_BSU, source_lengths)
+    upper = stack("decoder_upper", units, depth=settings.decoder_depth - 1)
+    above_BTU, _ = upper(
+        keras.layers.Concatenate(name="upper_input")([below_BTU, context_BTU]),
+        target_lengths,
+        _first_state(upper, start_BU),
+    )
+    read = keras.layers.Concatenate(name="readout_input")([above_BTU, context_BTU])
+    read_BTD = keras.layers.Dense(settings.embedding, name="readout")(read)
+    logits_BTV = target_table(drop(read_BTD, settings.dropout), reverse=True)
+    return keras.Model(inputs, logits_BTV, name="translator")
+
+
+def _inputs() -> dict[str, keras.KerasTensor]:
+    shapes = {"source": (None,), "source_lengths": (), "target": (None,), "target_lengths": ()}
+    return {name: keras.Input(shape, dtype="int32", name=name) for name, shape in shapes.items()}
+
+
+def encode(network: keras.Model, source: tf.Tensor, lengths: tf.Tensor) -> tuple[State, Memory]:
+    """Reads the source, for decoding.
+
+    Args:
+        network: From `build_translator`.
+        source: int32 (B, S), right-padded.
+        lengths: int32 (B,), at least 1.
+
+    Returns:
+        The decoder's first state, and what every step looks at: `memory` (B, S, U), its
+        projection `keys` (B, S, U) and `lengths` (B,).
+    """
+    layer = network.get_layer
+    table = _source_table(network)
+    encoder = layer("encoder")
+    memory_BSU, encoded = encoder(table(source), lengths, training=False)
+    start_BU = layer("bridge")(tf.concat(_last_layer(encoder, encoded), -1))
+    state = [
+        tensor
+        for stack in (layer("decoder_lower"), layer("decoder_upper"))
+        for tensor in _first_state(stack, start_BU)
+    ]
+    keys = layer("attention").project(memory_BSU)
+    return state, {"memory": memory_BSU, "keys": keys, "lengths": lengths}
+
+
+def step(
+    network: keras.Model, tokens: tf.Tensor, state: State, memory: Memory
+) -> tuple[tf.Tensor, State]:
+    """Takes one step of decoding.
+
+    Args:
+        network: From `build_translator`.
+        tokens: int32 (N,), the last token of each row, BOS first.
+        state: What `encode` or the last step returned, N rows.
+        memory: What `encode` returned, N rows.
+
+    Returns:
+        float32 (N, V), logits of the next token, and the new state.
+    """
+    layer = network.get_layer
+    lower, upper, table = layer("decoder_lower"), layer("decoder_upper"), layer("target_embedding")
+    split = len(lower.state_sizes)
+    below_NU, lower_state = lower.step(table(tokens), state[:split])
+    context_N1U, _ = layer("attention")(
+        below_NU[:, tf.newaxis], memory["memory"], memory["lengths"], keys=memory["keys"]
+    )
+    context_NU = context_N1U[:, 0]
+    above_NU, upper_state = upper.step(tf.concat([below_NU, context_NU], -1), state[split:])
+    read_ND = layer("readout")(tf.concat([above_NU, context_NU], -1))
+    return table(read_ND, reverse=True), [*lower_state, *upper_state]
+
+
+def attention_weights(network: keras.Model) -> keras.Model:
+    """The same inputs → where each target step looks: float32 (B, T, S), each row sums to 1."""
+    _, weights_BTS = network.get_layer("attention").output
+    return keras.Model(network.input, weights_BTS)
+
+
+def _source_table(network: keras.Model) -> keras.layers.Layer:
+    names = {layer.name for layer in network.layers}
+    return network.get_layer(
+        "source_embedding" if "source_embedding" in names else "target_embedding"
+    )
+
+
+def _last_layer(encoder: RecurrentStack, state: State) -> State:
+    """The last layer's h, forward (at each row's last token) and backward (at its first)."""
+    count = encoder.states_per_recurrence
+    return [state[-2 * count], state[-count]]
+
+
+def _first_state(stack: RecurrentStack, start: tf.Tensor) -> State:
+    """`start` for every h of a stack, zeros for every cell state of an LSTM."""
+    if stack.states_per_recurrence == 1:
+        return [start] * len(stack.state_sizes)
+    return [start, keras.ops.zeros_like(start)] * (len(stack.state_sizes) // 2)

@@ -1,0 +1,370 @@
+"""The recipe by its command line: recordings of every kind, and what is no recording."""
+
+import io
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import tensorflow as tf
+from clean_environment import linked_environment
+from speech_data import same_in_onnx, write_recordings
+
+import seqapps
+from seqapps.audio.read import read_wav
+from seqapps.bundle.folder import read_assets
+from seqapps.bundle.servable import default_options
+from seqapps.config import from_dict
+from seqapps.errors import UserError
+from seqapps.portable.onnx_application import OnnxApplication
+from seqapps.recipes.transcribe.answer import Transcribe
+from seqapps.recipes.transcribe.predict import ListenOptions, listen, transcribe
+from seqapps.recipes.transcribe.recipe import RECIPE
+from seqapps.recipes.transcribe.spoken import synthesis
+
+RATE = 22_050
+
+
+def said(text="yes stop"):
+    samples = synthesis.say(text, voice="en-us+m1", rate=130)
+    return samples.astype(np.float32) / 32768.0
+
+
+@pytest.fixture(scope="module")
+def bundle(tiny_recogniser):
+    return tiny_recogniser
+
+
+@pytest.fixture(scope="module")
+def application(bundle):
+    return seqapps.load(bundle)
+
+
+@pytest.fixture
+def listen_to(application, bundle, capsys):
+    """What `predict` does, with a bundle that is loaded: standard output and error."""
+
+    def call(*files, strategy=None, **flags):
+        options = ListenOptions(bundle=bundle, files=files, **flags)
+        listen(application, options, strategy=strategy or {})
+        return tuple(capsys.readouterr())
+
+    return call
+
+
+def encoded(values, subtype="PCM_16", rate=RATE, format="WAV"):
+    buffer = io.BytesIO()
+    soundfile.write(buffer, values, rate, subtype=subtype, format=format)
+    return buffer.getvalue()
+
+
+def test_it_learns_and_leaves_a_certified_bundle(bundle):
+    story = (bundle.parent / "log.txt").read_text()
+    assert json.loads((bundle / "certificate.json").read_text())["holds"] is True
+    history = (bundle / "history.csv").read_text().splitlines()
+    names = history[0].split(",")
+    rows = [dict(zip(names, map(float, line.split(",")), strict=True)) for line in history[1:]]
+    assert rows[0]["validation_loss"] > 1.5
+    assert min(row["validation_loss"] for row in rows) < 0.2
+    metrics = json.loads((bundle / "metrics.json").read_text())
+    assert 0 <= metrics["wer"] < 100
+    assert {"cer", "wer_interval", "wer_by_speaker", "confused", "real_time_factor"} <= set(metrics)
+    assert "Held out by speaker" in story
+    assert "training speakers" in story
+    assert sorted(path.name for path in (bundle / "plots").iterdir()) == [
+        "hearing_1.png", "hearing_2.png", "hearing_3.png", "learning_curves.png",
+    ]  # fmt: skip
+
+
+def test_files_of_every_kind_give_the_same_text(application):
+    values = said()
+    stereo = np.stack([values, 0.5 * values], 1)
+    kinds = {
+        "16 bits": encoded(values),
+        "8 bits": encoded(values, "PCM_U8"),
+        "24 bits": encoded(values, "PCM_24"),
+        "float": encoded(values, "FLOAT"),
+        "stereo": encoded(stereo),
+        "truncated": encoded(np.concatenate([values, np.zeros(9_000)]))[:-8_000],
+    }
+    answers = dict(zip(kinds, application.answers(list(kinds.values())), strict=True))
+    for kind, answer in answers.items():
+        assert answer["text"] == "yes stop", kind
+        assert answer["words"] == ["yes", "stop"]
+        assert 0.5 < answer["confidence"] <= 1.0
+        assert 0.0 <= answer["starts"][0] < answer["ends"][0] <= answer["starts"][1]
+        assert answer["ends"][1] <= answer["seconds"]
+    assert answers["truncated"]["status"].startswith("truncated")
+    assert answers["16 bits"]["status"] == "ok"
+
+
+def test_samples_are_answered_as_files_are(application):
+    values = said()
+    (file,) = application.answers([encoded(values, "FLOAT")])
+    (samples,) = application.ask("pcm", [{"samples": values, "rate_hz": RATE}])
+    for name, value in samples.items():
+        if isinstance(value, str) or name == "words":
+            assert value == file[name]
+        else:
+            np.testing.assert_allclose(value, file[name], atol=1e-5)
+
+
+def test_silence_moments_and_what_is_no_recording(application):
+    quiet = encoded(np.zeros(RATE))
+    moment = encoded(said()[5_000 : 5_000 + RATE // 100])
+    answers = application.answers([quiet, moment, b"no recording", b"", encoded(np.zeros(0))])
+    assert [answer["text"] for answer in answers[2:]] == ["", "", ""]
+    assert [answer["status"] for answer in answers] == [
+        "ok", "ok", "not a WAV file (no RIFF/WAVE header)",
+        "not a WAV file (no RIFF/WAVE header)", "no samples",
+    ]  # fmt: skip
+    assert answers[0]["text"] == ""
+    assert answers[1]["seconds"] == pytest.approx(0.01, abs=1e-3)
+
+
+def test_strategy_values_for_each_recording(application):
+    file = encoded(said())
+    several = application.answers([file], n_best=3, beam_width=4)[0]
+    assert len(several["alternatives"]) == 3
+    assert several["alternatives"][0] == "yes stop"
+    scores = several["alternative_scores"]
+    assert scores == sorted(scores, reverse=True)
+    # A word that is expected strongly enough is heard, in the row that expects it alone.
+    hot = application([file, file], hot_words=[["sty"], []], hot_word_weight=[30.0, 30.0])
+    assert "sty" in hot[0].split()
+    assert hot[1] == "yes stop"
+
+
+def test_scores_are_without_the_bonus_of_each_symbol(application):
+    stored = from_dict(RECIPE.config, application.config, source="config.json")
+    file = tf.constant([encoded(said())])
+    asked = default_options(application.interface.options)
+    found = []
+    # So small that the search finds the same.
+    for bonus in (0.0, 0.01):
+        assets = dict(read_assets(application.path))
+        assets["language.json"] = json.dumps({"language": 0.5, "bonus": bonus}).encode()
+        served = Transcribe(
+            application.model, assets, features=stored.features, stride=stored.model.stride
+        )
+        answer = served({"audio": file}, asked)
+        found.append((answer["text"][0].numpy(), answer["alternative_scores"][0, 0].numpy()))
+    (text, score), (same, without) = found
+    assert (text, len(text)) == (same, 8)
+    # Eight symbols would add 0.08 nats.
+    assert without == pytest.approx(score, abs=1e-3)
+
+
+def test_a_row_is_answered_as_if_alone(application):
+    stored = from_dict(RECIPE.config, application.config, source="config.json")
+    served = Transcribe(
+        application.model, read_assets(application.path), features=stored.features,
+        stride=stored.model.stride,
+    )  # fmt: skip
+    files = [encoded(said("yes")), encoded(said("stop no yes stop"))]
+    rate = stored.features.sample_rate_hz
+    together, lengths = served.log_probs(read_wav(tf.constant(files), rate))
+    for row, file in enumerate(files):
+        alone, count = served.log_probs(read_wav(tf.constant([file]), rate))
+        assert int(count[0]) == int(lengths[row])
+        np.testing.assert_allclose(together[row, : count[0]], alone[0], atol=1e-5)
+
+
+def test_predict_reads_files_folders_and_standard_input(
+    command, listen_to, bundle, tmp_path, monkeypatch
+):
+    (tmp_path / "a.wav").write_bytes(encoded(said("yes")))
+    (tmp_path / "b.flac").write_bytes(encoded(said("stop"), format="FLAC"))
+    (tmp_path / "notes.txt").write_text("nothing to hear")
+    code, out, err = command(RECIPE, "predict", bundle, tmp_path)
+    assert (code, err) == (0, "")
+    assert out == f"{tmp_path / 'a.wav'}\tyes\n{tmp_path / 'b.flac'}\tstop\n"
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(encoded(said("yes")))))
+    assert listen_to() == ("yes\n", "")
+    out, _ = listen_to(tmp_path / "b.flac", format="srt")
+    assert re.fullmatch(r"1\n00:00:00,\d{3} --> 00:00:\d{2},\d{3}\nstop\n", out)
+    out, _ = listen_to(tmp_path / "a.wav", format="vtt")
+    assert out.startswith("WEBVTT\n\n00:00:00.")
+    out, _ = listen_to(tmp_path, json=True, strategy={"n_best": 2})
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert [row["text"] for row in rows] == ["yes", "stop"]
+    assert set(rows[0]) == {
+        "file", "text", "words", "seconds", "confidence", "status", "alternatives",
+    }  # fmt: skip
+    assert len(rows[0]["alternatives"]) == 2
+    assert rows[0]["words"][0]["text"] == "yes"
+
+
+def test_bad_files_are_named_and_the_others_transcribed(command, listen_to, bundle, tmp_path):
+    (tmp_path / "1.wav").write_bytes(b"RIFF no recording")
+    (tmp_path / "2.wav").write_bytes(encoded(said("yes")))
+    (tmp_path / "3.mp3").write_bytes(b"no music either")
+    files = [tmp_path / name for name in ("1.wav", "2.wav", "3.mp3", "gone.wav")]
+    code, out, err = command(RECIPE, "predict", bundle, *files)
+    assert code == 1
+    assert out == f"{files[1]}\tyes\n"
+    assert f"{files[0]}: error: not a WAV file" in err
+    assert "3.mp3" in err
+    assert "gone.wav" in err
+    assert "error: 3 of 4 recordings could not be read" in err
+    with pytest.raises(UserError, match="--output"):
+        listen_to(tmp_path, format="srt")
+    assert listen_to(files[1], format="srt", output=tmp_path / "s") == ("", "")
+    assert "yes" in (tmp_path / "s" / "2.srt").read_text()
+    code, out, err = command(RECIPE, "predict", bundle, files[1], "--output", files[0])
+    assert (code, out) == (1, "")
+    assert f"{files[0]} cannot be written: File exists; give another folder with --output" in err
+
+
+def test_answers_are_in_folders_as_the_recordings_are(listen_to, tmp_path):
+    for folder, text in (("a", "yes"), ("b", "stop")):
+        (tmp_path / "in" / folder).mkdir(parents=True)
+        (tmp_path / "in" / folder / "x.wav").write_bytes(encoded(said(text)))
+    listen_to(tmp_path / "in", output=tmp_path / "out")
+    assert (tmp_path / "out" / "a" / "x.txt").read_text() == "yes\n"
+    assert (tmp_path / "out" / "b" / "x.txt").read_text() == "stop\n"
+    files = [tmp_path / "in" / folder / "x.wav" for folder in "ab"]
+    with pytest.raises(UserError, match=r"would both be written to .*x\.txt; name the folder"):
+        listen_to(*files, output=tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize(
+    ("subtype", "format"), [("ULAW", "WAV"), ("ALAW", "WAV"), ("PCM_16", "RF64")]
+)
+def test_kinds_of_wav_files_that_the_graph_does_not_read(listen_to, tmp_path, subtype, format):
+    path = tmp_path / "x.wav"
+    path.write_bytes(encoded(said("yes"), subtype, format=format))
+    assert listen_to(path) == ("yes\n", "")
+
+
+def test_several_answers_are_searched_for_once(application, tmp_path, monkeypatch):
+    (tmp_path / "x.wav").write_bytes(encoded(said()))
+    asked = []
+    for name in ("ask", "answers"):
+        ask = getattr(application, name)
+        monkeypatch.setattr(
+            application,
+            name,
+            lambda *a, name=name, ask=ask, **k: asked.append(name) or ask(*a, **k),
+        )
+    found = transcribe(application, tmp_path / "x.wav", strategy={"n_best": 2})
+    assert asked == ["answers"]
+    assert (found.text, len(found.alternatives)) == ("yes stop", 2)
+    assert [word.text for word in found.words] == ["yes", "stop"]
+
+
+def test_ten_minutes_are_cut_and_joined(listen_to, tmp_path):
+    pause = np.zeros(3 * RATE // 10, np.float32)
+    once = np.concatenate([said("yes"), pause, said("stop"), pause])
+    times = int(600 * RATE / len(once)) + 1
+    noise = np.random.default_rng(0).normal(size=times * len(once)) * 1e-4
+    (tmp_path / "long.wav").write_bytes(encoded(np.tile(once, times) + noise))
+    out, err = listen_to(tmp_path / "long.wav", json=True)
+    assert err == ""
+    found = json.loads(out)
+    assert found["seconds"] > 600
+    words = found["words"]
+    starts = [word["start_s"] for word in words]
+    assert starts == sorted(starts)
+    # Its end: words that the model runs together begin earlier.
+    assert words[-1]["end_s"] > 590
+    # Every word once, whatever was cut where: nothing is lost or doubled at the joins. (So small
+    # a model often leaves out the space after a pause.)
+    assert abs(found["text"].count("stop") - times) <= 0.03 * times
+
+
+def test_mistakes_in_the_data_stop_the_training_or_are_listed(tmp_path):
+    manifest = write_recordings(tmp_path / "speech", count=24)
+    lines = manifest.read_text().splitlines()
+    quiet = tmp_path / "speech" / "audio" / "quiet.wav"
+    soundfile.write(quiet, np.zeros(8_000), 8_000)
+    moment = tmp_path / "speech" / "audio" / "moment.wav"
+    soundfile.write(moment, said()[3_000:4_000], RATE)
+    (tmp_path / "speech" / "audio" / "broken.wav").write_bytes(b"no recording")
+    bad = [
+        "audio/quiet.wav\tyes\tm1", "audio/moment.wav\tstop stop stop\tm1", "audio/0.wav\t \tm1",
+        "audio/broken.wav\tyes\tm1", "audio/gone.wav\tyes\tm1",
+    ]  # fmt: skip
+    manifest.write_text("\n".join([*lines, *bad]) + "\n")
+    code = (
+        "import sys\n"
+        "from seqapps.recipe import run\n"
+        "from seqapps.recipes.transcribe import RECIPE\n"
+        f"argv = ['--data.train', {str(manifest)!r}, '--output', 'b', '--training.epochs', '1',\n"
+        "        '--training.max_steps', '1', '--model.units', '8', '--model.channels', '4']\n"
+        "assert run(RECIPE, [*argv, '--data.max_bad_share', '0.05']) == 1\n"
+        "assert run(RECIPE, [*argv, '--data.train', 'nowhere.tsv']) == 1\n"
+        "forward = ['--data.max_bad_share', '0.5', '--model.bidirectional', 'false']\n"
+        "assert run(RECIPE, [*argv, *forward]) == 2\n"
+        "one = ['--data.max_bad_share', '0.5', '--overfit-one-batch']\n"
+        "assert run(RECIPE, [*argv, *one]) in (0, 1)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert "training recordings in" in errors[0]
+    assert "manifest.tsv:29" in done.stderr
+    assert "gone.wav cannot be read as audio" in done.stderr
+    assert "nowhere.tsv is neither a folder nor a manifest" in errors[1]
+    assert "features.normalise" in errors[2]
+    for kind in ("silence", "too short for its transcript", "empty transcript"):
+        assert f"1 × {kind}" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not Path(tmp_path / "b").exists()
+
+
+def test_its_onnx_form_hears_the_same_without_tensorflow(
+    command, bundle, application, few_recordings, tmp_path
+):
+    place = tmp_path / "onnx"
+    code, out, err = command(RECIPE, "export", bundle, "--format", "onnx", "--output", place)
+    assert (code, out) == (0, f"{place}\n"), err
+    files = sorted((few_recordings.parent / "audio").glob("*.wav"))[:12]
+    recordings = [file.read_bytes() for file in files]
+    heard = same_in_onnx(application, OnnxApplication(place), recordings)
+    assert len(set(heard)) > 2
+    done = subprocess.run(
+        [linked_environment(tmp_path / "env"), "-IB", place / "predictor.py", *files[:2]],
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert (done.stderr, done.stdout.splitlines()) == ("", application(recordings[:2]))
+    program = (
+        "import sys; sys.argv[1:1] = ['predict']\n"
+        "from seqapps.recipe import run; from seqapps.recipes.transcribe import RECIPE\n"
+        "assert run(RECIPE) == 0; assert 'tensorflow.python' not in sys.modules"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, place, files[0]],
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert (done.stderr, done.stdout) == ("", application(recordings[:1])[0] + "\n")
+
+
+def test_what_int8_costs_is_on_the_card(command, bundle, application, few_recordings, tmp_path):
+    place = tmp_path / "onnx"
+    export = ("export", bundle, "--format", "onnx", "--quantise", "int8", "--output", place)
+    code, out, err = command(RECIPE, *export)
+    assert (code, out) == (0, f"{place}\n"), err
+    found = json.loads((place / "certificate.json").read_text())["quantised"]
+    count = application.metrics["recordings"]
+    assert found["on"] == f"{count} of {count} recordings of the test split"
+    for name in ("wer", "cer"):
+        rates = found["metrics"][name]
+        assert rates["float32"] == pytest.approx(application.metrics[name], abs=1e-3)
+        assert (
+            f"| {name} | {rates['float32']:g} | {rates['int8']:g} |"
+            in (place / "CARD.md").read_text()
+        )
+    # Of so small a network the graph is the larger part; a real one takes a third.
+    assert found["bytes"]["int8"] < 0.8 * found["bytes"]["float32"]
+    files = sorted((few_recordings.parent / "audio").glob("*.wav"))[:12]
+    recordings = [file.read_bytes() for file in files]
+    pairs = zip(OnnxApplication(place)(recordings), application(recordings), strict=True)
+    assert sum(small == whole for small, whole in pairs) >= 10
