@@ -7,7 +7,8 @@ import tensorflow as tf
 from seqapps.audio.read import Samples
 from seqapps.audio.settings import Features
 from seqapps.decoding.settings import Transcription
-from seqapps.recipes.transcribe.answer import Transcribe, real_time_factor
+from seqapps.recipes.transcribe.answer import Transcribe
+from seqapps.recipes.transcribe.scores import real_time_factor
 from seqapps.text.alphabet import Alphabet
 
 

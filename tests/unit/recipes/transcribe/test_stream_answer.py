@@ -29,7 +29,7 @@ from seqapps.recipes.transcribe.network import build_recogniser
 from seqapps.recipes.transcribe.predict_stream import hear
 from seqapps.recipes.transcribe.recipe import RECIPE, Config
 from seqapps.recipes.transcribe.settings import Recogniser, recogniser_settings, streaming_settings
-from seqapps.recipes.transcribe.stream_answer import TranscribeStream
+from seqapps.recipes.transcribe.stream_answer import TranscribeStream, answers
 from seqapps.recipes.transcribe.stream_interface import latency_ms, streaming_interface
 from seqapps.text.alphabet import Alphabet
 
