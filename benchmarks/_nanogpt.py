@@ -80,8 +80,9 @@ class SmallGPT(nn.Module):
         matrices = [p for p in self.parameters() if p.dim() > 1]
         vectors = [p for p in self.parameters() if p.dim() < 2]
         groups = [
-            {"params": matrices, "weight_decay": decay}, {"params": vectors, "weight_decay": 0.0},
-        ]  # fmt: skip
+            {"params": matrices, "weight_decay": decay},
+            {"params": vectors, "weight_decay": 0.0},
+        ]
         return torch.optim.AdamW(groups, lr=rate, betas=betas)
 
     @torch.no_grad()
@@ -106,9 +107,14 @@ def build(folder, vocabulary):
     from model import GPT, GPTConfig
 
     config = GPTConfig(
-        block_size=BLOCK, vocab_size=vocabulary, n_layer=LAYERS, n_head=HEADS, n_embd=WIDTH,
-        dropout=0.0, bias=False,
-    )  # fmt: skip
+        block_size=BLOCK,
+        vocab_size=vocabulary,
+        n_layer=LAYERS,
+        n_head=HEADS,
+        n_embd=WIDTH,
+        dropout=0.0,
+        bias=False,
+    )
     return GPT(config), f"nanoGPT from {folder}"
 
 
@@ -171,9 +177,12 @@ def main():
     model, name = build(wanted.nanogpt, len(number))
     parameters = sum(p.numel() for p in model.parameters())
     answer = {
-        "network": name, "parameters": parameters, "torch": torch.__version__, "block": BLOCK,
+        "network": name,
+        "parameters": parameters,
+        "torch": torch.__version__,
+        "block": BLOCK,
         "validation_characters": len(ids) - cut,
-    }  # fmt: skip
+    }
     print(json.dumps(answer), flush=True)
     for line in sys.stdin:
         order, *numbers = line.split()

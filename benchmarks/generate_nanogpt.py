@@ -85,15 +85,27 @@ def settings(wanted, steps):
         data=dataclasses.replace(Config().data, train=str(wanted.text.absolute())),
         text=RunningText(window=wanted.window),
         model=LanguageModel(
-            embedding=64, units=wanted.units, depth=wanted.depth, dropout=wanted.dropout,
+            embedding=64,
+            units=wanted.units,
+            depth=wanted.depth,
+            dropout=wanted.dropout,
             output_dropout=wanted.dropout,
         ),
         training=Training(
-            epochs=1000, max_steps=steps, patience=0, monitor="loss", label_smoothing=0.0,
-            batch_tokens=wanted.batch_tokens, learning_rate=wanted.learning_rate, warmup_steps=100,
-            weight_decay=0.02, average_decay=0.98, precision=wanted.precision, tensorboard=False,
+            epochs=1000,
+            max_steps=steps,
+            patience=0,
+            monitor="loss",
+            label_smoothing=0.0,
+            batch_tokens=wanted.batch_tokens,
+            learning_rate=wanted.learning_rate,
+            warmup_steps=100,
+            weight_decay=0.02,
+            average_decay=0.98,
+            precision=wanted.precision,
+            tensorboard=False,
         ),
-    )  # fmt: skip
+    )
 
 
 def write_text(call, interface, rows, tokens, seed):

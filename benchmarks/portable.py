@@ -55,8 +55,9 @@ def measure(bundle: Path, exported: Path, *, sentence: str, rounds: int, starts:
     print("milliseconds of one answer", file=sys.stderr)
     latency = medians(
         {"SavedModel": lambda: saved([sentence]), "ONNX": lambda: onnx([sentence])},
-        rounds=rounds, unit_s=1e-3,
-    )  # fmt: skip
+        rounds=rounds,
+        unit_s=1e-3,
+    )
     print("seconds from start to answer", file=sys.stderr)
     begins = medians(
         {
@@ -64,8 +65,9 @@ def measure(bundle: Path, exported: Path, *, sentence: str, rounds: int, starts:
             "ONNX": start("-m", recipe, "predict", str(exported), text=sentence),
             "predictor.py": start(str(exported / "predictor.py"), text=sentence),
         },
-        rounds=starts, unit_s=1.0,
-    )  # fmt: skip
+        rounds=starts,
+        unit_s=1.0,
+    )
     return {"latency_ms": latency, "start_s": begins}
 
 
@@ -89,8 +91,9 @@ def main() -> None:
         subprocess.run(
             [sys.executable, "-m", f"seqapps.recipes.{recipe}", "export", str(bundle)]
             + ["--format", "onnx", "--output", str(exported)],
-            check=True, stdout=sys.stderr,
-        )  # fmt: skip
+            check=True,
+            stdout=sys.stderr,
+        )
         result = {
             "benchmark": "portable",
             **measure(

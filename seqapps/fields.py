@@ -225,9 +225,7 @@ class Interface:
     @property
     def signatures(self) -> tuple[str, ...]:
         """Names of all signatures."""
-        return (
-            MAIN, *([OPTIONS] if self.has_options else []), *(s.name for s in self.further)
-        )  # fmt: skip
+        return (MAIN, *([OPTIONS] if self.has_options else []), *(s.name for s in self.further))
 
     def inputs_of(self, signature: str) -> tuple[Field, ...]:
         """What a signature takes."""

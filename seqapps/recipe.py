@@ -184,8 +184,11 @@ def strategy_options(decoding: Any) -> tuple[Option, ...]:
     described = field_docstrings(kind)
     limits = {f.name: f.metadata.get("most_bytes", 0) for f in fields(decoding)}
     dtypes: dict[type, Literal["int32", "float32", "string"]] = {
-        int: "int32", float: "float32", str: "string", tuple: "string",
-    }  # fmt: skip
+        int: "int32",
+        float: "float32",
+        str: "string",
+        tuple: "string",
+    }
     return tuple(
         Option(
             name=name,

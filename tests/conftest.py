@@ -33,9 +33,17 @@ DATA = Path(
 CHATTER = re.compile(r"^[IWEF]\d{4} |WARNING|Warning|\.cc:\d+|Traceback|^\s*warnings\.")
 
 SHORT_TRAINING = (
-    "--model.units", "32", "--model.embedding", "16", "--text.vocabulary", "150",
-    "--training.max_steps", "3", "--training.epochs", "1",
-)  # fmt: skip
+    "--model.units",
+    "32",
+    "--model.embedding",
+    "16",
+    "--text.vocabulary",
+    "150",
+    "--training.max_steps",
+    "3",
+    "--training.epochs",
+    "1",
+)
 
 
 @pytest.fixture(scope="session")

@@ -22,9 +22,11 @@ def write_recordings(folder: Path, *, count: int, seed: int = 0) -> Path:
     for i in range(count):
         text, variant = TEXTS[i % len(TEXTS)], VARIANTS["train"][i % 12]
         samples = synthesis.say(
-            text, voice=f"en-us+{variant}", rate=int(rng.integers(120, 160)),
+            text,
+            voice=f"en-us+{variant}",
+            rate=int(rng.integers(120, 160)),
             pitch=int(rng.integers(30, 71)),
-        )  # fmt: skip
+        )
         # Of several kinds: they are brought to one rate.
         ending = ("wav", "flac")[i % 2]
         path = folder / "audio" / f"{i}.{ending}"

@@ -33,6 +33,8 @@ if __name__ == "__main__":
         Api(max_batch_size=32, batch_timeout=0.005), accelerator="cpu", devices=1
     )
     server.run(
-        host="127.0.0.1", port=int(os.environ["PORT"]), generate_client_file=False,
+        host="127.0.0.1",
+        port=int(os.environ["PORT"]),
+        generate_client_file=False,
         log_level="warning",
-    )  # fmt: skip
+    )

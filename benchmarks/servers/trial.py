@@ -23,9 +23,13 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 PATHS = {
-    "ours": "/v1/models/m:predict", "kserve": "/v1/models/m:predict", "bentoml": "/predict",
-    "fastapi": "/predict", "litserve": "/predict", "ray": "/predict",
-}  # fmt: skip
+    "ours": "/v1/models/m:predict",
+    "kserve": "/v1/models/m:predict",
+    "bentoml": "/predict",
+    "fastapi": "/predict",
+    "litserve": "/predict",
+    "ray": "/predict",
+}
 START_S = 90
 
 
@@ -33,14 +37,31 @@ def command(name: str, python: str, bundle: Path, port: int) -> list[str]:
     """How a server is started."""
     if name == "ours":
         return [
-            python, "-m", "seqapps", "serve", f"m={bundle}", "--port", str(port),
-            "--grpc-port", "0", "--poll-s", "0", "--quiet",
-        ]  # fmt: skip
+            python,
+            "-m",
+            "seqapps",
+            "serve",
+            f"m={bundle}",
+            "--port",
+            str(port),
+            "--grpc-port",
+            "0",
+            "--poll-s",
+            "0",
+            "--quiet",
+        ]
     if name == "bentoml":
         return [
-            python, "-m", "bentoml", "serve", "bentoml_app:Text", "--host", "127.0.0.1",
-            "--port", str(port),
-        ]  # fmt: skip
+            python,
+            "-m",
+            "bentoml",
+            "serve",
+            "bentoml_app:Text",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(port),
+        ]
     return [python, f"{name}_app.py"]
 
 
@@ -127,18 +148,28 @@ def trial(name: str, python: str, bundle: Path, texts: list[str], seconds: float
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     environment = {
-        **os.environ, "BUNDLE": str(bundle), "PORT": str(port), "CUDA_VISIBLE_DEVICES": "-1",
-        "TF_CPP_MIN_LOG_LEVEL": "3", "BENTOML_DO_NOT_TRACK": "true", "PYTHONPATH": str(HERE),
-        "RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
-    }  # fmt: skip
+        **os.environ,
+        "BUNDLE": str(bundle),
+        "PORT": str(port),
+        "CUDA_VISIBLE_DEVICES": "-1",
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+        "BENTOML_DO_NOT_TRACK": "true",
+        "PYTHONPATH": str(HERE),
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    }
     if name == "ours":
         environment["PYTHONPATH"] = str(HERE.parent.parent)
     began = time.perf_counter()
     with tempfile.TemporaryFile("w+") as log:
         process = subprocess.Popen(
-            command(name, python, bundle, port), cwd=HERE, env=environment, stdout=log,
-            stderr=log, start_new_session=True,
-        )  # fmt: skip
+            command(name, python, bundle, port),
+            cwd=HERE,
+            env=environment,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
         try:
             ready_s = asyncio.run(ready(name, port, texts[0], began, process))
             found = asyncio.run(measure(name, port, texts, seconds))
@@ -199,13 +230,16 @@ def main() -> None:
     print(
         json.dumps(
             {
-                "benchmark": "servers", "bundle": str(options.bundle), "servers": result,
-                "load_average": round(os.getloadavg()[0], 2), "cores": os.cpu_count(),
+                "benchmark": "servers",
+                "bundle": str(options.bundle),
+                "servers": result,
+                "load_average": round(os.getloadavg()[0], 2),
+                "cores": os.cpu_count(),
                 "platform": platform.platform(),
             },
             indent=2,
         )
-    )  # fmt: skip
+    )
 
 
 if __name__ == "__main__":

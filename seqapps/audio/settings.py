@@ -104,8 +104,13 @@ class Augmentation:
 
     def __post_init__(self) -> None:
         for name in (
-            "gain_db", "noise_db", "shift_ms", "channel_tilt_db", "time_masks", "band_masks",
-        ):  # fmt: skip
+            "gain_db",
+            "noise_db",
+            "shift_ms",
+            "channel_tilt_db",
+            "time_masks",
+            "band_masks",
+        ):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be at least 0, got {getattr(self, name)}.")
         for name in ("speed", "warp", "tempo", "time_share", "band_share"):

@@ -24,8 +24,13 @@ _BUDGET = 1 << 16
 _SOUND_BUDGET = 1 << 23
 """The same where rows are recordings, whose bytes or samples count: some four minutes of sound."""
 _DAMAGE = (
-    OSError, ValueError, IndexError, KeyError, RuntimeError, zipfile.BadZipFile,
-)  # fmt: skip
+    OSError,
+    ValueError,
+    IndexError,
+    KeyError,
+    RuntimeError,
+    zipfile.BadZipFile,
+)
 """What TensorFlow and Keras raise, besides TensorFlow's own errors, when files are cut off."""
 
 

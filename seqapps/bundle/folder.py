@@ -23,15 +23,24 @@ with lazy_imports():
     import tensorflow as tf
 
 _THEIRS = {
-    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG,
-    errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG,
-}  # fmt: skip
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.ENOTDIR,
+    errno.EEXIST,
+    errno.ENAMETOOLONG,
+}
 """Errors that a person can remove: no permission, no space, something else in the way."""
 
 _KINDS = {
-    "config.json": "bundle", "saved_model.pb": "SavedModel", "predictor.json": "ONNX export",
+    "config.json": "bundle",
+    "saved_model.pb": "SavedModel",
+    "predictor.json": "ONNX export",
     "litert.json": "LiteRT export",
-}  # fmt: skip
+}
 """What a folder is, by the file that marks it."""
 
 
@@ -287,8 +296,14 @@ def read_metrics(folder: Path) -> dict[str, Any]:
 def environment() -> dict[str, Any]:
     """Versions and machine, for environment.json."""
     packages = (
-        "seqapps", "tensorflow", "keras", "numpy", "sentencepiece", "sacrebleu", "scikit-learn",
-    )  # fmt: skip
+        "seqapps",
+        "tensorflow",
+        "keras",
+        "numpy",
+        "sentencepiece",
+        "sacrebleu",
+        "scikit-learn",
+    )
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),

@@ -86,9 +86,12 @@ def export(recipe: Recipe[Any, Any], options: ExportOptions, settings: Settings[
     samples = certificate.samples_of(options.bundle)
     if options.format == "litert":
         litert.export(
-            options.output, parts=parts, application=application, overwrite=options.overwrite,
+            options.output,
+            parts=parts,
+            application=application,
+            overwrite=options.overwrite,
             log=reporter.log,
-        )  # fmt: skip
+        )
     else:
         measure = None
         if options.quantise == "int8" and recipe.rate:

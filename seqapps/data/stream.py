@@ -46,9 +46,12 @@ def windows(
 
 
 def stream_batches(
-    ids: npt.NDArray[np.integer], bounds: Sequence[int] | npt.NDArray[np.int64], *, streams: int,
+    ids: npt.NDArray[np.integer],
+    bounds: Sequence[int] | npt.NDArray[np.int64],
+    *,
+    streams: int,
     skip: int = 0,
-) -> tf.data.Dataset:  # fmt: skip
+) -> tf.data.Dataset:
     """Makes a dataset of windows.
 
     Args:

@@ -62,9 +62,13 @@ def start_search(batch: Any) -> Search:
         return tf.zeros(tf.stack([batch, *shape]), dtype)
 
     return Search(
-        zeros(0, SCORES, dtype=tf.float32), zeros(0, MARKS), zeros(0, dtype=tf.string), zeros(),
-        zeros(dtype=tf.bool), zeros(),
-    )  # fmt: skip
+        zeros(0, SCORES, dtype=tf.float32),
+        zeros(0, MARKS),
+        zeros(0, dtype=tf.string),
+        zeros(),
+        zeros(dtype=tf.bool),
+        zeros(),
+    )
 
 
 def search_on(
@@ -100,8 +104,9 @@ def search_on(
         pause is set.
     """
     outputs = log_probs_BSV.shape[-1]
-    beam, texts_BK = _unpacked(search, tf.reduce_max(tf.concat([beam_width, [1]], 0)), language,
-                               outputs)  # fmt: skip
+    beam, texts_BK = _unpacked(
+        search, tf.reduce_max(tf.concat([beam_width, [1]], 0)), language, outputs
+    )
     useful_BUV, counts_B, places_BU = useful_steps(log_probs_BSV, lengths_B, sure_B=search.sure)
     settled_BS, quiet_B = _silence(log_probs_BSV, lengths_B, search.quiet, pause_B)
     found = advance(
@@ -134,9 +139,7 @@ def search_on(
     sure_B = tf.where(lengths_B > 0, surely_blank(blank_B), search.sure)
     scores, marks = _packed(_levelled(beam))
     counts_B = tf.reduce_sum(tf.cast(alive_BK, tf.int32), 1)
-    return Step(
-        Search(scores, marks, rest_BK, counts_B, sure_B, quiet_B), final_B, rest_BK[:, 0]
-    )  # fmt: skip
+    return Step(Search(scores, marks, rest_BK, counts_B, sure_B, quiet_B), final_B, rest_BK[:, 0])
 
 
 def _silence(log_probs_BSV: Any, lengths_B: Any, quiet_B: Any, pause_B: Any) -> tuple[Any, Any]:

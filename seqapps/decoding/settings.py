@@ -103,9 +103,12 @@ class Sampling:
 
     def __post_init__(self) -> None:
         for name, least, most in (
-            ("max_length", 0, 100_000), ("min_length", 0, 100_000), ("top_k", 0, 2**31 - 1),
-            ("samples", 1, 256), ("beam_width", 1, _WIDEST),
-        ):  # fmt: skip
+            ("max_length", 0, 100_000),
+            ("min_length", 0, 100_000),
+            ("top_k", 0, 2**31 - 1),
+            ("samples", 1, 256),
+            ("beam_width", 1, _WIDEST),
+        ):
             if not least <= getattr(self, name) <= most:
                 raise ValueError(
                     f"{name} must be from {least} to {most}, got {getattr(self, name)}."

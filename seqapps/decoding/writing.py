@@ -130,9 +130,10 @@ def write(
                 wrote_B = tf.gather(surfaces, written_B)
                 width_B = tf.gather(widths_V, written_B)
                 later_B = tf.strings.substr(
-                    tf.strings.join([tail_B, wrote_B]), -reached * tf.ones_like(width_B),
+                    tf.strings.join([tail_B, wrote_B]),
+                    -reached * tf.ones_like(width_B),
                     reached * tf.ones_like(width_B),
-                )  # fmt: skip
+                )
                 reach_B = _stopped(
                     later_B,
                     strategy.stop,
@@ -169,12 +170,27 @@ def write(
     row = tf.TensorShape([None])
     steps = tf.maximum(tf.reduce_max(most), 0)
     start = (
-        pen.state, pen.token, pen.position, pen.counts, padded_B, tf.zeros_like(pen.held),
-        tf.fill(tf.shape(pen.held), -1), pen.done, ~pen.done & (most > 0),
-    )  # fmt: skip
+        pen.state,
+        pen.token,
+        pen.position,
+        pen.counts,
+        padded_B,
+        tf.zeros_like(pen.held),
+        tf.fill(tf.shape(pen.held), -1),
+        pen.done,
+        ~pen.done & (most > 0),
+    )
     shapes = (
-        pen.state.shape, row, row, pen.counts.shape, row, row, row, row, row,
-    )  # fmt: skip
+        pen.state.shape,
+        row,
+        row,
+        pen.counts.shape,
+        row,
+        row,
+        row,
+        row,
+        row,
+    )
     # Something is written before the loop, as what was never written could not be read after it.
     room = tf.maximum(steps, 1)
     kept: dict[str, Any] = {"element_shape": [None], "clear_after_read": False}
@@ -188,10 +204,12 @@ def write(
         advance,
         (tf.constant(0), start, silence_BNV, arrays),
         shape_invariants=(
-            tf.TensorShape([]), shapes, tf.TensorShape([None, None, None]),
+            tf.TensorShape([]),
+            shapes,
+            tf.TensorShape([None, None, None]),
             (tf.TensorShape(None), tf.TensorShape(None)),
         ),
-    )  # fmt: skip
+    )
     state, token, position, counts, _, _, cut_B, done, _ = now
     span = tf.range(tf.maximum(taken, 1))
     tokens_BT = tf.transpose(arrays[0].gather(span)[:taken])

@@ -116,11 +116,15 @@ class ConvolutionalFrontEnd(keras.layers.Layer):
         policy = self.dtype_policy
         self.convolutions = [
             keras.layers.Conv2D(
-                channels, kernel, strides=(stride, 2), use_bias=False, name=f"conv_{i}",
+                channels,
+                kernel,
+                strides=(stride, 2),
+                use_bias=False,
+                name=f"conv_{i}",
                 dtype=policy,
             )
             for i, stride in enumerate(self.time_strides)
-        ]  # fmt: skip
+        ]
         self.norms = [
             keras.layers.BatchNormalization(name=f"norm_{i}", dtype=policy, momentum=0.98)
             for i in range(len(self.time_strides))

@@ -188,9 +188,11 @@ class TempoAugmentation(keras.layers.Layer):
         if not training or not self.tempo:
             return features_BTM, lengths_B
         factor_B = keras.random.uniform(
-            (tf.shape(features_BTM)[0],), 1.0 - self.tempo, 1.0 + self.tempo,
+            (tf.shape(features_BTM)[0],),
+            1.0 - self.tempo,
+            1.0 + self.tempo,
             seed=self.seed_generator,
-        )  # fmt: skip
+        )
         length_B = tf.cast(lengths_B, tf.float32)
         new_B = tf.cast(tf.round(length_B * factor_B), tf.int32)
         new_B = tf.maximum(tf.minimum(lengths_B, 1), new_B)

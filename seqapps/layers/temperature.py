@@ -19,9 +19,13 @@ class Temperature(keras.layers.Layer):
         """Creates the one number."""
         # Not cast: under a mixed policy it would come in the short type.
         self.value = self.add_weight(
-            shape=(), initializer="ones", trainable=False, dtype="float32", autocast=False,
+            shape=(),
+            initializer="ones",
+            trainable=False,
+            dtype="float32",
+            autocast=False,
             name="temperature",
-        )  # fmt: skip
+        )
 
     def call(self, logits: tf.Tensor) -> tf.Tensor:
         """Scales logits of any shape; the result is float32, whatever the policy."""

@@ -211,10 +211,13 @@ def compare_answers(
     """
     kept = json.loads((folder / _NAME).read_text(encoding="utf-8")).get("answers", {})
     return [
-        {"form": f"the answers of the certificate, {name}", "inputs": len(want),
-         **compare(fields, want, found)}
+        {
+            "form": f"the answers of the certificate, {name}",
+            "inputs": len(want),
+            **compare(fields, want, found),
+        }
         for name, fields, want, found in ask_again(interface, kept, call)
-    ]  # fmt: skip
+    ]
 
 
 def _kept(interface: Interface, samples: Sequence[Any]) -> list[str]:

@@ -60,8 +60,13 @@ def certify_bundle(
     except UserError as error:
         if not changed:
             raise
-        found = {"holds": False, "rows": [_broken("loading", error)], "operations": [],
-                 "not_core": [], "device_bound": []}  # fmt: skip
+        found = {
+            "holds": False,
+            "rows": [_broken("loading", error)],
+            "operations": [],
+            "not_core": [],
+            "device_bound": [],
+        }
     return {
         **found,
         "holds": found["holds"] and not changed,
@@ -140,8 +145,13 @@ def _changed(folder: Path) -> list[str]:
 
 def _broken(form: str, error: UserError) -> dict[str, Any]:
     """The row of a form that gives no answers."""
-    return {"form": form, "inputs": 0, "equal": False, "largest_difference": float("inf"),
-            "first": str(error)}  # fmt: skip
+    return {
+        "form": form,
+        "inputs": 0,
+        "equal": False,
+        "largest_difference": float("inf"),
+        "first": str(error),
+    }
 
 
 def _given(interface: Any, row: dict[str, Any]) -> Any:
@@ -192,15 +202,27 @@ def _by_cli(servable: Path, interface: Any, asked: Sequence[Any]) -> Any:
             words.append(f"{name}={path}")
         done = subprocess.run(
             [
-                sys.executable, "-m", "tensorflow.python.tools.saved_model_cli", "run", "--dir",
-                str(servable), "--tag_set", "serve", "--signature_def", MAIN, "--inputs",
-                ";".join(words), "--outdir", place, "--overwrite",
+                sys.executable,
+                "-m",
+                "tensorflow.python.tools.saved_model_cli",
+                "run",
+                "--dir",
+                str(servable),
+                "--tag_set",
+                "serve",
+                "--signature_def",
+                MAIN,
+                "--inputs",
+                ";".join(words),
+                "--outdir",
+                place,
+                "--overwrite",
             ],
             capture_output=True,
             text=True,
             env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"},
             check=False,
-        )  # fmt: skip
+        )
         if done.returncode:
             raise UserError(f"saved_model_cli fails: {done.stderr.strip()[-500:]}")
         outputs = {
@@ -212,9 +234,14 @@ def _by_cli(servable: Path, interface: Any, asked: Sequence[Any]) -> Any:
 
 
 def _exported(
-    place: Path, application: Any, recipe: Any, config: Any, network: Any, assets: Any,
+    place: Path,
+    application: Any,
+    recipe: Any,
+    config: Any,
+    network: Any,
+    assets: Any,
     samples: Sequence[Any],
-) -> list[dict[str, Any]]:  # fmt: skip
+) -> list[dict[str, Any]]:
     """Rows of what `export` wrote."""
     if (place / "predictor.json").is_file():
         table = json.loads((place / "certificate.json").read_text("utf-8"))
@@ -225,9 +252,14 @@ def _exported(
         if not table.get("quantised"):
             return rows
         # It runs. Its answers are other ones; what that costs is on its card.
-        return [{"form": f"{place}: ONNX, int8, not compared", "equal": None,
-                 "inputs": sum(row["inputs"] for row in rows),
-                 "largest_difference": max(row["largest_difference"] for row in rows)}]  # fmt: skip
+        return [
+            {
+                "form": f"{place}: ONNX, int8, not compared",
+                "equal": None,
+                "inputs": sum(row["inputs"] for row in rows),
+                "largest_difference": max(row["largest_difference"] for row in rows),
+            }
+        ]
     rows = []
     for name, part in recipe.parts(config, network, assets).parts.items():
         form = f"LiteRT, {name}"

@@ -76,10 +76,11 @@ def convert(name: str, part: Part) -> bytes:
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
     specs = {
-        spec.name: tf.TensorSpec([1, *spec.shape[1:]] if spec.shape.rank else [], spec.dtype,
-                                 name=spec.name)
+        spec.name: tf.TensorSpec(
+            [1, *spec.shape[1:]] if spec.shape.rank else [], spec.dtype, name=spec.name
+        )
         for spec in part.inputs
-    }  # fmt: skip
+    }
     traced = tf.function(part.function, autograph=False).get_concrete_function(**specs)
     # Keras's variables are otherwise left as reads of a resource that is not there.
     frozen = convert_variables_to_constants_v2(traced, lower_control_flow=False)
@@ -173,8 +174,9 @@ def _number(name: str) -> int:
 def _inputs(part: Part, steps: int) -> dict[str, Any]:
     rng, made = np.random.default_rng(steps), {}
     for spec in part.inputs:
-        shape = [1 if i == 0 else steps if size is None else size
-                 for i, size in enumerate(spec.shape)]  # fmt: skip
+        shape = [
+            1 if i == 0 else steps if size is None else size for i, size in enumerate(spec.shape)
+        ]
         if spec.name.endswith("lengths"):
             made[spec.name] = np.full(shape, steps, np.int32)
         elif spec.dtype == tf.int32:

@@ -394,14 +394,24 @@ def _card(
     """What the export is, for people."""
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     lines = [
-        f"# {application.recipe} in ONNX", "", summary, "",
-        f"Made from `{application.path.name}` by seqapps {__version__}; {size / 1e6:.1f} MB.", "",
-        "```bash", "pip install -r requirements.txt",
+        f"# {application.recipe} in ONNX",
+        "",
+        summary,
+        "",
+        f"Made from `{application.path.name}` by seqapps {__version__}; {size / 1e6:.1f} MB.",
+        "",
+        "```bash",
+        "pip install -r requirements.txt",
         f"python predictor.py {_asked(application.interface)}",
-        "```", "", "Before it was quantised, asked beside the SavedModel:" if loss else
-        "Asked beside the SavedModel:", "", "| form | inputs | largest difference |",
+        "```",
+        "",
+        "Before it was quantised, asked beside the SavedModel:"
+        if loss
+        else "Asked beside the SavedModel:",
+        "",
+        "| form | inputs | largest difference |",
         "|---|---|---|",
-    ]  # fmt: skip
+    ]
     lines += [f"| {r['form']} | {r['inputs']} | {r['largest_difference']:.1e} |" for r in rows]
     lines += loss.lines() if loss else []
     return "\n".join(lines) + "\n"

@@ -46,17 +46,23 @@ class OnnxApplication:
             ) from error
 
     def __call__(
-        self, inputs: Sequence[Any], *, advance: Callable[[int], None] = lambda _: None,
+        self,
+        inputs: Sequence[Any],
+        *,
+        advance: Callable[[int], None] = lambda _: None,
         **options: Any,
-    ) -> list[Any]:  # fmt: skip
+    ) -> list[Any]:
         """Answers each input in short: the first output alone."""
         first = self.interface.outputs[0].name
         return [answer[first] for answer in self.answers(inputs, advance=advance, **options)]
 
     def answers(
-        self, inputs: Sequence[Any], *, advance: Callable[[int], None] = lambda _: None,
+        self,
+        inputs: Sequence[Any],
+        *,
+        advance: Callable[[int], None] = lambda _: None,
         **options: Any,
-    ) -> list[dict[str, Any]]:  # fmt: skip
+    ) -> list[dict[str, Any]]:
         """Answers each input with everything, by field name.
 
         Raises:

@@ -46,15 +46,18 @@ class Loss:
     def lines(self) -> list[str]:
         """For the card."""
         return [
-            "", f"What 8-bit weights cost, on {self.on}:", "",
-            "| metric | float32 | int8 | change |", "|---|---|---|---|",
+            "",
+            f"What 8-bit weights cost, on {self.on}:",
+            "",
+            "| metric | float32 | int8 | change |",
+            "|---|---|---|---|",
             *(
                 f"| {name} | {v['float32']:g} | {v['int8']:g} | {v['int8'] - v['float32']:+.4g} |"
                 for name, v in self.metrics.items()
             ),
             "",
             f"The networks take {_size(self.bytes_after)} in place of {_size(self.bytes_before)}.",
-        ]  # fmt: skip
+        ]
 
     def said(self) -> str:
         """In one line."""
@@ -157,10 +160,13 @@ def _store(graph: Any) -> None:
         )
         nodes.append(
             helper.make_node(
-                "DequantizeLinear", [f"{name}_int8", f"{name}_scale"], [name], f"{name}_whole",
+                "DequantizeLinear",
+                [f"{name}_int8", f"{name}_scale"],
+                [name],
+                f"{name}_whole",
                 axis=1,
             )
-        )  # fmt: skip
+        )
     # Nodes stand in the order in which they are computed.
     rest = list(graph.node)
     del graph.node[:]

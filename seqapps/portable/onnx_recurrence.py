@@ -79,8 +79,10 @@ def write_recurrence(context: Any, node: Any, name: str, args: Any) -> None:
         "recurrent": by_gate(recurrent, units),
         "bias": by_gate(bias, 2).transpose(0, 2, 1).reshape(1, 2 * side),
     }
-    weights = [context.make_const(f"{node.name}_{key}", value).output[0]
-               for key, value in constants.items()]  # fmt: skip
+    weights = [
+        context.make_const(f"{node.name}_{key}", value).output[0]
+        for key, value in constants.items()
+    ]
     steps, first_h, first_c, _, lengths = node.input
     outputs = list(node.output)
     attributes: dict[str, Any] = {
@@ -107,6 +109,9 @@ def write_recurrence(context: Any, node: Any, name: str, args: Any) -> None:
     )
     for number in range(1, len(start) + 1):
         context.make_node(
-            "Identity", [made.output[number]], outputs=[outputs[number]], dtypes=[dtype],
+            "Identity",
+            [made.output[number]],
+            outputs=[outputs[number]],
+            dtypes=[dtype],
             shapes=[shapes[number]],
-        )  # fmt: skip
+        )

@@ -17,9 +17,13 @@ from seqapps.serving.settings import Serve
 _SEARCHED = ("beam_width", "samples", "n_best")
 _WRITTEN = ("max_length", "min_length", "length")
 _RANGES = {
-    "temperature": (0.0, 1e4), "top_p": (1e-6, 1.0), "min_p": (0.0, 1.0), "top_k": (0, 2**31 - 1),
-    "repetition_penalty": (1e-3, 1e3), "pause_s": (0.0, 3600.0),
-}  # fmt: skip
+    "temperature": (0.0, 1e4),
+    "top_p": (1e-6, 1.0),
+    "min_p": (0.0, 1.0),
+    "top_k": (0, 2**31 - 1),
+    "repetition_penalty": (1e-3, 1e3),
+    "pause_s": (0.0, 3600.0),
+}
 """Of other strategy values, as the recipes' settings have them."""
 _LIST, _LISTED_BYTES = 64, 256
 _WORK = 1 << 17

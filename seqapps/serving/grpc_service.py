@@ -22,8 +22,21 @@ from seqapps.serving.refusals import GRPC, Refused, short
 
 _ELEMENTS = 1 << 26
 _EMPTY_BYTES = 1 << 20
-_SERVED = frozenset({"string", "float32", "int32", "int64", "float64", "float16", "int8", "int16",
-                     "uint8", "uint16", "bool"})  # fmt: skip
+_SERVED = frozenset(
+    {
+        "string",
+        "float32",
+        "int32",
+        "int64",
+        "float64",
+        "float16",
+        "int8",
+        "int16",
+        "uint8",
+        "uint16",
+        "bool",
+    }
+)
 
 
 def make_server(desk: Desk) -> Any:

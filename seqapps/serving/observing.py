@@ -11,8 +11,21 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from seqapps.serving.batching import Watch
 
 _SECONDS = (
-    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
-)  # fmt: skip
+    0.001,
+    0.0025,
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1.0,
+    2.5,
+    5.0,
+    10.0,
+    30.0,
+)
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -23,33 +36,51 @@ class Metrics:
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
         self._seconds = Histogram(
-            "seqapps_request_seconds", "From request to answer.",
-            ["model", "protocol"], buckets=_SECONDS, registry=self._registry,
-        )  # fmt: skip
+            "seqapps_request_seconds",
+            "From request to answer.",
+            ["model", "protocol"],
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
         self._requests = Counter(
-            "seqapps_requests", "Requests by how they ended.",
-            ["model", "protocol", "outcome"], registry=self._registry,
-        )  # fmt: skip
+            "seqapps_requests",
+            "Requests by how they ended.",
+            ["model", "protocol", "outcome"],
+            registry=self._registry,
+        )
         self._batch_rows = Histogram(
-            "seqapps_batch_rows", "Rows that were computed together.",
-            ["model", "signature"], buckets=_ROWS, registry=self._registry,
-        )  # fmt: skip
+            "seqapps_batch_rows",
+            "Rows that were computed together.",
+            ["model", "signature"],
+            buckets=_ROWS,
+            registry=self._registry,
+        )
         self._batch_requests = Histogram(
-            "seqapps_batch_requests", "Requests that were computed together.",
-            ["model", "signature"], buckets=_ROWS, registry=self._registry,
-        )  # fmt: skip
+            "seqapps_batch_requests",
+            "Requests that were computed together.",
+            ["model", "signature"],
+            buckets=_ROWS,
+            registry=self._registry,
+        )
         self._batch_seconds = Histogram(
-            "seqapps_batch_seconds", "One computation.",
-            ["model", "signature"], buckets=_SECONDS, registry=self._registry,
-        )  # fmt: skip
+            "seqapps_batch_seconds",
+            "One computation.",
+            ["model", "signature"],
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
         self._waiting = Gauge(
-            "seqapps_queue_requests", "Requests that wait.",
-            ["model", "signature"], registry=self._registry,
-        )  # fmt: skip
+            "seqapps_queue_requests",
+            "Requests that wait.",
+            ["model", "signature"],
+            registry=self._registry,
+        )
         self._replicas = Gauge(
-            "seqapps_replicas", "Copies on a Ray cluster that answer.",
-            ["model", "version"], registry=self._registry,
-        )  # fmt: skip
+            "seqapps_replicas",
+            "Copies on a Ray cluster that answer.",
+            ["model", "version"],
+            registry=self._registry,
+        )
 
     def replicas(self, model: str, version: int, count: int) -> None:
         """Notes how many copies of a version answer."""
@@ -110,9 +141,11 @@ def start_logging() -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Lines())
     for name, level in (
-        ("seqapps.serving", logging.INFO), ("uvicorn.error", logging.WARNING),
-        ("grpc", logging.ERROR), ("asyncio", logging.ERROR),
-    ):  # fmt: skip
+        ("seqapps.serving", logging.INFO),
+        ("uvicorn.error", logging.WARNING),
+        ("grpc", logging.ERROR),
+        ("asyncio", logging.ERROR),
+    ):
         logger = logging.getLogger(name)
         logger.handlers[:] = [handler]
         logger.setLevel(level)

@@ -31,10 +31,11 @@ def describe(models: Models, limits: Serve) -> dict[str, Any]:
         "/v2": {"get": _operation("Name and version of the server", "about")},
         "/metrics": {"get": _operation("Metrics for Prometheus", "metrics", kind="text/plain")},
         "/monitoring/prometheus/metrics": {
-            "get": _operation("The same, where TensorFlow Serving has it", "metrics_of_serving",
-                              kind="text/plain")
+            "get": _operation(
+                "The same, where TensorFlow Serving has it", "metrics_of_serving", kind="text/plain"
+            )
         },
-    }  # fmt: skip
+    }
     for name, model in models.by_name.items():
         if not model.versions:
             continue
@@ -91,9 +92,11 @@ def describe(models: Models, limits: Serve) -> dict[str, Any]:
 def _of_a_version(operations: dict[str, Any]) -> dict[str, Any]:
     """The same of a version that the address names; without one the newest answers."""
     number = {
-        "name": "version", "in": "path", "required": True,
+        "name": "version",
+        "in": "path",
+        "required": True,
         "schema": {"type": "integer", "minimum": 1},
-    }  # fmt: skip
+    }
     return {
         method: operation
         | {
@@ -126,8 +129,15 @@ def _post(
     summary: str, identity: str, schema: dict[str, Any], *, kind: str = "application/json"
 ) -> dict[str, Any]:
     every = (
-        "invalid", "not_found", "timeout", "too_large", "media", "busy", "unavailable", "late",
-    )  # fmt: skip
+        "invalid",
+        "not_found",
+        "timeout",
+        "too_large",
+        "media",
+        "busy",
+        "unavailable",
+        "late",
+    )
     operation = _operation(summary, identity, refusals=every, kind=kind)
     operation["requestBody"] = {
         "required": True,
@@ -151,9 +161,14 @@ def _request(contract: Contract, limits: Serve) -> dict[str, Any]:
     if len(contract.needed) == 1:
         rows = {"anyOf": [_value(contract.inputs[contract.needed[0]]), rows]}
     named: dict[str, Any] = {"const": contract.name}
-    required = ["instances"] if contract.name == "serving_default" else [
-        "signature_name", "instances",
-    ]  # fmt: skip
+    required = (
+        ["instances"]
+        if contract.name == "serving_default"
+        else [
+            "signature_name",
+            "instances",
+        ]
+    )
     return {
         "type": "object",
         "title": contract.name,
@@ -161,12 +176,15 @@ def _request(contract: Contract, limits: Serve) -> dict[str, Any]:
         "properties": {
             "signature_name": named,
             "instances": {
-                "type": "array", "minItems": 1, "maxItems": limits.rows, "items": rows,
+                "type": "array",
+                "minItems": 1,
+                "maxItems": limits.rows,
+                "items": rows,
             },
         },
         "required": required,
         "additionalProperties": False,
-    }  # fmt: skip
+    }
 
 
 def _object(tensors: Any, required: list[str]) -> dict[str, Any]:

@@ -3,9 +3,18 @@
 from typing import Any, Literal
 
 Kind = Literal[
-    "invalid", "unauthorized", "not_found", "method", "timeout", "too_large", "media",
-    "busy", "internal", "unavailable", "late",
-]  # fmt: skip
+    "invalid",
+    "unauthorized",
+    "not_found",
+    "method",
+    "timeout",
+    "too_large",
+    "media",
+    "busy",
+    "internal",
+    "unavailable",
+    "late",
+]
 
 HTTP: dict[Kind, int] = {
     "invalid": 400,

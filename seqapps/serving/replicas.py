@@ -318,9 +318,10 @@ class _Taken:
         with lock:
             if not copies:
                 raise Refused(
-                    "unavailable", "no copy of the model answers; they start again.",
+                    "unavailable",
+                    "no copy of the model answers; they start again.",
                     retry_after_s=5,
-                )  # fmt: skip
+                )
             self._copy = min(copies, key=lambda copy: copy.busy)
             self._copy.busy += 1
 

@@ -18,8 +18,10 @@ from seqapps.serving.settings import Serve
 log = logging.getLogger("seqapps.serving")
 
 _REQUESTS_OWN = (
-    tf.errors.InvalidArgumentError, tf.errors.OutOfRangeError, tf.errors.FailedPreconditionError,
-)  # fmt: skip
+    tf.errors.InvalidArgumentError,
+    tf.errors.OutOfRangeError,
+    tf.errors.FailedPreconditionError,
+)
 """What TensorFlow raises when the values of a request make no sense."""
 
 

@@ -76,10 +76,21 @@ class Serve:
             UsageError: If a number is below what makes sense, or TLS is given by half.
         """
         least = {
-            "batch_rows": 1, "queue": 1, "workers": 1, "rows": 1, "text_bytes": 0, "beam": 1,
-            "length": 1, "connections": 1, "poll_s": 0, "keep_versions": 1, "grace_s": 0,
-            "port": 0, "grpc_port": 0, "replicas": 1,
-        }  # fmt: skip
+            "batch_rows": 1,
+            "queue": 1,
+            "workers": 1,
+            "rows": 1,
+            "text_bytes": 0,
+            "beam": 1,
+            "length": 1,
+            "connections": 1,
+            "poll_s": 0,
+            "keep_versions": 1,
+            "grace_s": 0,
+            "port": 0,
+            "grpc_port": 0,
+            "replicas": 1,
+        }
         for name, floor in least.items():
             if getattr(self, name) < floor:
                 flag = name.replace("_", "-")

@@ -197,9 +197,16 @@ def overfit_one_batch(recipe: Recipe[Any, Any], config: Any, reporter: Reporter)
     )
     network = recipe.build(config, examples)
     settings = dataclasses.replace(
-        config.training, epochs=4, max_steps=0, schedule="constant", warmup_steps=10,
-        patience=0, monitor="loss", average_decay=0.0, tensorboard=False,
-    )  # fmt: skip
+        config.training,
+        epochs=4,
+        max_steps=0,
+        schedule="constant",
+        warmup_steps=10,
+        patience=0,
+        monitor="loss",
+        average_decay=0.0,
+        tensorboard=False,
+    )
     with tempfile.TemporaryDirectory() as folder:
         progress = fit(
             network,

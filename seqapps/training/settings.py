@@ -55,9 +55,15 @@ class Training:
 
     def __post_init__(self) -> None:
         at_least = {
-            "epochs": 1, "max_steps": 0, "batch_tokens": 1, "warmup_steps": 0, "plateau_epochs": 1,
-            "patience": 0, "weight_decay": 0, "checkpoint_minutes": 0,
-        }  # fmt: skip
+            "epochs": 1,
+            "max_steps": 0,
+            "batch_tokens": 1,
+            "warmup_steps": 0,
+            "plateau_epochs": 1,
+            "patience": 0,
+            "weight_decay": 0,
+            "checkpoint_minutes": 0,
+        }
         for name, least in at_least.items():
             if getattr(self, name) < least:
                 raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}.")

@@ -135,9 +135,13 @@ def plot_history(rows: Sequence[Row], measure: str, path: Path, *, highest: bool
             numbers.append(row.number)
     last = max(row.number for row in rows)
     axis.step(
-        [*numbers, last], [*best, best[-1]], where="post", color="tab:orange", label="best so far",
+        [*numbers, last],
+        [*best, best[-1]],
+        where="post",
+        color="tab:orange",
+        label="best so far",
         zorder=1,
-    )  # fmt: skip
+    )
     for state, marker in {"complete": "o", "pruned": "x"}.items():
         found = [(r.number, r.value) for r in rows if r.state == state and r.value is not None]
         if found:
@@ -146,9 +150,16 @@ def plot_history(rows: Sequence[Row], measure: str, path: Path, *, highest: bool
     if failed := [row.number for row in rows if row.state == "failed"]:
         # They have no value: a mark on the frame.
         axis.scatter(
-            failed, [0.0] * len(failed), marker="^", s=40, color=_COLOURS["failed"], clip_on=False,
-            transform=axis.get_xaxis_transform(), label="failed", zorder=3,
-        )  # fmt: skip
+            failed,
+            [0.0] * len(failed),
+            marker="^",
+            s=40,
+            color=_COLOURS["failed"],
+            clip_on=False,
+            transform=axis.get_xaxis_transform(),
+            label="failed",
+            zorder=3,
+        )
     axis.set_xlabel("trial")
     axis.set_ylabel(f"{measure} (validation)" if "validation" not in measure else measure)
     axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))

@@ -28,8 +28,10 @@ def exported(tiny_bundle, tmp_path_factory):
     command = [sys.executable, "-m", "seqapps.recipes.translate", "export", str(tiny_bundle)]
     done = subprocess.run(
         [*command, "--format", "onnx", "--output", str(folder)],
-        capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"{folder}\n"
     assert done.stderr.splitlines() == [
@@ -68,8 +70,10 @@ def test_the_predictor_runs_where_neither_tensorflow_nor_seqapps_is(exported, ap
     ):
         done = subprocess.run(
             [python, "-IB", exported / "predictor.py", *given],
-            input=b"hello\n", capture_output=True, timeout=60,
-        )  # fmt: skip
+            input=b"hello\n",
+            capture_output=True,
+            timeout=60,
+        )
         assert (done.returncode, done.stdout) == (code, b""), done.stderr
         assert words in done.stderr.decode()
         assert b"Traceback" not in done.stderr
@@ -128,9 +132,7 @@ def test_an_export_that_answers_differently_is_refused(command, tiny_bundle, tmp
 
     def forgets(*given, **named):
         found = translator_parts(*given, **named)
-        return type(found)(
-            predictor=found.predictor, parts=found.parts, settings={"longest": 1}
-        )  # fmt: skip
+        return type(found)(predictor=found.predictor, parts=found.parts, settings={"longest": 1})
 
     translator_parts = parts.translator_parts
     monkeypatch.setattr(parts, "translator_parts", forgets)
@@ -150,10 +152,15 @@ def test_certify_asks_every_form_and_finds_a_changed_file(tiny_bundle, exported,
     found = json.loads(done.stdout)
     forms = {row["form"] for row in found["rows"]}
     assert {
-        "eager", "model.keras, reloaded", "saved_model_cli", "TensorFlow's C interface",
-        "TensorFlow's C interface, each input alone", "ONNX", "ONNX, each input alone",
+        "eager",
+        "model.keras, reloaded",
+        "saved_model_cli",
+        "TensorFlow's C interface",
+        "TensorFlow's C interface, each input alone",
+        "ONNX",
+        "ONNX, each input alone",
         "SavedModel in a fresh CPU process, serving_default",
-    } <= forms  # fmt: skip
+    } <= forms
     assert all(row["equal"] and row["largest_difference"] <= 1e-5 for row in found["rows"])
     assert found["holds"]
     assert (found["changed_files"], found["not_core"], found["device_bound"]) == ([], [], [])
@@ -249,8 +256,10 @@ def installed(tmp_path_factory):
         pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         done = subprocess.run(
             [*pip, "--retries", "1", "-r", folder / "requirements.txt"],
-            capture_output=True, text=True, timeout=900,
-        )  # fmt: skip
+            capture_output=True,
+            text=True,
+            timeout=900,
+        )
         if done.returncode and ("ConnectionError" in done.stderr or "NewConnection" in done.stderr):
             pytest.skip("no package registry can be reached")
         assert done.returncode == 0, done.stderr

@@ -141,8 +141,9 @@ def test_a_bundle_written_where_a_gpu_is_holds_no_cudnn(tmp_path):
     examples = numeric_recipe.Series(config)
     network = numeric_recipe.build(config, examples)
     specs = {
-        "series": tf.TensorSpec([None, None]), "series_lengths": tf.TensorSpec([None], tf.int32),
-    }  # fmt: skip
+        "series": tf.TensorSpec([None, None]),
+        "series_lengths": tf.TensorSpec([None], tf.int32),
+    }
     traced = tf.function(network, input_signature=[specs]).get_concrete_function()
     assert cudnn_operations(traced) == ["CudnnRNNV3"]
     training_run._write_bundle(RECIPE, config, network, examples, tmp_path, Reporter(io.StringIO()))
@@ -157,10 +158,18 @@ def test_a_bundle_written_where_a_gpu_is_holds_no_cudnn(tmp_path):
 def test_a_bundle_is_complete_and_certified(bundle):
     assert sorted(path.name for path in bundle.iterdir()) == sorted(
         [
-            "CARD.md", "assets", "certificate.json", "config.json", "environment.json",
-            "history.csv", "metrics.json", "model.keras", "plots", "servable",
+            "CARD.md",
+            "assets",
+            "certificate.json",
+            "config.json",
+            "environment.json",
+            "history.csv",
+            "metrics.json",
+            "model.keras",
+            "plots",
+            "servable",
         ]
-    )  # fmt: skip
+    )
     certificate = json.loads((bundle / "certificate.json").read_text())
     assert certificate["holds"] is True
     assert not any(name.startswith("Cudnn") for name in certificate["operations"])

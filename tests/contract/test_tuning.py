@@ -130,8 +130,11 @@ def test_best_settings_train_to_the_value_they_had(story, assert_only_ours):
     default = numeric_recipe.Config()
     units = {"units": best.settings["units"]} if best.settings["units"] != default.units else {}
     assert tomllib.loads(text) == {
-        "seed": 3, "data": {"series": 40}, "training": {"epochs": 1}, **units,
-    }  # fmt: skip
+        "seed": 3,
+        "data": {"series": 40},
+        "training": {"epochs": 1},
+        **units,
+    }
     bundle = story.folder.parent / "bundle"
     (row,) = csv.DictReader((bundle / "history.csv").read_text().splitlines())
     assert float(row["mean_error"]) == pytest.approx(best.value, abs=5.1e-5)
@@ -141,8 +144,12 @@ def test_best_settings_train_to_the_value_they_had(story, assert_only_ours):
 def test_what_a_study_leaves(story):
     assert story.output.startswith("study/best.toml\n")
     assert {path.name for path in story.folder.iterdir()} >= {
-        "best.toml", "trials.csv", "history.png", "study.db", "study.json",
-    }  # fmt: skip
+        "best.toml",
+        "trials.csv",
+        "history.png",
+        "study.db",
+        "study.json",
+    }
     rows = list(csv.DictReader((story.folder / "trials.csv").read_text().splitlines()))
     assert [row["state"] for row in rows] == ["complete"] * 2 + ["failed"] * 3
     assert [row["units"] for row in rows] == ["8", "6", "7", "6", "9"]

@@ -40,10 +40,15 @@ def curve(folder: Path) -> list[dict[str, float]]:
         text=replace(default.text, vocabulary=200),
         model=replace(default.model, embedding=16, units=32),
         training=Training(
-            epochs=4, batch_tokens=2048, learning_rate=1e-2, warmup_steps=4, patience=0,
-            average_decay=0.5, tensorboard=False,
+            epochs=4,
+            batch_tokens=2048,
+            learning_rate=1e-2,
+            warmup_steps=4,
+            patience=0,
+            average_decay=0.5,
+            tensorboard=False,
         ),
-    )  # fmt: skip
+    )
     keras.utils.set_random_seed(config.seed)
     reporter = Reporter(io.StringIO())
     examples = translate.load(config, None, reporter)

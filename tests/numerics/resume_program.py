@@ -44,15 +44,29 @@ def of_writer(text: Path) -> generate.Config:
         data=replace(default.data, train=str(text)),
         text=replace(default.text, window=12),
         model=replace(
-            default.model, cell="lstm", embedding=8, units=8, dropout=0.2, output_dropout=0.2,
-            embedding_dropout=0.1, weight_drop=0.3, activation_penalty=0.1, change_penalty=0.1,
+            default.model,
+            cell="lstm",
+            embedding=8,
+            units=8,
+            dropout=0.2,
+            output_dropout=0.2,
+            embedding_dropout=0.1,
+            weight_drop=0.3,
+            activation_penalty=0.1,
+            change_penalty=0.1,
         ),
         training=Training(
-            epochs=6, batch_tokens=96, average_decay=0.9, patience=3, warmup_steps=5,
-            label_smoothing=0.0, checkpoint_minutes=2.5 / 60.0, tensorboard=False,
+            epochs=6,
+            batch_tokens=96,
+            average_decay=0.9,
+            patience=3,
+            warmup_steps=5,
+            label_smoothing=0.0,
+            checkpoint_minutes=2.5 / 60.0,
+            tensorboard=False,
         ),
         seed=11,
-    )  # fmt: skip
+    )
 
 
 def of_translator(pairs: Path) -> translate.Config:
@@ -65,11 +79,18 @@ def of_translator(pairs: Path) -> translate.Config:
         text=replace(default.text, vocabulary=150, sampling=0.3),
         model=replace(default.model, embedding=8, units=8, dropout=0.2, token_dropout=0.1),
         training=Training(
-            epochs=6, batch_tokens=1024, average_decay=0.9, schedule="plateau", plateau_epochs=1,
-            patience=3, warmup_steps=5, checkpoint_minutes=2.5 / 60.0, tensorboard=False,
+            epochs=6,
+            batch_tokens=1024,
+            average_decay=0.9,
+            schedule="plateau",
+            plateau_epochs=1,
+            patience=3,
+            warmup_steps=5,
+            checkpoint_minutes=2.5 / 60.0,
+            tensorboard=False,
         ),
         seed=11,
-    )  # fmt: skip
+    )
 
 
 class Sitting:

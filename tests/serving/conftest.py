@@ -27,10 +27,24 @@ def server(
     """A translator, a writer and numbers, behind small limits."""
     with serving(
         tmp_path_factory.mktemp("server"),
-        str(tiny_bundle), f"writer={tiny_writer}", f"numbers={handmade}",
-        "--rows", "64", "--text-bytes", "500", "--audio-s", "5", "--beam", "8",
-        "--length", "100", "--body-mb", "1", "--timeout-s", "60",
-    ) as found:  # fmt: skip
+        str(tiny_bundle),
+        f"writer={tiny_writer}",
+        f"numbers={handmade}",
+        "--rows",
+        "64",
+        "--text-bytes",
+        "500",
+        "--audio-s",
+        "5",
+        "--beam",
+        "8",
+        "--length",
+        "100",
+        "--body-mb",
+        "1",
+        "--timeout-s",
+        "60",
+    ) as found:
         yield found
 
 

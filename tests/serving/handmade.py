@@ -37,7 +37,10 @@ INTERFACE = Interface(
             description="Fails in the graph if there is none of that number.",
         ),
         Signature(
-            name="init", inputs=(_RATE,), outputs=_STATE, description="Begins to count samples.",
+            name="init",
+            inputs=(_RATE,),
+            outputs=_STATE,
+            description="Begins to count samples.",
         ),
         Signature(
             name="step_int16",
@@ -51,7 +54,7 @@ INTERFACE = Interface(
             outputs=(Field(name="root", dtype="float32", media="number"),),
         ),
     ),
-)  # fmt: skip
+)
 
 
 def write_handmade(folder: Path, *, factor: float = 1.0) -> Path:

@@ -39,8 +39,10 @@ def resident_kb(pid):
 
 
 def soak(server, tiny_bundle, seconds):
-    want = {t: row["translation"] for t, row in zip(
-        TEXTS, seqapps.load(tiny_bundle).answers(TEXTS), strict=True)}  # fmt: skip
+    want = {
+        t: row["translation"]
+        for t, row in zip(TEXTS, seqapps.load(tiny_bundle).answers(TEXTS), strict=True)
+    }
     end = time.monotonic() + seconds
     wrong, count = [], [0] * 16
 
@@ -128,11 +130,18 @@ GOOD = [
     ("/v1/models/numbers:predict", {"inputs": {"series": [[1, 2]], "spins": [0]}}),
     ("/v1/models/numbers:predict", {"instances": [{"series": [1.5], "spins": 3}]}),
     ("/v1/models/writer:generate", {"prompt": "a", "max_length": 3}),
-    ("/v1/models/writer:predict",
-     {"signature_name": "options", "instances": [{"prompt": "a", "max_length": 3, "stop": ["x"]}]}),
-    ("/v2/models/translate/infer",
-     {"inputs": [{"name": "source", "shape": [1], "datatype": "BYTES", "data": ["a"]}]}),
-]  # fmt: skip
+    (
+        "/v1/models/writer:predict",
+        {
+            "signature_name": "options",
+            "instances": [{"prompt": "a", "max_length": 3, "stop": ["x"]}],
+        },
+    ),
+    (
+        "/v2/models/translate/infer",
+        {"inputs": [{"name": "source", "shape": [1], "datatype": "BYTES", "data": ["a"]}]},
+    ),
+]
 
 
 @pytest.mark.timeout(7200)
@@ -195,12 +204,27 @@ def test_schemathesis(server, tmp_path):
         "    assert 'Traceback' not in response.text\n"
     )
     done = subprocess.run(
-        [str(Path(sys.executable).parent / "schemathesis"), "run", f"{server.url}/openapi.json",
-         "--checks", "answered", "--max-examples", "40", "--seed", "1",
-         "--request-timeout", "60", "--phases", "examples,coverage,fuzzing"],
-        cwd=tmp_path, capture_output=True, text=True, timeout=3000,
+        [
+            str(Path(sys.executable).parent / "schemathesis"),
+            "run",
+            f"{server.url}/openapi.json",
+            "--checks",
+            "answered",
+            "--max-examples",
+            "40",
+            "--seed",
+            "1",
+            "--request-timeout",
+            "60",
+            "--phases",
+            "examples,coverage,fuzzing",
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=3000,
         env={**os.environ, "SCHEMATHESIS_HOOKS": "ours", "PYTHONPATH": str(tmp_path)},
-    )  # fmt: skip
+    )
     # 504 is an answer: the pages' header asks for deadlines that cannot be kept.
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
     assert server.events("failed") == []

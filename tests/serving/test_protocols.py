@@ -118,8 +118,11 @@ def test_numbers_ragged_and_padded(http):
     assert [row["scaled"] for row in found] == [[2.0, 5.0], [8.0, 0.0], [0.0, 0.0]]
     columns = {"series": [[1, 2], [3, 4]], "series_lengths": [1, 2], "spins": [0, 0]}
     found = ok(http.post("/v1/models/numbers:predict", json={"inputs": columns}))["outputs"]
-    assert found == {"total": [2.0, 14.0], "scaled": [[2.0, 0.0], [6.0, 8.0]],
-                     "scaled_lengths": [1, 2]}  # fmt: skip
+    assert found == {
+        "total": [2.0, 14.0],
+        "scaled": [[2.0, 0.0], [6.0, 8.0]],
+        "scaled_lengths": [1, 2],
+    }
 
 
 def test_a_single_output_is_bare_and_nan_is_null(http):

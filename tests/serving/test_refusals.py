@@ -50,17 +50,29 @@ BAD = {
     "path": ("/v1/models/..%2f..%2fetc%2fpasswd:predict", {"instances": ["a"]}, 404, "no "),
     "dots": ("/v1/models/%2e%2e:predict", {"instances": ["a"]}, 404, "no "),
     "no version": (
-        "/v1/models/translate/versions/7:predict", {"instances": ["a"]}, 404, "it has 1",
+        "/v1/models/translate/versions/7:predict",
+        {"instances": ["a"]},
+        404,
+        "it has 1",
     ),
     "odd version": (
-        "/v1/models/translate/versions/x:predict", {"instances": ["a"]}, 404, "is a number",
+        "/v1/models/translate/versions/x:predict",
+        {"instances": ["a"]},
+        404,
+        "is a number",
     ),
     "huge version": (
-        f"/v1/models/translate/versions/{'9' * 400}:predict", {"instances": ["a"]}, 404, "number",
+        f"/v1/models/translate/versions/{'9' * 400}:predict",
+        {"instances": ["a"]},
+        404,
+        "number",
     ),
     "no verb": ("/v1/models/translate:destroy", {"instances": ["a"]}, 404, "no verb"),
     "no signature": (
-        TRANSLATE, {"signature_name": "x", "instances": ["a"]}, 400, "no signature 'x'",
+        TRANSLATE,
+        {"signature_name": "x", "instances": ["a"]},
+        400,
+        "no signature 'x'",
     ),
     "regress": ("/v1/models/translate:regress", {"examples": []}, 400, "use :predict"),
     "nothing": (TRANSLATE, {}, 400, "either 'instances' or 'inputs'"),
@@ -77,8 +89,12 @@ BAD = {
     "no base64": (TRANSLATE, {"instances": [{"b64": "%%"}]}, 400, "not base64"),
     "a list as text": (TRANSLATE, {"instances": [["a"]]}, 400, "shape"),
     "unknown input": (TRANSLATE, {"instances": [{"sauce": "a"}]}, 400, "no input 'sauce'"),
-    "missing in a row": (NUMBERS, {"instances": [{"series": [1], "spins": 0}, {"series": [1]}]},
-                         400, "spins is missing"),
+    "missing in a row": (
+        NUMBERS,
+        {"instances": [{"series": [1], "spins": 0}, {"series": [1]}]},
+        400,
+        "spins is missing",
+    ),
     "several inputs": (NUMBERS, {"instances": [3]}, 400, "several inputs"),
     "missing input": (NUMBERS, {"instances": [{"series": [1]}]}, 400, "needs spins"),
     "text as number": (NUMBERS, numbers(series=["1"]), 400, "series takes numbers"),
@@ -92,69 +108,118 @@ BAD = {
     "lengths": (
         NUMBERS,
         {"inputs": {"series": [[1, 2]], "series_lengths": [3], "spins": [0]}},
-        400, "series_lengths is 0 to 2",
+        400,
+        "series_lengths is 0 to 2",
     ),
     "negative length": (
         NUMBERS,
         {"inputs": {"series": [[1, 2]], "series_lengths": [-1], "spins": [0]}},
-        400, "series_lengths is 0 to 2",
+        400,
+        "series_lengths is 0 to 2",
     ),
     "rows differ": (NUMBERS, {"inputs": {"series": [[1]], "spins": [0, 0]}}, 400, "2 rows"),
     "in the graph": (
-        NUMBERS, {"signature_name": "pick", "instances": [99]}, 400, "cannot compute with these",
+        NUMBERS,
+        {"signature_name": "pick", "instances": [99]},
+        400,
+        "cannot compute with these",
     ),
     "long recording": (
-        NUMBERS, {"signature_name": "hear", "instances": [b64(wav(5.1))]}, 400, "lasts at most 5 s",
+        NUMBERS,
+        {"signature_name": "hear", "instances": [b64(wav(5.1))]},
+        400,
+        "lasts at most 5 s",
     ),
     "long recording that says it is short": (
-        NUMBERS, {"signature_name": "hear", "instances": [b64(wav(5.1, told=10**9))]},
-        400, "lasts at most 5 s, got 5.1 s",
+        NUMBERS,
+        {"signature_name": "hear", "instances": [b64(wav(5.1, told=10**9))]},
+        400,
+        "lasts at most 5 s, got 5.1 s",
     ),
     "many recordings beside a long one": (
-        NUMBERS, {"signature_name": "hear", "instances": [b64(wav(4.9)), *[b64(wav(0.1))] * 9]},
-        400, "padded to the longest, 4.9 s, and have at most 40 s together",
+        NUMBERS,
+        {"signature_name": "hear", "instances": [b64(wav(4.9)), *[b64(wav(0.1))] * 9]},
+        400,
+        "padded to the longest, 4.9 s, and have at most 40 s together",
     ),
-    "wide beam": (TRANSLATE, {**OPTIONS, "instances": [{"source": "a", "beam_width": 9}]},
-                  400, "beam_width is 1 to 8 here, got 9; the server's --beam"),
-    "no beam": (TRANSLATE, {**OPTIONS, "instances": [{"source": "a", "beam_width": 0}]},
-                400, "beam_width is 1 to 8"),
-    "long answer": (WRITER, {**OPTIONS, "instances": [{"prompt": "a", "max_length": 101}]},
-                    400, "--length"),
-    "cold": (WRITER, {**OPTIONS, "instances": [{"prompt": "a", "temperature": -1}]},
-             400, "temperature is 0"),
-    "many stops": (WRITER, {**OPTIONS, "instances": [{"prompt": "a", "stop": ["x"] * 65}]},
-                   400, "at most 64 texts"),
+    "wide beam": (
+        TRANSLATE,
+        {**OPTIONS, "instances": [{"source": "a", "beam_width": 9}]},
+        400,
+        "beam_width is 1 to 8 here, got 9; the server's --beam",
+    ),
+    "no beam": (
+        TRANSLATE,
+        {**OPTIONS, "instances": [{"source": "a", "beam_width": 0}]},
+        400,
+        "beam_width is 1 to 8",
+    ),
+    "long answer": (
+        WRITER,
+        {**OPTIONS, "instances": [{"prompt": "a", "max_length": 101}]},
+        400,
+        "--length",
+    ),
+    "cold": (
+        WRITER,
+        {**OPTIONS, "instances": [{"prompt": "a", "temperature": -1}]},
+        400,
+        "temperature is 0",
+    ),
+    "many stops": (
+        WRITER,
+        {**OPTIONS, "instances": [{"prompt": "a", "stop": ["x"] * 65}]},
+        400,
+        "at most 64 texts",
+    ),
     "v2 type": (
         "/v2/models/translate/infer",
         {"inputs": [{"name": "source", "shape": [1], "datatype": "FP32", "data": [1]}]},
-        400, "is of BYTES",
+        400,
+        "is of BYTES",
     ),
     "v2 shape": (
         "/v2/models/translate/infer",
         {"inputs": [{"name": "source", "shape": [2**30], "datatype": "BYTES", "data": ["a"]}]},
-        400, "has 1 values",
+        400,
+        "has 1 values",
     ),
     "v2 binary": (
         "/v2/models/translate/infer",
-        {"inputs": [{"name": "source", "shape": [1], "datatype": "BYTES",
-                     "parameters": {"binary_data_size": 9}}]},
-        400, "binary data is not taken",
+        {
+            "inputs": [
+                {
+                    "name": "source",
+                    "shape": [1],
+                    "datatype": "BYTES",
+                    "parameters": {"binary_data_size": 9},
+                }
+            ]
+        },
+        400,
+        "binary data is not taken",
     ),
     "v2 output": (
         "/v2/models/translate/infer",
-        {"inputs": [{"name": "source", "shape": [1], "datatype": "BYTES", "data": ["a"]}],
-         "outputs": [{"name": "x"}]},
-        400, "'outputs' names some of",
+        {
+            "inputs": [{"name": "source", "shape": [1], "datatype": "BYTES", "data": ["a"]}],
+            "outputs": [{"name": "x"}],
+        },
+        400,
+        "'outputs' names some of",
     ),
     "v2 output of another type": (
         "/v2/models/translate/infer",
-        {"inputs": [{"name": "source", "shape": [1], "datatype": "BYTES", "data": ["a"]}],
-         "outputs": [{"name": ["x"]}]},
-        400, "'outputs' names some of",
+        {
+            "inputs": [{"name": "source", "shape": [1], "datatype": "BYTES", "data": ["a"]}],
+            "outputs": [{"name": ["x"]}],
+        },
+        400,
+        "'outputs' names some of",
     ),
     "v2 no model": ("/v2/models/none/infer", {"inputs": []}, 404, "no model"),
     "no address": ("/v3", {}, 404, "/openapi.json"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("path", "body", "status", "words"), BAD.values(), ids=BAD)
@@ -258,26 +323,37 @@ WRONG = {
     "axes": (request(series=huge(*[1] * 300)), "INVALID_ARGUMENT", "no complete shape"),
     "damaged": (request(series=damaged(), spins=SPINS), "INVALID_ARGUMENT", "damaged"),
     "type": (
-        request(series=tf.make_tensor_proto(["a"]), spins=SPINS), "INVALID_ARGUMENT", "float32",
+        request(series=tf.make_tensor_proto(["a"]), spins=SPINS),
+        "INVALID_ARGUMENT",
+        "float32",
     ),
     "variant": (
-        request(series=tf.make_tensor_proto(np.complex64([1]))), "INVALID_ARGUMENT", "of a type",
+        request(series=tf.make_tensor_proto(np.complex64([1]))),
+        "INVALID_ARGUMENT",
+        "of a type",
     ),
     "NaN": (
         request(series=tf.make_tensor_proto(np.float32([[np.nan]])), spins=SPINS),
-        "INVALID_ARGUMENT", "finite",
+        "INVALID_ARGUMENT",
+        "finite",
     ),
     "scalar": (request(series=huge(), spins=SPINS), "INVALID_ARGUMENT", "rows"),
     "graph": (
         request(signature="pick", which=tf.make_tensor_proto(np.int32([-5]))),
-        "INVALID_ARGUMENT", "cannot compute",
+        "INVALID_ARGUMENT",
+        "cannot compute",
     ),
     "beam": (
-        request("translate", "options", source=tf.make_tensor_proto(["a"]),
-                beam_width=tf.make_tensor_proto(np.int32([1 << 30]))),
-        "INVALID_ARGUMENT", "--beam",
+        request(
+            "translate",
+            "options",
+            source=tf.make_tensor_proto(["a"]),
+            beam_width=tf.make_tensor_proto(np.int32([1 << 30])),
+        ),
+        "INVALID_ARGUMENT",
+        "--beam",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("made", "code", "words"), WRONG.values(), ids=WRONG)

@@ -246,10 +246,12 @@ def test_a_handler_can_say_what_was_typed(toml):
     typed = []
     commands = (
         Command(
-            name="a", help="", handler=lambda _, settings: typed.append(settings.typed),
+            name="a",
+            help="",
+            handler=lambda _, settings: typed.append(settings.typed),
             sections="all",
         ),
-    )  # fmt: skip
+    )
     program = Program(name="p", description="", commands=commands, config=Config)
     assert run(program, ["--config", toml, "--data.source", "a b"]) == 0
     assert typed == [f"a --config {toml} --data.source 'a b'"]

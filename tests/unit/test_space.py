@@ -90,11 +90,18 @@ def test_what_fits_is_described():
 
 def test_what_a_choice_contains():
     assert [Whole(2, 8, step=3).contains(value) for value in (2, 5, 6, 9, True)] == [
-        True, True, False, False, False,
-    ]  # fmt: skip
+        True,
+        True,
+        False,
+        False,
+        False,
+    ]
     assert [Float(0.0, 1.0).contains(value) for value in (0, 0.5, 1.5, "a")] == [
-        True, True, False, False,
-    ]  # fmt: skip
+        True,
+        True,
+        False,
+        False,
+    ]
     assert OneOf(("a", None)).contains(None)
     assert not OneOf(("a", None)).contains("b")
 

@@ -95,9 +95,11 @@ def read_header(file: bytes) -> Header:
         return Header(NO_DATA)
     width = align // max(channels, 1)
     whole = channels * width == align
-    if channels == 0 or not whole or (tag, width) not in (
-        (1, 1), (1, 2), (1, 3), (1, 4), (3, 4), (3, 8)
-    ):  # fmt: skip
+    if (
+        channels == 0
+        or not whole
+        or (tag, width) not in ((1, 1), (1, 2), (1, 3), (1, 4), (3, 4), (3, 8))
+    ):
         return Header(UNSUPPORTED)
     if not LOWEST_RATE <= rate <= HIGHEST_RATE:
         return Header(BAD_RATE)

@@ -200,9 +200,11 @@ class GenerateText:
             advance,
             (tf.constant(0), before_BS, tf.zeros(tf.stack([batch, 0]))),
             shape_invariants=(
-                tf.TensorShape([]), before_BS.shape, tf.TensorShape([None, None]),
+                tf.TensorShape([]),
+                before_BS.shape,
+                tf.TensorShape([None, None]),
             ),
-        )  # fmt: skip
+        )
         return gains_BT, state_BS
 
     def _begin(self, prompts_B: Any) -> Pen:
@@ -267,9 +269,14 @@ class GenerateText:
         )
 
     def _search(
-        self, pen: Pen, options: dict[str, Any], texts_BN: Any, log_probs_BN: Any, counts_B: Any,
+        self,
+        pen: Pen,
+        options: dict[str, Any],
+        texts_BN: Any,
+        log_probs_BN: Any,
+        counts_B: Any,
         limits_B: Any,
-    ) -> tuple[Any, Any, Any]:  # fmt: skip
+    ) -> tuple[Any, Any, Any]:
         """Searches for the likeliest texts in the rows that ask for it."""
         searched_B = options["beam_width"] > 1
         width_B = tf.where(searched_B, tf.minimum(options["beam_width"], 1000), 1)

@@ -21,24 +21,36 @@ def writer_interface(options: tuple[Option, ...], *, state_size: int) -> Interfa
         state_size: Numbers that the network carries from token to token.
     """
     tokens = Field(
-        name="token_log_probabilities", dtype="float32", rank=1, media="number", unit=_NATS,
+        name="token_log_probabilities",
+        dtype="float32",
+        rank=1,
+        media="number",
+        unit=_NATS,
         description="The network's own, of each token.",
-    )  # fmt: skip
+    )
     pen = (
         Field(
-            name="state", dtype="float32", rank=1, width=(state_size,), fixed=True, media="series",
+            name="state",
+            dtype="float32",
+            rank=1,
+            width=(state_size,),
+            fixed=True,
+            media="series",
             description="The network's, before it reads `token`.",
         ),
         _whole("token", "The last token so far."),
         _whole("position", "Tokens written so far."),
         Field(
-            name="counts", dtype="int32", rank=1, media="series",
+            name="counts",
+            dtype="int32",
+            rank=1,
+            media="series",
             description="How often each token of the vocabulary occurred.",
         ),
         Field(name="tail", description="The last bytes written."),
         _whole("held", "How many of these were not handed out yet."),
         _whole("done", "1: nothing follows."),
-    )  # fmt: skip
+    )
     return Interface(
         inputs=(Field(name="prompt", description="What the text goes on from; may be empty."),),
         outputs=(

@@ -32,8 +32,11 @@ def writer_parts(network: keras.Model) -> Parts:
     width = recurrent_lm.state_size(network)
     state = numbers("state", width)
     reads = (
-        whole("tokens", None), whole("tokens_lengths"), whole("followers", None), state,
-    )  # fmt: skip
+        whole("tokens", None),
+        whole("tokens_lengths"),
+        whole("followers", None),
+        state,
+    )
     return Parts(
         predictor="seqapps.recipes.generate.predictor",
         parts={"read": Part(read, reads), "step": Part(step, (whole("tokens"), state))},

@@ -33,10 +33,16 @@ def plot_surprise(text: str, bits: Sequence[float], path: Path) -> None:
         for x, (character, surprise) in enumerate(row):
             axis.add_patch(_cell_patch(x, y, colours.cmap(colours.norm(surprise))))
             axis.text(
-                x + 0.5, y + 0.55, character, ha="center", va="center", fontsize=8,
-                family="monospace", parse_math=False,
+                x + 0.5,
+                y + 0.55,
+                character,
+                ha="center",
+                va="center",
+                fontsize=8,
+                family="monospace",
+                parse_math=False,
                 color="white" if surprise > 0.65 * highest else "black",
-            )  # fmt: skip
+            )
     axis.set_xlim(0, wide)
     axis.set_ylim(len(rows), 0)
     axis.set_axis_off()

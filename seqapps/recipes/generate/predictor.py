@@ -121,15 +121,18 @@ class GeneratePredictor(Predictor):
             # A row that has ended keeps its state.
             chosen = [i for i, row in enumerate(ids) if len(row) > start]
             framed = [[MARK, *ids[i]] for i in chosen]
-            tokens, lengths = padded([row[start : start + WINDOW][: len(row) - 1 - start]
-                                      for row in framed])  # fmt: skip
+            tokens, lengths = padded(
+                [row[start : start + WINDOW][: len(row) - 1 - start] for row in framed]
+            )
             followers, _ = padded([row[start + 1 : start + 1 + WINDOW] for row in framed])
             found = self._read(
                 {
-                    "tokens": tokens, "tokens_lengths": lengths, "followers": followers,
+                    "tokens": tokens,
+                    "tokens_lengths": lengths,
+                    "followers": followers,
                     "state": state[chosen],
                 }
-            )  # fmt: skip
+            )
             state[chosen] = found["next_state"]
             for i, row, length in zip(chosen, found["log_probs"], lengths, strict=True):
                 gains[i] = np.concatenate([gains[i], row[:length]])

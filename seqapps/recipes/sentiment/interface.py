@@ -12,7 +12,11 @@ def classifier_interface() -> Interface:
         outputs=(
             label,
             Field(
-                name="probabilities", dtype="float32", rank=1, media="number", unit=probability,
+                name="probabilities",
+                dtype="float32",
+                rank=1,
+                media="number",
+                unit=probability,
                 description="Of each class, the highest first.",
             ),
             Field(name="classes", rank=1, description="Their names, in the same order."),
@@ -25,7 +29,10 @@ def classifier_interface() -> Interface:
                     Field(name="probability", dtype="float32", media="number", unit=probability),
                     Field(name="words", rank=1, description="The text's words."),
                     Field(
-                        name="importance", dtype="float32", rank=1, media="number",
+                        name="importance",
+                        dtype="float32",
+                        rank=1,
+                        media="number",
                         unit="log-odds, nats",
                         description="What the label loses without the word; bounded by 20.",
                     ),
@@ -33,4 +40,4 @@ def classifier_interface() -> Interface:
                 description="How much each word mattered, by leaving it out.",
             ),
         ),
-    )  # fmt: skip
+    )

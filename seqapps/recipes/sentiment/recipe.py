@@ -108,9 +108,13 @@ def build(config: Config, examples: "LabelledExamples") -> "keras.Model":
 
 
 def pretrain(
-    config: Config, network: "keras.Model", examples: "LabelledExamples", folder: Path,
-    reporter: Reporter, resume: bool,
-) -> list[dict[str, float]]:  # fmt: skip
+    config: Config,
+    network: "keras.Model",
+    examples: "LabelledExamples",
+    folder: Path,
+    reporter: Reporter,
+    resume: bool,
+) -> list[dict[str, float]]:
     """Teaches the reader the language of the training texts first, if asked."""
     if not config.pretraining.epochs:
         return []

@@ -294,9 +294,10 @@ class GreedyRecogniser:
         self._decode = tf.function(
             decode,
             input_signature=[
-                tf.TensorSpec([None, None, bands], tf.float32), tf.TensorSpec([None], tf.int32)
+                tf.TensorSpec([None, None, bands], tf.float32),
+                tf.TensorSpec([None], tf.int32),
             ],
-        )  # fmt: skip
+        )
 
     def scores(self) -> dict[str, float]:
         """Word and character error rates on the validation split, per cent."""
@@ -350,9 +351,13 @@ def tune_language(
     def decode(log_probs: Any, steps: Any, weight: Any, bonus: Any) -> tuple[Any, Any]:
         width = tf.fill([tf.shape(steps)[0]], 8)
         found = prefix_beam_search(
-            log_probs, steps, beam_width=width, language=language,
-            language_weight=weight, label_bonus=bonus,
-        )  # fmt: skip
+            log_probs,
+            steps,
+            beam_width=width,
+            language=language,
+            language_weight=weight,
+            label_bonus=bonus,
+        )
         return found.labels[:, 0], found.lengths[:, 0]
 
     search = tf.function(decode, reduce_retracing=True)

@@ -370,9 +370,11 @@ def _from_tfds(path: Path, split: str, *, rate_hz: int, log: Callable[[str], Non
         text = names[row[said]] if names else row[said].decode("utf-8", "replace")
         who = "" if speaker is None else _plain(row[speaker])
         found.add(
-            to_int16(resampled(values, rate, rate_hz)), text, speaker=who,
+            to_int16(resampled(values, rate, rate_hz)),
+            text,
+            speaker=who,
             place=(f"{path} {split}", number),
-        )  # fmt: skip
+        )
     if left_out:
         log(f"{left_out:,} recordings of {split} have a label that is no word; they are left out")
     return found

@@ -108,8 +108,11 @@ class Digits:
         if settings.validation_speaker:
             return cls(
                 pool(known, but=() if settings.held_out else _TEST),
-                pool([settings.validation_speaker]), test, settings, rate_hz,
-            )  # fmt: skip
+                pool([settings.validation_speaker]),
+                test,
+                settings,
+                rate_hz,
+            )
         validation = pool(known, kept if settings.held_out else _VALIDATION)
         return cls(pool(known, but=kept), validation, test, settings, rate_hz)
 
@@ -122,9 +125,11 @@ class Digits:
             more = self._training(speak_digits(), spoken, [_FOR_SYNTHETIC, seed, epoch])
             for row in range(spoken):
                 found.add(
-                    more.samples[row], more.texts[row],
-                    speaker=more.speakers[row], place=more.places[row],
-                )  # fmt: skip
+                    more.samples[row],
+                    more.texts[row],
+                    speaker=more.speakers[row],
+                    place=more.places[row],
+                )
         return found
 
     def validation_strings(self, *, seed: int) -> Recordings:
@@ -139,9 +144,13 @@ class Digits:
     def _training(self, pool: Pool, count: int, seed: Sequence[int]) -> Recordings:
         settings = self.settings
         return self._strings(
-            pool, count, seed, longest=settings.longest, mixed_share=settings.mixed_share,
+            pool,
+            count,
+            seed,
+            longest=settings.longest,
+            mixed_share=settings.mixed_share,
             snr_db=(settings.snr_low_db, settings.snr_high_db),
-        )  # fmt: skip
+        )
 
     def _strings(
         self,

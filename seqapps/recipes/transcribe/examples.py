@@ -88,10 +88,13 @@ class SpeechExamples:
         def sift(found: Recordings) -> Recordings:
             # What is wrong with them whatever the alphabet.
             problems = lint(
-                found, rate_hz=rate,
+                found,
+                rate_hz=rate,
                 labels=lambda line: np.arange(len(line.strip()), dtype=np.int32),
-                unknown=lambda line: (), steps=lambda samples: 2**31, max_seconds=data.max_seconds,
-            )  # fmt: skip
+                unknown=lambda line: (),
+                steps=lambda samples: 2**31,
+                max_seconds=data.max_seconds,
+            )
             report(problems, found, "train", log)
             left_out.extend(problems.values())
             _check_share(left_out, len(found), data)
@@ -149,9 +152,16 @@ class SpeechExamples:
             else speech_language.from_assets(assets)
         )
         return cls(
-            splits, alphabet, features, augmentation, model.stride, batch_frames, seed,
-            language, weights,
-        )  # fmt: skip
+            splits,
+            alphabet,
+            features,
+            augmentation,
+            model.stride,
+            batch_frames,
+            seed,
+            language,
+            weights,
+        )
 
     @property
     def assets(self) -> dict[str, bytes]:

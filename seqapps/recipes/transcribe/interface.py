@@ -16,23 +16,27 @@ def recogniser_interface(options: Sequence[Option]) -> Interface:
     answer = (
         Field(name="text", description="What is said."),
         Field(
-            name="confidence", dtype="float32", media="number", unit=_PROBABILITY,
+            name="confidence",
+            dtype="float32",
+            media="number",
+            unit=_PROBABILITY,
             description="Mean probability of its characters.",
         ),
         Field(name="status", description="`ok`, or what is wrong with the recording."),
-    )  # fmt: skip
+    )
     words = (
         Field(name="words", rank=1, description="The words of the text."),
         Field(name="starts", dtype="float32", rank=1, media="number", unit=_SECONDS),
         Field(name="ends", dtype="float32", rank=1, media="number", unit=_SECONDS),
+        Field(name="word_confidences", dtype="float32", rank=1, media="number", unit=_PROBABILITY),
         Field(
-            name="word_confidences", dtype="float32", rank=1, media="number", unit=_PROBABILITY
-        ),
-        Field(
-            name="seconds", dtype="float32", media="number", unit=_SECONDS,
+            name="seconds",
+            dtype="float32",
+            media="number",
+            unit=_SECONDS,
             description="Length of the recording.",
         ),
-    )  # fmt: skip
+    )
     return Interface(
         inputs=(Field(name="audio", media="wav", description="The bytes of a WAV file."),),
         outputs=answer,
@@ -40,7 +44,10 @@ def recogniser_interface(options: Sequence[Option]) -> Interface:
             *words,
             Field(name="alternatives", rank=1, description="The n best texts, best first."),
             Field(
-                name="alternative_scores", dtype="float32", rank=1, media="number",
+                name="alternative_scores",
+                dtype="float32",
+                rank=1,
+                media="number",
                 unit="log-probability, nats",
                 description="Of network and language model, with what hot words add; the order "
                 "counts a bonus for each symbol too.",
@@ -52,7 +59,10 @@ def recogniser_interface(options: Sequence[Option]) -> Interface:
                 name="pcm",
                 inputs=(
                     Field(
-                        name="samples", dtype="float32", rank=1, media="sound",
+                        name="samples",
+                        dtype="float32",
+                        rank=1,
+                        media="sound",
                         description="Between -1 and 1.",
                     ),
                     Field(name="rate_hz", dtype="int32", media="number", unit="Hz"),
@@ -62,4 +72,4 @@ def recogniser_interface(options: Sequence[Option]) -> Interface:
                 description="Samples instead of a file; words with their times.",
             ),
         ),
-    )  # fmt: skip
+    )

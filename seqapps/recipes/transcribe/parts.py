@@ -33,8 +33,10 @@ def recogniser_parts(network: keras.Model, features: Features, *, stride: int) -
         predictor="seqapps.recipes.transcribe.predictor",
         parts={"hear": Part(hear, takes, wide=("power",))},
         settings={
-            **{name: getattr(features, name)
-               for name in ("sample_rate_hz", "window", "hop", "fft", "centre")},
+            **{
+                name: getattr(features, name)
+                for name in ("sample_rate_hz", "window", "hop", "fft", "centre")
+            },
             "step_s": stride * features.hop / features.sample_rate_hz,
         },
-    )  # fmt: skip
+    )

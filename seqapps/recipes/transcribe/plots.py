@@ -70,9 +70,14 @@ def plot_hearing(
     for text, start, end in words:
         upper.axvspan(start, end, ymin=0.93, color="white", alpha=0.85, linewidth=0)
         upper.text(
-            (start + end) / 2, 1.02 * features_TM.shape[1], text, ha="center", va="bottom",
-            fontsize=9, parse_math=False,
-        )  # fmt: skip
+            (start + end) / 2,
+            1.02 * features_TM.shape[1],
+            text,
+            ha="center",
+            va="bottom",
+            fontsize=9,
+            parse_math=False,
+        )
         for moment in (start, end):
             for axis in (upper, lower):
                 axis.axvline(moment, color="grey", linewidth=0.5, alpha=0.6)
@@ -89,9 +94,14 @@ def plot_hearing(
             peak = float(value)
             if peak >= 0.3 and value >= before and value > after:
                 lower.text(
-                    times[step], peak + 0.02, name.replace(" ", "_"), ha="center", fontsize=8,
-                    color=line.get_color(), parse_math=False,
-                )  # fmt: skip
+                    times[step],
+                    peak + 0.02,
+                    name.replace(" ", "_"),
+                    ha="center",
+                    fontsize=8,
+                    color=line.get_color(),
+                    parse_math=False,
+                )
     lower.set_ylim(0.0, 1.15)
     lower.set_xlim(0.0, end_s)
     lower.set_ylabel("probability")

@@ -153,14 +153,17 @@ def transcribe(
             [
                 Word(text, begin + start, begin + end, confidence)
                 for text, start, end, confidence in zip(
-                    answer["words"], answer["starts"], answer["ends"],
-                    answer["word_confidences"], strict=True,
+                    answer["words"],
+                    answer["starts"],
+                    answer["ends"],
+                    answer["word_confidences"],
+                    strict=True,
                 )
             ]
             for answer, (begin, _) in zip(answers, parts, strict=True)
         ],
         cuts,
-    )  # fmt: skip
+    )
     if len(answers) == 1:
         text, confidence = answers[0]["text"], answers[0]["confidence"]
     else:

@@ -90,8 +90,11 @@ class TranscribePredictor(Predictor):
             starts = places[row][starts]
             ends = places[row][np.maximum(ends - 1, 0)] + 1
             seconds = float(np.float32(len(samples[row])) / np.float32(rate_hz))
-            kept = [k for k in range(min(int(asked[row]), scores.shape[1]))
-                    if scores[row, k] > IMPOSSIBLE / 2]  # fmt: skip
+            kept = [
+                k
+                for k in range(min(int(asked[row]), scores.shape[1]))
+                if scores[row, k] > IMPOSSIBLE / 2
+            ]
             answers.append(
                 {
                     **self._words(labels[row][0], starts, ends, np.exp(said), seconds),

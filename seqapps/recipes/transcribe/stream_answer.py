@@ -188,8 +188,9 @@ class TranscribeStream:
     ) -> Step:
         served = self._served
         pause_B = each_row(options["pause_s"], log_probs.lengths)
-        steps_B = tf.cast(tf.math.ceil(tf.clip_by_value(pause_B, 0.0, 3600.0) / served.step_s),
-                          tf.int32)  # fmt: skip
+        steps_B = tf.cast(
+            tf.math.ceil(tf.clip_by_value(pause_B, 0.0, 3600.0) / served.step_s), tf.int32
+        )
 
         def call(**strategy: Any) -> Step:
             return search_on(

@@ -54,45 +54,60 @@ def streaming_interface(
     taken = tuple(option.name for option in options if option.name in _OPTIONS)
     status = Field(name="status", description="`ok`, or what is wrong with the stream.")
     heard = Field(
-        name="log_probabilities", dtype="float32", rank=1, media="series",
+        name="log_probabilities",
+        dtype="float32",
+        rank=1,
+        media="series",
         unit="log-probability, nats",
         description="Of each symbol and the blank, of those steps that are known now, step after "
         "step.",
-    )  # fmt: skip
+    )
     final = Field(name="text", description="What is certain now, to be put behind what was before.")
     step_outputs = (
-        *state, final,
+        *state,
+        final,
         Field(name="partial", description="What seems to follow it; may still change."),
-        heard, status,
-    )  # fmt: skip
+        heard,
+        status,
+    )
     late = f"some {latency_ms(model, features):.0f} ms after it was said"
     rate = Field(name="rate_hz", dtype="int32", media="number", unit="Hz")
     samples = Field(
-        name="samples", dtype="float32", rank=1, media="sound",
+        name="samples",
+        dtype="float32",
+        rank=1,
+        media="sound",
         description="What was recorded since; between -1 and 1.",
-    )  # fmt: skip
+    )
     pcm = Field(name="pcm", media="sound", description="The same as int16, little-endian bytes.")
     return replace(
         interface,
         further=(
             *interface.further,
+            Signature(name="init", inputs=(rate,), outputs=state, description="Begins a stream."),
             Signature(
-                name="init", inputs=(rate,), outputs=state, description="Begins a stream."
-            ),
-            Signature(
-                name="step", inputs=(*state, samples), outputs=step_outputs, options=taken,
+                name="step",
+                inputs=(*state, samples),
+                outputs=step_outputs,
+                options=taken,
                 description=f"Hears some more: state in, state out. A sound is known {late}.",
             ),
             Signature(
-                name="step_int16", inputs=(*state, pcm), outputs=step_outputs, options=taken,
+                name="step_int16",
+                inputs=(*state, pcm),
+                outputs=step_outputs,
+                options=taken,
                 description="The same of the bytes that a microphone gives.",
             ),
             Signature(
-                name="flush", inputs=state, outputs=(final, heard, status), options=taken,
+                name="flush",
+                inputs=state,
+                outputs=(final, heard, status),
+                options=taken,
                 description="Ends a stream: the rest of the text.",
             ),
         ),
-    )  # fmt: skip
+    )
 
 
 def _state(model: Recogniser, features: Features) -> tuple[Field, ...]:
@@ -104,20 +119,38 @@ def _state(model: Recogniser, features: Features) -> tuple[Field, ...]:
         numbers("tail", "Samples that the resampler still needs."),
         numbers("frame", "Samples of the frame that is not full yet."),
         Field(
-            name="memory", dtype="float32", rank=1, width=(memory_size(model, features),),
-            fixed=True, media="series", description="The network's.",
+            name="memory",
+            dtype="float32",
+            rank=1,
+            width=(memory_size(model, features),),
+            fixed=True,
+            media="series",
+            description="The network's.",
         ),
         Field(
-            name="counters", dtype="int32", rank=1, width=(len(model.time_strides) + COUNTERS,),
-            fixed=True, media="series", description="Where convolutions and text stand.",
+            name="counters",
+            dtype="int32",
+            rank=1,
+            width=(len(model.time_strides) + COUNTERS,),
+            fixed=True,
+            media="series",
+            description="Where convolutions and text stand.",
         ),
         Field(
-            name="scores", dtype="float32", rank=2, width=(SCORES,), media="series",
+            name="scores",
+            dtype="float32",
+            rank=2,
+            width=(SCORES,),
+            media="series",
             description="Of each hypothesis of the search.",
         ),
         Field(
-            name="marks", dtype="int32", rank=2, width=(MARKS,), media="series",
+            name="marks",
+            dtype="int32",
+            rank=2,
+            width=(MARKS,),
+            media="series",
             description="Last symbol, context and hashes of each.",
         ),
         Field(name="texts", rank=1, description="What of each is not certain yet."),
-    )  # fmt: skip
+    )

@@ -65,7 +65,10 @@ def interface(config: Config) -> Interface:
                 description=f"The sentence in {config.data.target}, of at most 1,000 pieces.",
             ),
             Field(
-                name="score", dtype="float32", media="number", unit="log-probability, nats",
+                name="score",
+                dtype="float32",
+                media="number",
+                unit="log-probability, nats",
                 description="Searched: divided by the length penalty. Drawn: as it is.",
             ),
         ),
@@ -74,7 +77,7 @@ def interface(config: Config) -> Interface:
             Field(name="alternative_scores", dtype="float32", rank=1, media="number"),
         ),
         options=strategy_options(config.decoding),
-    )  # fmt: skip
+    )
 
 
 def load(config: Config, assets: Assets | None, reporter: Reporter) -> "PairExamples":

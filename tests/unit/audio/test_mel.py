@@ -29,10 +29,17 @@ SIGNALS = {
 
 def reference(values, settings):
     power = librosa.feature.melspectrogram(
-        y=values.astype(np.float64), sr=settings.sample_rate_hz, n_fft=settings.fft,
-        win_length=settings.window, hop_length=settings.hop, n_mels=settings.mels,
-        fmin=settings.lowest_hz, fmax=settings.top_hz, center=True, pad_mode="constant",
-    )  # fmt: skip
+        y=values.astype(np.float64),
+        sr=settings.sample_rate_hz,
+        n_fft=settings.fft,
+        win_length=settings.window,
+        hop_length=settings.hop,
+        n_mels=settings.mels,
+        fmin=settings.lowest_hz,
+        fmax=settings.top_hz,
+        center=True,
+        pad_mode="constant",
+    )
     return np.log(np.maximum(power, FLOOR)).T
 
 
@@ -50,9 +57,12 @@ def test_as_librosa_has_it(name, settings):
 @pytest.mark.parametrize("settings", SETTINGS)
 def test_the_bank_is_librosas(settings):
     expected = librosa.filters.mel(
-        sr=settings.sample_rate_hz, n_fft=settings.fft, n_mels=settings.mels,
-        fmin=settings.lowest_hz, fmax=settings.top_hz,
-    )  # fmt: skip
+        sr=settings.sample_rate_hz,
+        n_fft=settings.fft,
+        n_mels=settings.mels,
+        fmin=settings.lowest_hz,
+        fmax=settings.top_hz,
+    )
     np.testing.assert_allclose(mel_matrix(settings), expected.T, atol=1e-7)
     hz = np.linspace(0, 20_000, 500)
     np.testing.assert_allclose(hz_to_mel(hz), librosa.hz_to_mel(hz), rtol=1e-12)

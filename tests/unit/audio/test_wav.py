@@ -127,8 +127,12 @@ def test_bad_rows_leave_their_batch_alone():
     good = written(MONO)
     found = READ([files[0], good, *files[1:], good, written(STEREO, rate=8_000)])
     assert found.status.numpy().tolist() == [
-        NOT_WAV, OK, *(status for _, status in [*BAD.values()][1:]), OK, OK,
-    ]  # fmt: skip
+        NOT_WAV,
+        OK,
+        *(status for _, status in [*BAD.values()][1:]),
+        OK,
+        OK,
+    ]
     np.testing.assert_array_equal(found.values[1], found.values[len(files) + 1])
     np.testing.assert_allclose(found.values[1, :400], MONO, atol=1e-4)
     assert found.lengths.numpy().tolist() == [0, 400, *[0] * (len(files) - 1), 400, 600]

@@ -104,8 +104,12 @@ def test_codes_may_be_integers_true_or_false(tmp_path: Path) -> None:
     path = write(tmp_path / "a.jsonl", "\n".join(lines).encode())
     rows = list(read_table(path, ["label", "en"], codes=["label"]))
     assert [row.cells[0] for row in rows if row.cells] == [
-        "x", "3", "-100000000000000000000", "true", "false"
-    ]  # fmt: skip
+        "x",
+        "3",
+        "-100000000000000000000",
+        "true",
+        "false",
+    ]
     assert rows[-1] == Row(8, (), "'label' is not a string, integer, true or false")
     assert [row.line for row in rows if row.reason] == [6, 7, 8]
     assert [row.line for row in read_table(path, ["label"]) if row.cells] == [1]

@@ -8,9 +8,7 @@ from hypothesis import strategies as st
 from seqapps.data.stream import stream_batches, stream_length, windows
 
 
-@given(
-    st.integers(1, 500), st.integers(1, 60), st.booleans(), st.integers(0, 9)
-)  # fmt: skip
+@given(st.integers(1, 500), st.integers(1, 60), st.booleans(), st.integers(0, 9))
 def test_windows_cover_every_step_once(length, window, varied, seed):
     rng = np.random.default_rng(seed)
     bounds = windows(length, window=window, varied=varied, rng=rng)

@@ -17,11 +17,13 @@ V = len(SYMBOLS) + 1
 ALIGN = tf.function(
     align,
     input_signature=[
-        tf.TensorSpec([None, None, V], tf.float32), tf.TensorSpec([None], tf.int32),
-        tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None], tf.int32),
+        tf.TensorSpec([None, None, V], tf.float32),
+        tf.TensorSpec([None], tf.int32),
+        tf.TensorSpec([None, None], tf.int32),
+        tf.TensorSpec([None], tf.int32),
     ],
     autograph=False,
-)  # fmt: skip
+)
 
 
 def collapse(path):
@@ -82,11 +84,14 @@ def rows_of(found, row):
     return [
         (tuple(ids[:count].tolist()), score, log_prob)
         for ids, count, score, log_prob in zip(
-            found.labels[row].numpy(), found.lengths[row].numpy(), found.scores[row].numpy(),
-            found.log_probs[row].numpy(), strict=True,
+            found.labels[row].numpy(),
+            found.lengths[row].numpy(),
+            found.scores[row].numpy(),
+            found.log_probs[row].numpy(),
+            strict=True,
         )
         if score > NEVER / 2
-    ]  # fmt: skip
+    ]
 
 
 @tf.function(reduce_retracing=True)
@@ -115,10 +120,14 @@ def test_with_language_model_bonus_and_hot_words_too(seed, hot):
     # The second row has no hot words of its own.
     words = [" ".join(hot), ""]
     found = prefix_beam_search(
-        log_probs, tf.constant([steps, steps]), beam_width=tf.constant([400, 400]),
-        language=language.automaton, language_weight=0.7, label_bonus=0.3,
+        log_probs,
+        tf.constant([steps, steps]),
+        beam_width=tf.constant([400, 400]),
+        language=language.automaton,
+        language_weight=0.7,
+        label_bonus=0.3,
         hot=hot_words([[word, ""] for word in words], SYMBOLS, tf.constant([1.5, 1.5])),
-    )  # fmt: skip
+    )
     for row in range(2):
         expected = {
             labels: log_prob
@@ -142,11 +151,14 @@ def test_pieces_of_several_characters_make_hot_words():
     scores = {
         tuple(ids[:n].tolist()): score - log_prob
         for ids, n, score, log_prob in zip(
-            found.labels[0].numpy(), found.lengths[0].numpy(), found.scores[0].numpy(),
-            found.log_probs[0].numpy(), strict=True,
+            found.labels[0].numpy(),
+            found.lengths[0].numpy(),
+            found.scores[0].numpy(),
+            found.log_probs[0].numpy(),
+            strict=True,
         )
         if score > NEVER / 2
-    }  # fmt: skip
+    }
     assert scores[(0, 1)] == pytest.approx(2.0, abs=1e-5)
     assert scores[(2,)] == pytest.approx(2.0, abs=1e-5)
     assert scores[(2, 1)] == pytest.approx(0.0, abs=1e-5)
@@ -162,8 +174,9 @@ def test_a_row_is_searched_as_if_alone(seed, steps, width):
     for row in range(3):
         alone = search(
             log_probs[row : row + 1, : max(1, lengths[row])],
-            lengths[row : row + 1], widths[row : row + 1],
-        )  # fmt: skip
+            lengths[row : row + 1],
+            widths[row : row + 1],
+        )
         for (labels, score, _), (wanted, expected, _) in zip(
             rows_of(together, row), rows_of(alone, 0), strict=True
         ):
@@ -231,9 +244,11 @@ def test_rows_are_aligned_as_if_alone():
     together = ALIGN(log_probs, lengths, labels, counts)
     for row in range(2):
         alone = ALIGN(
-            log_probs[row : row + 1, : lengths[row]], lengths[row : row + 1],
-            labels[row : row + 1, : counts[row]], counts[row : row + 1],
-        )  # fmt: skip
+            log_probs[row : row + 1, : lengths[row]],
+            lengths[row : row + 1],
+            labels[row : row + 1, : counts[row]],
+            counts[row : row + 1],
+        )
         np.testing.assert_array_equal(together.starts[row, : counts[row]], alone.starts[0])
         np.testing.assert_array_equal(together.ends[row, : counts[row]], alone.ends[0])
     assert together.lengths.numpy().tolist() == [3, 1, 0]

@@ -37,18 +37,30 @@ def whole(log_probs, lengths, width):
 @tf.function(reduce_retracing=True)
 def go(search, log_probs, lengths, width, pause):
     return search_on(
-        search, log_probs, lengths, symbols_V=SYMBOLS, pause_B=pause, beam_width=width,
-        last=False, **STRATEGY,
-    )  # fmt: skip
+        search,
+        log_probs,
+        lengths,
+        symbols_V=SYMBOLS,
+        pause_B=pause,
+        beam_width=width,
+        last=False,
+        **STRATEGY,
+    )
 
 
 @tf.function(reduce_retracing=True)
 def end(search, width, pause):
     nothing = tf.zeros([3, 1, 4])
     return search_on(
-        search, nothing, tf.zeros([3], tf.int32), symbols_V=SYMBOLS, pause_B=pause,
-        beam_width=width, last=True, **STRATEGY,
-    )  # fmt: skip
+        search,
+        nothing,
+        tf.zeros([3], tf.int32),
+        symbols_V=SYMBOLS,
+        pause_B=pause,
+        beam_width=width,
+        last=True,
+        **STRATEGY,
+    )
 
 
 def streamed(log_probs, lengths, sizes, width, pause=0):

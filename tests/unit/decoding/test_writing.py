@@ -20,9 +20,13 @@ LOGITS = np.random.default_rng(7).normal(0.0, 1.5, (V, V)).astype(np.float32)
 LOGITS[:, END] -= 2.0
 
 DEFAULTS = {
-    "temperature": 1.0, "top_k": 0, "top_p": 1.0, "min_p": 0.0, "repetition_penalty": 1.0,
+    "temperature": 1.0,
+    "top_k": 0,
+    "top_p": 1.0,
+    "min_p": 0.0,
+    "repetition_penalty": 1.0,
     "min_length": 0,
-}  # fmt: skip
+}
 
 
 def step(tokens, state):
@@ -34,14 +38,27 @@ def spec(dtype, *shape):
 
 
 PEN = Pen(
-    spec(tf.float32, 1), spec(tf.int32), spec(tf.int32), spec(tf.int32, V), spec(tf.string),
-    spec(tf.int32), spec(tf.bool),
-)  # fmt: skip
+    spec(tf.float32, 1),
+    spec(tf.int32),
+    spec(tf.int32),
+    spec(tf.int32, V),
+    spec(tf.string),
+    spec(tf.int32),
+    spec(tf.bool),
+)
 STRATEGY = Strategy(
-    spec(tf.float32), spec(tf.int32), spec(tf.float32), spec(tf.float32), spec(tf.float32),
-    spec(tf.int32), spec(tf.int64), spec(tf.string, None), spec(tf.bool, V),
-    spec(tf.int32, None), spec(tf.int32),
-)  # fmt: skip
+    spec(tf.float32),
+    spec(tf.int32),
+    spec(tf.float32),
+    spec(tf.float32),
+    spec(tf.float32),
+    spec(tf.int32),
+    spec(tf.int64),
+    spec(tf.string, None),
+    spec(tf.bool, V),
+    spec(tf.int32, None),
+    spec(tf.int32),
+)
 
 
 @cache
@@ -50,9 +67,16 @@ def traced(never):
 
     def call(pen, strategy, most, limit):
         return write(
-            step, pen, strategy, most=most, limit=limit, surfaces=tf.constant(BYTES), longest=3,
-            end=END, never=(1,) if never else (),
-        )  # fmt: skip
+            step,
+            pen,
+            strategy,
+            most=most,
+            limit=limit,
+            surfaces=tf.constant(BYTES),
+            longest=3,
+            end=END,
+            never=(1,) if never else (),
+        )
 
     return tf.function(call, input_signature=[PEN, STRATEGY, spec(tf.int32), spec(tf.int32)])
 
@@ -60,10 +84,14 @@ def traced(never):
 def fresh(rows, token=2):
     zeros = tf.zeros([rows], tf.int32)
     return Pen(
-        state=tf.zeros([rows, 1]), token=zeros + token, position=zeros,
-        counts=tf.zeros([rows, V], tf.int32), tail=tf.fill([rows], ""), held=zeros,
+        state=tf.zeros([rows, 1]),
+        token=zeros + token,
+        position=zeros,
+        counts=tf.zeros([rows, V], tf.int32),
+        tail=tf.fill([rows], ""),
+        held=zeros,
         done=tf.zeros([rows], tf.bool),
-    )  # fmt: skip
+    )
 
 
 def plan(seeds, *, stop=(), banned=(), forced=(), **options):
@@ -143,9 +171,14 @@ def test_draws_follow_the_exact_probabilities(case):
     counts[[4, 6]] = (1, 3)
     pen = pen._replace(counts=tf.tile(counts[np.newaxis], [len(seeds), 1]))
     found = written(seeds, 1, pen=pen, **case).tokens.numpy()[:, 0]
-    wanted = reference(LOGITS[2].copy(), counts, **{
-        **{k: v for k, v in DEFAULTS.items() if k != "min_length"}, **case,
-    })  # fmt: skip
+    wanted = reference(
+        LOGITS[2].copy(),
+        counts,
+        **{
+            **{k: v for k, v in DEFAULTS.items() if k != "min_length"},
+            **case,
+        },
+    )
     drawn = np.bincount(found, minlength=V)
     assert drawn[wanted == 0].sum() == 0
     likely = wanted > 0
@@ -260,9 +293,15 @@ def counting_down():
 
     def call(pen, strategy, most, limit):
         return write(
-            walk, pen, strategy, most=most, limit=limit, surfaces=tf.constant(BYTES), longest=3,
+            walk,
+            pen,
+            strategy,
+            most=most,
+            limit=limit,
+            surfaces=tf.constant(BYTES),
+            longest=3,
             end=END,
-        )  # fmt: skip
+        )
 
     return tf.function(call, input_signature=[PEN, STRATEGY, spec(tf.int32), spec(tf.int32)])
 
@@ -292,7 +331,7 @@ def test_the_longest_stop_strings_end_a_text_inside_a_token(length):
         ({"temperature": float("inf"), "banned": (3,)}, {"temperature": 1e30, "banned": (3,)}),
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_strange_values_never_make_nonsense(strange, same):
     found, wanted = (written(np.arange(20), 12, **given_) for given_ in (strange, same))
     np.testing.assert_array_equal(found.tokens, wanted.tokens)
@@ -308,9 +347,12 @@ def test_strange_values_never_make_nonsense(strange, same):
 )
 def test_any_portions_give_the_text_of_one_call(portions, stops, seed):
     options = {
-        "temperature": 0.9, "top_p": 0.95, "repetition_penalty": 1.2, "stop": stops,
+        "temperature": 0.9,
+        "top_p": 0.95,
+        "repetition_penalty": 1.2,
+        "stop": stops,
         "min_length": 3,
-    }  # fmt: skip
+    }
     whole = written([seed], sum(portions), **options)
     pen, text, tokens, log_probs = fresh(1), b"", [], []
     for portion in portions:
@@ -341,9 +383,15 @@ def test_bytes_are_held_back_until_a_character_is_whole():
     pieces = []
     for _ in text:
         found = write(
-            walk, pen, strategy, most=tf.constant([1]), limit=tf.constant([99]),
-            surfaces=tf.constant(table), longest=1, end=0,
-        )  # fmt: skip
+            walk,
+            pen,
+            strategy,
+            most=tf.constant([1]),
+            limit=tf.constant([99]),
+            surfaces=tf.constant(table),
+            longest=1,
+            end=0,
+        )
         pen = found.pen
         pieces.append(found.text.numpy()[0].decode())
     assert pieces == ["", "é", "", "", "☃", "", "", "", "😀"]

@@ -18,8 +18,9 @@ VALUES = tf.constant(RNG.normal(3.0, 2.0, (3, 9, 8)).astype(np.float32))
 
 
 def test_augmentation_is_for_training_alone_and_differs_from_row_to_row():
-    layer = FeatureAugmentation(warp=0.2, time_masks=1, time_share=0.5, band_masks=1,
-                                band_share=0.5, seed=1)  # fmt: skip
+    layer = FeatureAugmentation(
+        warp=0.2, time_masks=1, time_share=0.5, band_masks=1, band_share=0.5, seed=1
+    )
     np.testing.assert_array_equal(layer(VALUES, LENGTHS), VALUES)
     varied = layer(tf.ones([3, 40, 8]), tf.constant([40, 40, 40]), training=True).numpy()
     # Warping keeps a constant; blocks are 0.

@@ -56,9 +56,11 @@ def test_a_language_model(cell, tmp_path):
 @pytest.mark.parametrize(("cell", "streaming"), [("gru", False), ("lstm", True), ("mingru", True)])
 def test_a_recogniser(cell, streaming, tmp_path):
     features = Features(
-        sample_rate_hz=8000, mels=12, normalise="global" if streaming else "utterance",
+        sample_rate_hz=8000,
+        mels=12,
+        normalise="global" if streaming else "utterance",
         centre=not streaming,
-    )  # fmt: skip
+    )
     settings = Recogniser(
         channels=4, projection=6, units=5, depth=1, cell=cell, bidirectional=not streaming
     )

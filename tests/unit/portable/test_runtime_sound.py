@@ -10,14 +10,20 @@ from seqapps.portable.onnx import recordings
 from seqapps.portable.runtime import sound
 
 FILES = [
-    *recordings(), b"", b"RIFF", b"RIFF\0\0\0\0WAVE", b"x" * 100, recordings()[0][:44],
-    recordings()[1][:50], recordings()[0].replace(b"data", b"junk\0\0\0\0" * 998 + b"data"),
+    *recordings(),
+    b"",
+    b"RIFF",
+    b"RIFF\0\0\0\0WAVE",
+    b"x" * 100,
+    recordings()[0][:44],
+    recordings()[1][:50],
+    recordings()[0].replace(b"data", b"junk\0\0\0\0" * 998 + b"data"),
     recordings()[0].replace(b"data", b"junk\0\0\0\0" * 999 + b"data"),
     recordings()[0].replace(b"data", b"dota"),
     recordings()[0][:22] + b"\0\0" + recordings()[0][24:],
     recordings()[0][:24] + b"\1\0\0\0" + recordings()[0][28:],
     recordings()[2][:60] + np.float32([np.nan, 1e30]).tobytes() + recordings()[2][68:],
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("number", range(len(FILES)))

@@ -97,8 +97,11 @@ def test_the_first_goes_at_once_and_the_others_together():
     model, answers = run(work)
     assert model.batches == [1, 4]
     assert [each["twice"].tolist() for each in answers] == [
-        [[2.0]], [[4.0, 6.0]], [[8.0], [10.0]], [[12.0]],
-    ]  # fmt: skip
+        [[2.0]],
+        [[4.0, 6.0]],
+        [[8.0], [10.0]],
+        [[12.0]],
+    ]
 
 
 def test_without_batching_each_is_alone():

@@ -46,8 +46,12 @@ def test_any_text_can_be_encoded(text):
 def test_it_travels_with_a_model():
     assert alphabet_in(LETTERS.assets) == LETTERS
     assert alphabet_in(PIECES.assets) == PIECES
-    for broken in (b"{}", b"[", b'{"symbols": ["a", "a", " "], "lower": true}',
-                   b'{"symbols": ["a"], "lower": true}'):  # fmt: skip
+    for broken in (
+        b"{}",
+        b"[",
+        b'{"symbols": ["a", "a", " "], "lower": true}',
+        b'{"symbols": ["a"], "lower": true}',
+    ):
         with pytest.raises(UserError, match=r"alphabet\.json is damaged"):
             alphabet_in({"alphabet.json": broken})
     with pytest.raises(UserError, match="missing"):

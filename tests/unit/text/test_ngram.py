@@ -33,11 +33,7 @@ def brute_force(sequences, order, context, token):
     """p(token | context), by the book: Chen and Goodman 1999, eq. 25 and 26."""
     context = tuple(context)[len(context) - min(order - 1, len(context)) :]
     # A context that was never followed by anything is shortened.
-    lower = (
-        brute_force(sequences, order, context[1:], token)
-        if context
-        else 1.0 / VOCABULARY
-    )  # fmt: skip
+    lower = brute_force(sequences, order, context[1:], token) if context else 1.0 / VOCABULARY
     length = len(context) + 1
     counts = counts_of(sequences, length, order)
     followers = {gram[-1]: n for gram, n in counts.items() if gram[:-1] == context}

@@ -97,8 +97,11 @@ def test_a_model_whose_pieces_cross_words_is_refused_for_that() -> None:
         minloglevel=2,
         hard_vocab_limit=False,
         split_by_whitespace=False,
-        pad_id=0, unk_id=1, bos_id=2, eos_id=3,
-    )  # fmt: skip
+        pad_id=0,
+        unk_id=1,
+        bos_id=2,
+        eos_id=3,
+    )
     with pytest.raises(UserError, match="keep its pieces within words; this .* does not"):
         Tokenizer(model.getvalue())
 

@@ -74,9 +74,11 @@ def test_the_graph_gives_the_same_tokens_and_texts(vocabulary, graph, rows):
 
 @pytest.mark.parametrize("kind", ["characters", "pieces"])
 def test_broken_utf8_is_read_as_a_replacement(kind):
-    vocabulary = Vocabulary.fit(kind, [b"abc \xef\xbf\xbd"], size=300) if kind != "pieces" else (
-        Vocabulary.fit(kind, DOCUMENTS, size=500)
-    )  # fmt: skip
+    vocabulary = (
+        Vocabulary.fit(kind, [b"abc \xef\xbf\xbd"], size=300)
+        if kind != "pieces"
+        else (Vocabulary.fit(kind, DOCUMENTS, size=500))
+    )
     ids, lengths = GraphVocabulary(vocabulary).encode(tf.constant([b"a\xffb"]))
     wanted = vocabulary.encode(b"a\xffb")
     np.testing.assert_array_equal(ids.numpy()[0, : lengths.numpy()[0]], wanted)

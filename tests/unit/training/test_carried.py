@@ -162,8 +162,11 @@ def test_a_training_that_is_stopped_in_mid_stream_goes_on_bit_for_bit(tmp_path):
     with pytest.raises(tf.errors.OpError):
         train(
             stream_network(dropout=0.3),
-            tmp_path / "stopped", examples=StoppingStreams(), loss=loss, **settings,
-        )  # fmt: skip
+            tmp_path / "stopped",
+            examples=StoppingStreams(),
+            loss=loss,
+            **settings,
+        )
     resumed = stream_network(dropout=0.3, seed=8)
     found = train(
         resumed, tmp_path / "stopped", examples=Streams(), loss=loss, resume=True, **settings

@@ -30,9 +30,15 @@ def test_everything_comes_back_from_the_newest(tmp_path):
     trainee.training_loss.update_state(3.0)
     trainee.gradient_norm.update_state(4.0)
     progress = Progress(
-        epoch=3, epoch_start=40, best=0.1 + 0.2, stale=2, plateau=1, seconds=7.25, done=True,
+        epoch=3,
+        epoch_start=40,
+        best=0.1 + 0.2,
+        stale=2,
+        plateau=1,
+        seconds=7.25,
+        done=True,
         history=[{"epoch": 1, "loss": 1 / 3}, {"epoch": 2, "loss": float("nan")}],
-    )  # fmt: skip
+    )
     made.save(progress)
     values = [v.numpy() for v in [*changed, trainee.step_count, scale]]
 

@@ -73,9 +73,16 @@ def test_stops_by_the_loss_whatever_the_metric_says(tmp_path):
     # The highest score is the second, the lowest the last.
     script = Script(model, (5, 6, 4, 3, 2, 1))
     progress = train(
-        model, tmp_path, score=script, monitor="loss", patience=2, epochs=6,
-        learning_rate=30.0, schedule="constant", warmup_steps=0,
-    )  # fmt: skip
+        model,
+        tmp_path,
+        score=script,
+        monitor="loss",
+        patience=2,
+        epochs=6,
+        learning_rate=30.0,
+        schedule="constant",
+        warmup_steps=0,
+    )
     losses = [row["validation_loss"] for row in progress.history]
     assert len(losses) == 3
     assert np.argmin(losses) == 0
@@ -86,9 +93,15 @@ def test_plateau_halves_the_rate_and_waits_again(tmp_path):
     model = small_network()
     script = Script(model, (1, 1, 1, 1, 2, 2, 2, 0))
     progress = train(
-        model, tmp_path, score=script, schedule="plateau", plateau_epochs=2, epochs=8,
-        learning_rate=0.8, warmup_steps=0,
-    )  # fmt: skip
+        model,
+        tmp_path,
+        score=script,
+        schedule="plateau",
+        plateau_epochs=2,
+        epochs=8,
+        learning_rate=0.8,
+        warmup_steps=0,
+    )
     rates = [row["learning_rate"] for row in progress.history]
     np.testing.assert_allclose(rates, [0.8, 0.8, 0.8, 0.4, 0.4, 0.4, 0.4, 0.2], rtol=1e-6)
 
@@ -96,9 +109,13 @@ def test_plateau_halves_the_rate_and_waits_again(tmp_path):
 def test_history_holds_means_over_all_real_tokens_of_a_pass(tmp_path):
     model, shown = network(), io.StringIO()
     progress = train(
-        model, tmp_path, epochs=2, learning_rate=1e-12, score=lambda: {"score": 7.0},
+        model,
+        tmp_path,
+        epochs=2,
+        learning_rate=1e-12,
+        score=lambda: {"score": 7.0},
         reporter=Reporter(shown),
-    )  # fmt: skip
+    )
     totals, counts, norms = [], [], []
     for batch in ToyExamples().training_pass(0).dataset(0):
         with tf.GradientTape() as tape:

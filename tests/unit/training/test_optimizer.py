@@ -127,15 +127,20 @@ def train(folder, *, seed=3, stop=None, resume=False, seen=None, **settings):
         loss=token_cross_entropy(),
         goal=Goal("score", score),
         settings=Training(
-            patience=0, tensorboard=False, learning_rate=0.01, warmup_steps=0, weight_decay=0.1,
-            epochs=3, **settings,
+            patience=0,
+            tensorboard=False,
+            learning_rate=0.01,
+            warmup_steps=0,
+            weight_decay=0.1,
+            epochs=3,
+            **settings,
         ),
         folder=folder,
         reporter=Reporter(io.StringIO()),
         resume=resume,
         groups=[lower],
         watch=watch,
-    )  # fmt: skip
+    )
     return model, progress
 
 

@@ -109,9 +109,13 @@ def test_seeds_and_samples(served):
 @pytest.mark.parametrize("portions", [[1] * 30, [7, 1, 22], [30]], ids=str)
 def test_steps_write_the_text_of_one_call(served, portions):
     options = {
-        "max_length": 30, "temperature": 0.9, "seed": 3, "stop": ("ca", "b\n"), "min_length": 4,
+        "max_length": 30,
+        "temperature": 0.9,
+        "seed": 3,
+        "stop": ("ca", "b\n"),
+        "min_length": 4,
         "repetition_penalty": 1.1,
-    }  # fmt: skip
+    }
     for prompt in PROMPTS[:3]:
         whole = write(served, [prompt], **options)
         pen = served["init"]({"prompt": tf.constant([prompt])}, values())

@@ -70,11 +70,12 @@ def by_hand(network, ids, *, window, theta, weight):
     """Every probability of every place (N, V): equations 2 to 4, term by term."""
     found = network(
         {
-            "tokens": tf.constant(ids[np.newaxis]), "tokens_lengths": tf.constant([len(ids)]),
+            "tokens": tf.constant(ids[np.newaxis]),
+            "tokens_lengths": tf.constant([len(ids)]),
             "state": tf.zeros([1, state_size(network)]),
         },
         training=False,
-    )  # fmt: skip
+    )
     logits, hidden = found["logits"][0].numpy().astype(float), found["raw"][0]
     if any(layer.name == READOUT for layer in network.layers):
         hidden = network.get_layer(READOUT)(hidden)
@@ -187,8 +188,11 @@ def examples_of(folder, **data):
     return RunningExamples.load(
         TextData(folder=str(folder), **data),
         Vocabulary.fit("characters", [b"abcdef"], size=0).assets,
-        text=RunningText(window=20), batch_tokens=160, seed=3, log=lambda line: None,
-    )  # fmt: skip
+        text=RunningText(window=20),
+        batch_tokens=160,
+        seed=3,
+        log=lambda line: None,
+    )
 
 
 def test_it_is_never_chosen_on_the_text_that_is_reported_on(tmp_path, capsys):

@@ -22,9 +22,19 @@ from seqapps.recipes.generate.recipe import RECIPE
 
 PROGRAM = [sys.executable, "-m", "seqapps.recipes.generate"]
 TINY = (
-    "--model.units", "48", "--model.embedding", "16", "--training.tensorboard", "false",
-    "--text.window", "24", "--training.batch_tokens", "384", "--decoding.max_length", "40",
-)  # fmt: skip
+    "--model.units",
+    "48",
+    "--model.embedding",
+    "16",
+    "--training.tensorboard",
+    "false",
+    "--text.window",
+    "24",
+    "--training.batch_tokens",
+    "384",
+    "--decoding.max_length",
+    "40",
+)
 WORDS = "the cat sat on a mat and the dog lay by the door as it rained".split()
 
 
@@ -41,13 +51,31 @@ def trained(tmp_path_factory):
     (folder / "story.txt").write_text(story(6000, 1))
     done = subprocess.run(
         [
-            *PROGRAM, "train", *TINY, "--data.train", "story.txt", "--output", "bundle",
-            "--training.epochs", "3", "--training.learning_rate", "0.02",
-            "--training.warmup_steps", "10", "--model.weight_drop", "0.1",
-            "--model.activation_penalty", "0.1", "--model.change_penalty", "0.1",
+            *PROGRAM,
+            "train",
+            *TINY,
+            "--data.train",
+            "story.txt",
+            "--output",
+            "bundle",
+            "--training.epochs",
+            "3",
+            "--training.learning_rate",
+            "0.02",
+            "--training.warmup_steps",
+            "10",
+            "--model.weight_drop",
+            "0.1",
+            "--model.activation_penalty",
+            "0.1",
+            "--model.change_penalty",
+            "0.1",
         ],
-        cwd=folder, capture_output=True, text=True, timeout=900,
-    )  # fmt: skip
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
     assert done.returncode == 0, done.stderr
     return folder / "bundle", done
 
@@ -76,8 +104,9 @@ def test_it_learns_and_is_certified(trained):
     for name in ("serving_default", "options", "init", "step", "score"):
         assert f"SavedModel in a fresh CPU process, {name}, each input alone" in forms
     assert {path.name for path in (bundle / "plots").iterdir()} == {
-        "learning_curves.png", "surprise.png",
-    }  # fmt: skip
+        "learning_curves.png",
+        "surprise.png",
+    }
     card = (bundle / "CARD.md").read_text()
     assert "## Measured on the validation text" in card
     assert "There is no test text" in done.stderr
@@ -179,8 +208,15 @@ def test_many_prompts_in_a_pipe_are_answered_at_once(command, bundle, model, mon
 
 def test_evaluate_measures_another_text(command, bundle, tmp_path):
     (tmp_path / "other.txt").write_text(story(900, 7))
-    code, out, err = command(RECIPE, "evaluate", bundle, "--data.test", tmp_path / "other.txt",
-                             "--data.folder", bundle.parent)  # fmt: skip
+    code, out, err = command(
+        RECIPE,
+        "evaluate",
+        bundle,
+        "--data.test",
+        tmp_path / "other.txt",
+        "--data.folder",
+        bundle.parent,
+    )
     assert code == 0, err
     found = json.loads(out)
     assert found["measured_on"] == "test text"
@@ -197,17 +233,24 @@ def test_a_cache_is_measured_beside_and_never_in_the_loss(command, bundle, model
     assert {name: found.pop(name) for name in model.metrics} == model.metrics
     assert "loss_with_cache" not in model.metrics
     assert found.keys() == {
-        "loss_with_cache", "bits_per_character_with_cache", "cache_window", "cache_theta",
-        "cache_lambda", "cache_chosen_on",
-    }  # fmt: skip
+        "loss_with_cache",
+        "bits_per_character_with_cache",
+        "cache_window",
+        "cache_theta",
+        "cache_lambda",
+        "cache_chosen_on",
+    }
     assert found["cache_window"] == 200
     assert found["cache_chosen_on"] == "last tenth of the training text"
     # Words are drawn at random here: no moment tells of another.
     assert found["loss_with_cache"] == pytest.approx(model.metrics["loss"], abs=0.02)
     assert found["bits_per_character_with_cache"] == pytest.approx(
-        found["loss_with_cache"] * model.metrics["tokens"]
-        / model.metrics["characters"] / math.log(2), rel=1e-3,
-    )  # fmt: skip
+        found["loss_with_cache"]
+        * model.metrics["tokens"]
+        / model.metrics["characters"]
+        / math.log(2),
+        rel=1e-3,
+    )
     # And here a rare word comes again and again.
     for name, seed in (("validation", 8), ("test", 9)):
         words = story(300, seed).split()
@@ -247,11 +290,25 @@ def test_other_vocabularies(tmp_path, kind):
     (tmp_path / "story.txt").write_text(story(6000, 1) + "é☃\n" * 40)
     done = subprocess.run(
         [
-            *PROGRAM, "train", *TINY, "--data.train", "story.txt", "--output", "bundle",
-            "--training.epochs", "1", "--text.kind", kind, "--text.vocabulary", "300",
+            *PROGRAM,
+            "train",
+            *TINY,
+            "--data.train",
+            "story.txt",
+            "--output",
+            "bundle",
+            "--training.epochs",
+            "1",
+            "--text.kind",
+            kind,
+            "--text.vocabulary",
+            "300",
         ],
-        cwd=tmp_path, capture_output=True, text=True, timeout=900,
-    )  # fmt: skip
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
     assert done.returncode == 0, done.stderr
     assert seqapps.load(tmp_path / "bundle").metrics["bits_per_character"] < 5
 
@@ -291,8 +348,12 @@ def test_its_onnx_form_writes_and_judges_the_same(exported_to, model):
 def test_its_onnx_form_writes_in_pieces_too(command, exported_to, model, monkeypatch):
     exported = OnnxApplication(exported_to)
     for number, prompt in enumerate(("", "the cat", "☃ the cat sat on a mat " * 20)):
-        options = {"seed": number, "max_length": 37, "stop": ("dog", "mat th", "t t"),
-                   "min_length": 9 * number}  # fmt: skip
+        options = {
+            "seed": number,
+            "max_length": 37,
+            "stop": ("dog", "mat th", "t t"),
+            "min_length": 9 * number,
+        }
         (whole,) = model([prompt], **options)
         for portion in (1, 5):
             pieces = list(stream(exported, prompt, portion=portion, **options))

@@ -41,9 +41,13 @@ def examples(tmp_path_factory):
 
 def load(path, *, batch_tokens=160, **text):
     return RunningExamples.load(
-        TextData(train=path), None, text=RunningText(window=20, **text),
-        batch_tokens=batch_tokens, seed=3, log=lambda line: None,
-    )  # fmt: skip
+        TextData(train=path),
+        None,
+        text=RunningText(window=20, **text),
+        batch_tokens=batch_tokens,
+        seed=3,
+        log=lambda line: None,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -95,9 +99,11 @@ def test_a_text_that_is_too_short_is_named(tmp_path):
 def test_a_whole_text_in_portions_is_one_pass(examples, network, monkeypatch):
     ids = examples.test
     logits, _ = read(
-        network, tf.constant(ids[np.newaxis, :-1]), tf.constant([len(ids) - 1]),
+        network,
+        tf.constant(ids[np.newaxis, :-1]),
+        tf.constant([len(ids) - 1]),
         tf.zeros([1, state_size(network)]),
-    )  # fmt: skip
+    )
     log_probs = tf.nn.log_softmax(logits[0]).numpy()
     wanted = -log_probs[np.arange(len(ids) - 1), ids[1:]]
     monkeypatch.setattr(writing_scores, "_WINDOW", 37)
@@ -155,8 +161,11 @@ def test_without_the_training_text_a_model_is_measured_and_cannot_learn(tmp_path
     alone = RunningExamples.load(
         TextData(train="gone.txt", test=str(tmp_path / "other.txt")),
         Vocabulary.fit("characters", [TEXT.encode()], size=0).assets,
-        text=RunningText(window=20), batch_tokens=160, seed=3, log=lines.append,
-    )  # fmt: skip
+        text=RunningText(window=20),
+        batch_tokens=160,
+        seed=3,
+        log=lines.append,
+    )
     assert any("Measured without the training text" in line for line in lines)
 
     def write(prompts, **options):

@@ -16,9 +16,15 @@ from seqapps.recipes.sentiment.recipe import RECIPE
 
 PROGRAM = [sys.executable, "-m", "seqapps.recipes.sentiment"]
 TINY = (
-    "--model.units", "8", "--model.embedding", "16", "--model.hidden", "8",
-    "--training.tensorboard", "false",
-)  # fmt: skip
+    "--model.units",
+    "8",
+    "--model.embedding",
+    "16",
+    "--model.hidden",
+    "8",
+    "--training.tensorboard",
+    "false",
+)
 FILLERS = "the film was made with a red house and some people who walked over its bridge".split()
 # Labels that are no identifiers, and in another order than they are met.
 DECIDING = {"very good": "good", "très mauvais": "awful", "so-so": "middling"}
@@ -56,14 +62,36 @@ def trained(tables, tmp_path_factory):
     folder = tmp_path_factory.mktemp("sentiment")
     done = subprocess.run(
         [
-            *PROGRAM, "train", *TINY, *data(tables), "--output", "bundle",
-            "--text.vocabulary", "80", "--training.batch_tokens", "512", "--training.epochs", "4",
-            "--training.learning_rate", "0.02", "--training.warmup_steps", "5",
-            "--pretraining.epochs", "1", "--pretraining.unfreeze_epochs", "0.25",
-            "--pretraining.layer_rate", "0.7", "--model.pairs", "4096",
+            *PROGRAM,
+            "train",
+            *TINY,
+            *data(tables),
+            "--output",
+            "bundle",
+            "--text.vocabulary",
+            "80",
+            "--training.batch_tokens",
+            "512",
+            "--training.epochs",
+            "4",
+            "--training.learning_rate",
+            "0.02",
+            "--training.warmup_steps",
+            "5",
+            "--pretraining.epochs",
+            "1",
+            "--pretraining.unfreeze_epochs",
+            "0.25",
+            "--pretraining.layer_rate",
+            "0.7",
+            "--model.pairs",
+            "4096",
         ],
-        cwd=folder, capture_output=True, text=True, timeout=600,
-    )  # fmt: skip
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
     assert done.returncode == 0, done.stderr
     return folder / "bundle", done
 
@@ -90,8 +118,11 @@ def test_it_learns(trained):
     metrics = json.loads((bundle / "metrics.json").read_text())
     assert metrics["accuracy_without_pairs"] > 0.8 < metrics["accuracy_of_pairs_alone"]
     assert {path.name for path in (bundle / "plots").iterdir()} == {
-        "confusion_matrix.png", "learning_curves.png", "pretraining_curves.png", "reliability.png",
-    }  # fmt: skip
+        "confusion_matrix.png",
+        "learning_curves.png",
+        "pretraining_curves.png",
+        "reliability.png",
+    }
 
 
 def test_every_form_of_both_signatures_is_certified(bundle):
@@ -208,10 +239,16 @@ def test_evaluate_measures_another_test_set(command, bundle, tmp_path):
     assert found["texts"] == 30
     assert found["accuracy"] > 0.8
     assert {
-        "accuracy", "macro_f1", "negative_log_likelihood", "expected_calibration_error",
-        "calibration_error_before_scaling", "temperature", "baseline_accuracy",
-        "baseline_strength", "points_above_baseline",
-    } <= set(found)  # fmt: skip
+        "accuracy",
+        "macro_f1",
+        "negative_log_likelihood",
+        "expected_calibration_error",
+        "calibration_error_before_scaling",
+        "temperature",
+        "baseline_accuracy",
+        "baseline_strength",
+        "points_above_baseline",
+    } <= set(found)
     # Whether a word is there decides, which is all that the baseline needs.
     assert found["baseline_accuracy"] == 1.0
     trained = seqapps.load(bundle).metrics
@@ -255,19 +292,30 @@ def test_mistakes_in_the_data_are_named_by_line(tables, tmp_path):
     assert "Traceback" not in done.stderr
     # Nothing is left of trainings that learned nothing.
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "broken.csv", "column.tsv", "unseen.tsv",
-    ]  # fmt: skip
+        "broken.csv",
+        "column.tsv",
+        "unseen.tsv",
+    ]
 
 
 @pytest.mark.long
 def test_the_embedded_reviews_need_nothing(tmp_path):
     done = subprocess.run(
         [
-            *PROGRAM, *TINY, "--text.vocabulary", "200", "--training.max_steps", "3",
-            "--training.epochs", "1",
+            *PROGRAM,
+            *TINY,
+            "--text.vocabulary",
+            "200",
+            "--training.max_steps",
+            "3",
+            "--training.epochs",
+            "1",
         ],
-        cwd=tmp_path, capture_output=True, text=True, timeout=600,
-    )  # fmt: skip
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout == "saved_models/sentiment/demo\n"
     bundle = tmp_path / done.stdout.strip()
@@ -276,8 +324,9 @@ def test_the_embedded_reviews_need_nothing(tmp_path):
     # The label hangs on order and scope, which a bag of words does not see.
     assert metrics["baseline_accuracy"] < 0.9
     assert sorted(json.loads((bundle / "assets" / "classes.json").read_text())) == [
-        "negative", "positive",
-    ]  # fmt: skip
+        "negative",
+        "positive",
+    ]
     assert not (bundle / "pretraining.csv").exists()
 
 

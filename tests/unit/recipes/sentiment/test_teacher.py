@@ -160,9 +160,12 @@ def sentences(count, seed):
 @pytest.fixture
 def texts():
     return UnlabelledExamples(
-        training=sentences(40, 0), validation=sentences(5, 1), vocabulary=WORDS,
-        batch_tokens=64, seed=0,
-    )  # fmt: skip
+        training=sentences(40, 0),
+        validation=sentences(5, 1),
+        vocabulary=WORDS,
+        batch_tokens=64,
+        seed=0,
+    )
 
 
 def test_a_pretrained_reader_is_the_language_models_and_is_resumed(texts, tmp_path, monkeypatch):
@@ -224,8 +227,10 @@ def test_layers_are_let_go_from_the_top():
     settings = Pretraining(layer_rate=0.5, unfreeze_epochs=0.75)
     groups = pretraining.layer_groups(network, settings)
     assert [(group.share, group.first_epoch) for group in groups] == [
-        (0.5, 0.75), (0.25, 1.5), (0.125, 2.25),
-    ]  # fmt: skip
+        (0.5, 0.75),
+        (0.25, 1.5),
+        (0.125, 2.25),
+    ]
     paths = [" ".join(variable.path for variable in group.variables) for group in groups]
     for path, level in zip(paths, (1, 0), strict=False):
         found = {

@@ -41,10 +41,16 @@ def examples(tmp_path, train, text=None, digits=None, strides=(2,), **settings):
     log = []
     found = SpeechExamples.load(
         SpeechData(train=train, folder=str(tmp_path), **settings),
-        digits or DigitStrings(), None, features=Features(sample_rate_hz=RATE, mels=16),
-        augmentation=Augmentation(), model=Recogniser(time_strides=strides),
-        text=text or Transcripts(language_order=0), batch_frames=500, seed=0, log=log.append,
-    )  # fmt: skip
+        digits or DigitStrings(),
+        None,
+        features=Features(sample_rate_hz=RATE, mels=16),
+        augmentation=Augmentation(),
+        model=Recogniser(time_strides=strides),
+        text=text or Transcripts(language_order=0),
+        batch_frames=500,
+        seed=0,
+        log=log.append,
+    )
     return found, log
 
 
@@ -329,10 +335,14 @@ def test_the_linter_finds_what_cannot_be_learned_from():
         max_seconds=2.0,
     )
     assert {row: [each.kind for each in kinds] for row, kinds in problems.items()} == {
-        1: ["silence"], 2: ["clipped"], 3: ["too short for its transcript"],
-        4: ["empty transcript"], 5: ["characters outside the alphabet"], 6: ["too long"],
+        1: ["silence"],
+        2: ["clipped"],
+        3: ["too short for its transcript"],
+        4: ["empty transcript"],
+        5: ["characters outside the alphabet"],
+        6: ["too long"],
         7: ["too short for its transcript"],
-    }  # fmt: skip
+    }
     assert str(problems[3][0]).startswith("m.tsv:5: too short for its transcript (0.10 s give 9")
 
 
@@ -448,9 +458,16 @@ def test_noise_has_the_level_that_is_stated():
 
 
 def test_numbers_are_said_as_people_say_them():
-    said = {0: "zero", 13: "thirteen", 40: "forty", 99: "ninety nine", 100: "one hundred",
-            305: "three hundred and five", 2_310: "two thousand three hundred and ten",
-            9_007: "nine thousand and seven"}  # fmt: skip
+    said = {
+        0: "zero",
+        13: "thirteen",
+        40: "forty",
+        99: "ninety nine",
+        100: "one hundred",
+        305: "three hundred and five",
+        2_310: "two thousand three hundred and ten",
+        9_007: "nine thousand and seven",
+    }
     for number, words in said.items():
         assert phrases.number_words(number) == words
     assert len({phrases.number_words(n) for n in range(10_000)}) == 10_000

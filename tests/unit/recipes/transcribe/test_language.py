@@ -46,9 +46,12 @@ def test_it_travels_with_a_model():
     again = speech_language.tables(model, ALPHABET)
     np.testing.assert_allclose(again["scores"], TABLES["scores"], atol=1e-5)
     assert speech_language.from_assets(speech_language.to_assets(None, Weights())) == (
-        None, Weights(),
-    )  # fmt: skip
-    for broken in ({"language.npz": b"no"}, {**speech_language.to_assets(MODEL, Weights()),
-                                             "language.json": b'{"weight": 1}'}):  # fmt: skip
+        None,
+        Weights(),
+    )
+    for broken in (
+        {"language.npz": b"no"},
+        {**speech_language.to_assets(MODEL, Weights()), "language.json": b'{"weight": 1}'},
+    ):
         with pytest.raises(UserError, match="is damaged"):
             speech_language.from_assets(broken)

@@ -76,8 +76,11 @@ def test_it_learns_and_leaves_a_certified_bundle(bundle):
     assert "Held out by speaker" in story
     assert "training speakers" in story
     assert sorted(path.name for path in (bundle / "plots").iterdir()) == [
-        "hearing_1.png", "hearing_2.png", "hearing_3.png", "learning_curves.png",
-    ]  # fmt: skip
+        "hearing_1.png",
+        "hearing_2.png",
+        "hearing_3.png",
+        "learning_curves.png",
+    ]
 
 
 def test_files_of_every_kind_give_the_same_text(application):
@@ -119,9 +122,12 @@ def test_silence_moments_and_what_is_no_recording(application):
     answers = application.answers([quiet, moment, b"no recording", b"", encoded(np.zeros(0))])
     assert [answer["text"] for answer in answers[2:]] == ["", "", ""]
     assert [answer["status"] for answer in answers] == [
-        "ok", "ok", "not a WAV file (no RIFF/WAVE header)",
-        "not a WAV file (no RIFF/WAVE header)", "no samples",
-    ]  # fmt: skip
+        "ok",
+        "ok",
+        "not a WAV file (no RIFF/WAVE header)",
+        "not a WAV file (no RIFF/WAVE header)",
+        "no samples",
+    ]
     assert answers[0]["text"] == ""
     assert answers[1]["seconds"] == pytest.approx(0.01, abs=1e-3)
 
@@ -162,9 +168,11 @@ def test_scores_are_without_the_bonus_of_each_symbol(application):
 def test_a_row_is_answered_as_if_alone(application):
     stored = from_dict(RECIPE.config, application.config, source="config.json")
     served = Transcribe(
-        application.model, read_assets(application.path), features=stored.features,
+        application.model,
+        read_assets(application.path),
+        features=stored.features,
         stride=stored.model.stride,
-    )  # fmt: skip
+    )
     files = [encoded(said("yes")), encoded(said("stop no yes stop"))]
     rate = stored.features.sample_rate_hz
     together, lengths = served.log_probs(read_wav(tf.constant(files), rate))
@@ -193,8 +201,14 @@ def test_predict_reads_files_folders_and_standard_input(
     rows = [json.loads(line) for line in out.splitlines()]
     assert [row["text"] for row in rows] == ["yes", "stop"]
     assert set(rows[0]) == {
-        "file", "text", "words", "seconds", "confidence", "status", "alternatives",
-    }  # fmt: skip
+        "file",
+        "text",
+        "words",
+        "seconds",
+        "confidence",
+        "status",
+        "alternatives",
+    }
     assert len(rows[0]["alternatives"]) == 2
     assert rows[0]["words"][0]["text"] == "yes"
 
@@ -287,9 +301,12 @@ def test_mistakes_in_the_data_stop_the_training_or_are_listed(tmp_path):
     soundfile.write(moment, said()[3_000:4_000], RATE)
     (tmp_path / "speech" / "audio" / "broken.wav").write_bytes(b"no recording")
     bad = [
-        "audio/quiet.wav\tyes\tm1", "audio/moment.wav\tstop stop stop\tm1", "audio/0.wav\t \tm1",
-        "audio/broken.wav\tyes\tm1", "audio/gone.wav\tyes\tm1",
-    ]  # fmt: skip
+        "audio/quiet.wav\tyes\tm1",
+        "audio/moment.wav\tstop stop stop\tm1",
+        "audio/0.wav\t \tm1",
+        "audio/broken.wav\tyes\tm1",
+        "audio/gone.wav\tyes\tm1",
+    ]
     manifest.write_text("\n".join([*lines, *bad]) + "\n")
     code = (
         "import sys\n"
@@ -332,8 +349,10 @@ def test_its_onnx_form_hears_the_same_without_tensorflow(
     assert len(set(heard)) > 2
     done = subprocess.run(
         [linked_environment(tmp_path / "env"), "-IB", place / "predictor.py", *files[:2]],
-        capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert (done.stderr, done.stdout.splitlines()) == ("", application(recordings[:2]))
     program = (
         "import sys; sys.argv[1:1] = ['predict']\n"
@@ -342,8 +361,10 @@ def test_its_onnx_form_hears_the_same_without_tensorflow(
     )
     done = subprocess.run(
         [sys.executable, "-c", program, place, files[0]],
-        capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert (done.stderr, done.stdout) == ("", application(recordings[:1])[0] + "\n")
 
 

@@ -21,8 +21,11 @@ def test_by_hand():
     letters = sum(map(len, SAID))
     assert found["cer"] == pytest.approx(100 * (1 + 4 + 7) / letters, abs=1e-3)
     assert sorted(map(tuple, found["confused"])) == [
-        ("", "eight", 1), ("six", "", 1), ("ten", "tin", 1), ("three", "tree", 1),
-    ]  # fmt: skip
+        ("", "eight", 1),
+        ("six", "", 1),
+        ("ten", "tin", 1),
+        ("three", "tree", 1),
+    ]
     assert found["recordings"] == 4
     low, high = found["wer_interval"]
     assert 0 <= low <= 40 <= high <= 60

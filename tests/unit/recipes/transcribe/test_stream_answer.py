@@ -216,12 +216,22 @@ def test_nothing_moments_and_numbers_that_are_none(streams):
 def test_strategy_values_count_as_they_do_for_a_whole_recording(streams):
     rows = [sound(1.5, seed=7), sound(1.2, seed=8)]
     plain = check(streams, rows, [RATE, RATE], [700])
-    check(streams, rows, [RATE, RATE], [700], beam_width=tf.constant([1, 12]),
-          language=tf.constant([0.0, 1.0]))  # fmt: skip
+    check(
+        streams,
+        rows,
+        [RATE, RATE],
+        [700],
+        beam_width=tf.constant([1, 12]),
+        language=tf.constant([0.0, 1.0]),
+    )
     expected = check(
-        streams, rows, [RATE, RATE], [700], hot_words=tf.constant([["éé", "bb"], ["", ""]]),
+        streams,
+        rows,
+        [RATE, RATE],
+        [700],
+        hot_words=tf.constant([["éé", "bb"], ["", ""]]),
         hot_word_weight=tf.constant([60.0]),
-    )  # fmt: skip
+    )
     assert expected[0] != plain[0]
     assert expected[1] == plain[1]
 
@@ -280,9 +290,11 @@ def bundle(streams, tmp_path_factory):
     config = Config(model=MODEL, features=FEATURES)
     served = answers(streams.network, streams.assets, features=FEATURES, model=MODEL)
     write_servable(
-        folder / "servable" / "1", answers=served, variables=streams.network.variables,
+        folder / "servable" / "1",
+        answers=served,
+        variables=streams.network.variables,
         interface=INTERFACE,
-    )  # fmt: skip
+    )
     write_config(folder, recipe="transcribe", interface=INTERFACE, settings=to_json(config))
     return folder
 
@@ -293,8 +305,10 @@ def test_the_savedmodel_hears_in_a_fresh_process(streams, bundle, tmp_path):
     places = [str(bundle / "servable" / "1"), str(tmp_path / "row.npy")]
     done = subprocess.run(
         [sys.executable, "-I", "-c", FRESH, *places],
-        capture_output=True, check=False, timeout=300,
-    )  # fmt: skip
+        capture_output=True,
+        check=False,
+        timeout=300,
+    )
     assert done.returncode == 0, done.stderr.decode()[-2000:]
     assert [done.stdout] == check(streams, [row], [8_000], [700])
     assert done.stdout

@@ -15,9 +15,14 @@ from seqapps.recipes.translate.settings import Translator
 from seqapps.text.tokenizer import BOS, EOS
 
 SEARCH = {
-    "beam_width": 4, "length_penalty": 1.0, "n_best": 1,
-    "temperature": 0.0, "top_k": 0, "top_p": 1.0, "seed": 0,
-}  # fmt: skip
+    "beam_width": 4,
+    "length_penalty": 1.0,
+    "n_best": 1,
+    "temperature": 0.0,
+    "top_k": 0,
+    "top_p": 1.0,
+    "seed": 0,
+}
 DTYPES = {"length_penalty": "float32", "temperature": "float32", "top_p": "float32"}
 
 

@@ -73,10 +73,14 @@ def test_determiners_adjectives_and_nouns_agree(sample: list[Sentence]) -> None:
                 continue
             before = tokens[position - 1]
             ending = next(
-                (before[len(stem) :] for stem in stems if before.startswith(stem)
-                 and before[len(stem) :] in ("e", "er", "es", "en", "em")),
+                (
+                    before[len(stem) :]
+                    for stem in stems
+                    if before.startswith(stem)
+                    and before[len(stem) :] in ("e", "er", "es", "en", "em")
+                ),
                 None,
-            )  # fmt: skip
+            )
             place = position - 2 if ending and position > 1 else position - 1
             first = tokens[place]
             if place and tokens[place - 1] == ",":
@@ -97,9 +101,9 @@ def test_determiners_adjectives_and_nouns_agree(sample: list[Sentence]) -> None:
 
 DATIVE_DETERMINERS = set(
     "dem der den meinem meiner seinem seiner ihrem ihrer Ihrem Ihrer unserem unserer einem einer "
-    "mir ihm ihr uns Ihnen Herrn Frau diesem dieser diesen meinen seinen ihren Ihren unseren"
-    .split()
-)  # fmt: skip
+    "mir ihm ihr uns Ihnen Herrn Frau diesem dieser diesen meinen seinen ihren Ihren "
+    "unseren".split()
+)
 
 
 def test_mit_takes_the_dative(sample: list[Sentence]) -> None:
@@ -123,8 +127,10 @@ FINITE = set(
 def test_subordinate_clauses_end_with_the_finite_verb_and_follow_a_comma(
     sample: list[Sentence],
 ) -> None:
-    opener = re.compile(r"(?:^|, )(dass|ob|weil|obwohl|wenn|bevor|während|Obwohl|Wenn|Bevor|Während"
-                        r"|wo|wann|warum) ([^,.?]+)[,.?]")  # fmt: skip
+    opener = re.compile(
+        r"(?:^|, )(dass|ob|weil|obwohl|wenn|bevor|während|Obwohl|Wenn|Bevor|Während"
+        r"|wo|wann|warum) ([^,.?]+)[,.?]"
+    )
     seen = 0
     for english, german, *_ in sample[::3]:
         if english.startswith("Excuse"):
@@ -214,8 +220,11 @@ def test_recorded_pairs_stand_in_the_sentence(sample: list[Sentence]) -> None:
     for item in sample[::5]:
         text = " " + re.sub(r"[,.?]", "", item.english).lower() + " "
         for pair in set(item.pairs) & listed:
-            head = next(h for h in (*ADJECTIVES, *VERBS) if pair.startswith(h + " ")
-                        and pair.removeprefix(h + " ") in nouns)  # fmt: skip
+            head = next(
+                h
+                for h in (*ADJECTIVES, *VERBS)
+                if pair.startswith(h + " ") and pair.removeprefix(h + " ") in nouns
+            )
             noun = pair.removeprefix(head + " ")
             comparative = {ADJECTIVES[head].comparative} if head in ADJECTIVES else set()
             assert any(f" {f} " in text for f in nouns[noun] if f), item

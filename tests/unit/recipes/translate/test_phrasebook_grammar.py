@@ -79,95 +79,246 @@ TOMORROW = Words("tomorrow", "morgen")
 YESTERDAY = Words("yesterday", "gestern")
 RULES = [
     # separable verbs: main clause, subordinate clause, participle, infinitive
-    (dict(object_=("luggage", "the"), s="she", v="pick up", t="present", f="main"),
-     "she is picking up the luggage", "sie holt das Gepäck ab"),
-    (dict(object_=("luggage", "the"), s="she", v="pick up", t="present", f="final"),
-     "she is picking up the luggage", "sie das Gepäck abholt"),
-    (dict(object_=("friend", "my"), s="I", v="invite", t="past", f="main"),
-     "I invited my friend", "ich habe meinen Freund eingeladen"),
-    (dict(object_=("friend", "my"), s="I", v="invite", t="want to", f="question"),
-     "do I want to invite my friend", "will ich meinen Freund einladen"),
+    (
+        dict(object_=("luggage", "the"), s="she", v="pick up", t="present", f="main"),
+        "she is picking up the luggage",
+        "sie holt das Gepäck ab",
+    ),
+    (
+        dict(object_=("luggage", "the"), s="she", v="pick up", t="present", f="final"),
+        "she is picking up the luggage",
+        "sie das Gepäck abholt",
+    ),
+    (
+        dict(object_=("friend", "my"), s="I", v="invite", t="past", f="main"),
+        "I invited my friend",
+        "ich habe meinen Freund eingeladen",
+    ),
+    (
+        dict(object_=("friend", "my"), s="I", v="invite", t="want to", f="question"),
+        "do I want to invite my friend",
+        "will ich meinen Freund einladen",
+    ),
     # first person of stems in n
-    (dict(object_=("language", "this"), s="I", v="learn", t="present", f="main"),
-     "I am learning this language", "ich lerne diese Sprache"),
-    (dict(object_=("door", "the"), s="I", v="open", t="present", f="main"),
-     "I am opening the door", "ich öffne die Tür"),
+    (
+        dict(object_=("language", "this"), s="I", v="learn", t="present", f="main"),
+        "I am learning this language",
+        "ich lerne diese Sprache",
+    ),
+    (
+        dict(object_=("door", "the"), s="I", v="open", t="present", f="main"),
+        "I am opening the door",
+        "ich öffne die Tür",
+    ),
     # stem changes
-    (dict(object_=("bread", "", "fresh"), s="he", v="eat", t="habit", f="main"),
-     "he eats fresh bread", "er isst frisches Brot"),
-    (dict(object_=("tram", "the"), s="Anna", v="take", t="present", f="question"),
-     "is Anna taking the tram", "nimmt Anna die Straßenbahn"),
+    (
+        dict(object_=("bread", "", "fresh"), s="he", v="eat", t="habit", f="main"),
+        "he eats fresh bread",
+        "er isst frisches Brot",
+    ),
+    (
+        dict(object_=("tram", "the"), s="Anna", v="take", t="present", f="question"),
+        "is Anna taking the tram",
+        "nimmt Anna die Straßenbahn",
+    ),
     # perfect with sein, with haben; preterite of haben, mögen, kennen, brauchen
-    (dict(s="we", v="go", t="past", f="main", where=Words("to the park", "in den Park")),
-     "we went to the park", "wir sind in den Park gegangen"),
-    (dict(object_=("man", "the"), s="I", v="follow", t="past", f="final"),
-     "I followed the man", "ich dem Mann gefolgt bin"),
-    (dict(object_=("dog", "a", "big"), s="they", v="have", t="past", f="main"),
-     "they had a big dog", "sie hatten einen großen Hund"),
-    (dict(object_=("film", "the"), s="I", v="like", t="past", f="main"),
-     "I liked the film", "ich mochte den Film"),
-    (dict(object_=("film", "the"), s="I", v="like", t="present", f="main"),
-     "I like the film", "ich mag den Film"),
-    (dict(object_=("address", "the"), s="you", v="know", t="present", f="question"),
-     "do you know the address", "kennen Sie die Adresse"),
+    (
+        dict(s="we", v="go", t="past", f="main", where=Words("to the park", "in den Park")),
+        "we went to the park",
+        "wir sind in den Park gegangen",
+    ),
+    (
+        dict(object_=("man", "the"), s="I", v="follow", t="past", f="final"),
+        "I followed the man",
+        "ich dem Mann gefolgt bin",
+    ),
+    (
+        dict(object_=("dog", "a", "big"), s="they", v="have", t="past", f="main"),
+        "they had a big dog",
+        "sie hatten einen großen Hund",
+    ),
+    (
+        dict(object_=("film", "the"), s="I", v="like", t="past", f="main"),
+        "I liked the film",
+        "ich mochte den Film",
+    ),
+    (
+        dict(object_=("film", "the"), s="I", v="like", t="present", f="main"),
+        "I like the film",
+        "ich mag den Film",
+    ),
+    (
+        dict(object_=("address", "the"), s="you", v="know", t="present", f="question"),
+        "do you know the address",
+        "kennen Sie die Adresse",
+    ),
     # negation: nicht behind definite objects and before prepositions, kein, noch nicht, noch kein
-    (dict(object_=("coat", "the", "red"), s="he", v="buy", t="past", f="main", negated=True),
-     "he did not buy the red coat", "er hat den roten Mantel nicht gekauft"),
-    (dict(object_=("coat", "no", "red"), s="he", v="buy", t="past", f="main", negated=True),
-     "he did not buy a red coat", "er hat keinen roten Mantel gekauft"),
-    (dict(object_=("ticket", "no", "", True), s="I", v="have", t="past", f="main", negated=True),
-     "I did not have any tickets", "ich hatte keine Fahrkarten"),
-    (dict(object_=("money", "no"), s="she", v="have", t="present", f="main", negated=True),
-     "she does not have any money", "sie hat kein Geld"),
-    (dict(object_=("train", "the"), s="I", v="wait for", t="can", f="main", negated=True),
-     "I cannot wait for the train", "ich kann nicht auf den Zug warten"),
-    (dict(object_=("letter", "the"), s="he", v="answer", t="perfect", f="main", negated=True,
-          adverb=("", "noch nicht")),
-     "he has not answered the letter yet", "er hat den Brief noch nicht beantwortet"),
-    (dict(object_=("letter", "no"), s="he", v="write", t="perfect", f="main", negated=True,
-          adverb=("", "noch nicht")),
-     "he has not written a letter yet", "er hat noch keinen Brief geschrieben"),
-    (dict(object_=("letter", "a"), s="he", v="write", t="perfect", f="final",
-          adverb=("already", "schon")),
-     "he has already written a letter", "er schon einen Brief geschrieben hat"),
+    (
+        dict(object_=("coat", "the", "red"), s="he", v="buy", t="past", f="main", negated=True),
+        "he did not buy the red coat",
+        "er hat den roten Mantel nicht gekauft",
+    ),
+    (
+        dict(object_=("coat", "no", "red"), s="he", v="buy", t="past", f="main", negated=True),
+        "he did not buy a red coat",
+        "er hat keinen roten Mantel gekauft",
+    ),
+    (
+        dict(object_=("ticket", "no", "", True), s="I", v="have", t="past", f="main", negated=True),
+        "I did not have any tickets",
+        "ich hatte keine Fahrkarten",
+    ),
+    (
+        dict(object_=("money", "no"), s="she", v="have", t="present", f="main", negated=True),
+        "she does not have any money",
+        "sie hat kein Geld",
+    ),
+    (
+        dict(object_=("train", "the"), s="I", v="wait for", t="can", f="main", negated=True),
+        "I cannot wait for the train",
+        "ich kann nicht auf den Zug warten",
+    ),
+    (
+        dict(
+            object_=("letter", "the"),
+            s="he",
+            v="answer",
+            t="perfect",
+            f="main",
+            negated=True,
+            adverb=("", "noch nicht"),
+        ),
+        "he has not answered the letter yet",
+        "er hat den Brief noch nicht beantwortet",
+    ),
+    (
+        dict(
+            object_=("letter", "no"),
+            s="he",
+            v="write",
+            t="perfect",
+            f="main",
+            negated=True,
+            adverb=("", "noch nicht"),
+        ),
+        "he has not written a letter yet",
+        "er hat noch keinen Brief geschrieben",
+    ),
+    (
+        dict(
+            object_=("letter", "a"),
+            s="he",
+            v="write",
+            t="perfect",
+            f="final",
+            adverb=("already", "schon"),
+        ),
+        "he has already written a letter",
+        "er schon einen Brief geschrieben hat",
+    ),
     # dative verbs and the n-declension
-    (dict(object_=("boy", "the"), s="Anna", v="help", t="present", f="main", time=TOMORROW),
-     "Anna is helping the boy tomorrow", "Anna hilft morgen dem Jungen"),
-    (dict(object_=("neighbour", "my"), s="I", v="thank", t="past", f="main", time=YESTERDAY),
-     "I thanked my neighbour yesterday", "ich habe gestern meinem Nachbarn gedankt"),
-    (dict(object_=("student", "a"), s="we", v="visit", t="future", f="final"),
-     "we will visit a student", "wir einen Studenten besuchen werden"),
-    (dict(object_=("child", "the", "", True), s="she", v="help", t="have to", f="main"),
-     "she has to help the children", "sie muss den Kindern helfen"),
+    (
+        dict(object_=("boy", "the"), s="Anna", v="help", t="present", f="main", time=TOMORROW),
+        "Anna is helping the boy tomorrow",
+        "Anna hilft morgen dem Jungen",
+    ),
+    (
+        dict(object_=("neighbour", "my"), s="I", v="thank", t="past", f="main", time=YESTERDAY),
+        "I thanked my neighbour yesterday",
+        "ich habe gestern meinem Nachbarn gedankt",
+    ),
+    (
+        dict(object_=("student", "a"), s="we", v="visit", t="future", f="final"),
+        "we will visit a student",
+        "wir einen Studenten besuchen werden",
+    ),
+    (
+        dict(object_=("child", "the", "", True), s="she", v="help", t="have to", f="main"),
+        "she has to help the children",
+        "sie muss den Kindern helfen",
+    ),
     # prepositions that verbs demand, reflexive verbs
-    (dict(object_=("bird", "a", "blue"), s="he", v="dream of", t="past", f="main"),
-     "he dreamed of a blue bird", "er hat von einem blauen Vogel geträumt"),
-    (dict(object_=("trip", "the"), s="we", v="look forward to", t="present", f="main"),
-     "we are looking forward to the trip", "wir freuen uns auf die Reise"),
-    (dict(object_=("trip", "the"), s="I", v="look forward to", t="past", f="final"),
-     "I looked forward to the trip", "ich mich auf die Reise gefreut habe"),
-    (dict(object_=("trip", "the"), s="you", v="look forward to", t="present", f="question"),
-     "are you looking forward to the trip", "freuen Sie sich auf die Reise"),
+    (
+        dict(object_=("bird", "a", "blue"), s="he", v="dream of", t="past", f="main"),
+        "he dreamed of a blue bird",
+        "er hat von einem blauen Vogel geträumt",
+    ),
+    (
+        dict(object_=("trip", "the"), s="we", v="look forward to", t="present", f="main"),
+        "we are looking forward to the trip",
+        "wir freuen uns auf die Reise",
+    ),
+    (
+        dict(object_=("trip", "the"), s="I", v="look forward to", t="past", f="final"),
+        "I looked forward to the trip",
+        "ich mich auf die Reise gefreut habe",
+    ),
+    (
+        dict(object_=("trip", "the"), s="you", v="look forward to", t="present", f="question"),
+        "are you looking forward to the trip",
+        "freuen Sie sich auf die Reise",
+    ),
     # two objects: the receiver first, pronouns before times
-    (dict(object_=("book", "the"), s="he", v="give", t="past", f="main", time=YESTERDAY,
-          receiver=Complement("his sister", "seiner Schwester")),
-     "he gave his sister the book yesterday", "er hat gestern seiner Schwester das Buch gegeben"),
-    (dict(object_=("book", "the"), s="he", v="give", t="past", f="main", time=YESTERDAY,
-          receiver=Complement("me", "mir", pronoun=True)),
-     "he gave me the book yesterday", "er hat mir gestern das Buch gegeben"),
-    (dict(object_=("way", "the"), s="you", v="explain", t="could", f="question",
-          receiver=Complement("us", "uns", pronoun=True)),
-     "could you explain the way to us", "könnten Sie uns den Weg erklären"),
+    (
+        dict(
+            object_=("book", "the"),
+            s="he",
+            v="give",
+            t="past",
+            f="main",
+            time=YESTERDAY,
+            receiver=Complement("his sister", "seiner Schwester"),
+        ),
+        "he gave his sister the book yesterday",
+        "er hat gestern seiner Schwester das Buch gegeben",
+    ),
+    (
+        dict(
+            object_=("book", "the"),
+            s="he",
+            v="give",
+            t="past",
+            f="main",
+            time=YESTERDAY,
+            receiver=Complement("me", "mir", pronoun=True),
+        ),
+        "he gave me the book yesterday",
+        "er hat mir gestern das Buch gegeben",
+    ),
+    (
+        dict(
+            object_=("way", "the"),
+            s="you",
+            v="explain",
+            t="could",
+            f="question",
+            receiver=Complement("us", "uns", pronoun=True),
+        ),
+        "could you explain the way to us",
+        "könnten Sie uns den Weg erklären",
+    ),
     # modals
-    (dict(object_=("car", "the"), s="I", v="sell", t="had to", f="final"),
-     "I had to sell the car", "ich das Auto verkaufen musste"),
-    (dict(object_=("car", "the"), s="she", v="sell", t="allowed", f="main", negated=True),
-     "she is not allowed to sell the car", "sie darf das Auto nicht verkaufen"),
-    (dict(object_=("car", "the"), s="she", v="rent", t="have to", f="main", negated=True),
-     "she does not have to rent the car", "sie muss das Auto nicht mieten"),
-    (dict(object_=("tea", "", "hot"), s="we", v="drink", t="would like", f="main"),
-     "we would like to drink hot tea", "wir möchten heißen Tee trinken"),
-]  # fmt: skip
+    (
+        dict(object_=("car", "the"), s="I", v="sell", t="had to", f="final"),
+        "I had to sell the car",
+        "ich das Auto verkaufen musste",
+    ),
+    (
+        dict(object_=("car", "the"), s="she", v="sell", t="allowed", f="main", negated=True),
+        "she is not allowed to sell the car",
+        "sie darf das Auto nicht verkaufen",
+    ),
+    (
+        dict(object_=("car", "the"), s="she", v="rent", t="have to", f="main", negated=True),
+        "she does not have to rent the car",
+        "sie muss das Auto nicht mieten",
+    ),
+    (
+        dict(object_=("tea", "", "hot"), s="we", v="drink", t="would like", f="main"),
+        "we would like to drink hot tea",
+        "wir möchten heißen Tee trinken",
+    ),
+]
 
 
 @pytest.mark.parametrize(("given", "english", "german"), RULES)
@@ -237,11 +388,20 @@ def test_mass_nouns_decline_strongly_and_teuer_drops_its_e() -> None:
         return noun_phrase(NOUNS[noun], "", False, ADJECTIVES[adjective], case).german
 
     assert [german("wine", "sweet", case) for case in range(3)] == [
-        "süßer Wein", "süßen Wein", "süßem Wein"]  # fmt: skip
+        "süßer Wein",
+        "süßen Wein",
+        "süßem Wein",
+    ]
     assert [german("milk", "cold", case) for case in range(3)] == [
-        "kalte Milch", "kalte Milch", "kalter Milch"]  # fmt: skip
+        "kalte Milch",
+        "kalte Milch",
+        "kalter Milch",
+    ]
     assert [german("bread", "fresh", case) for case in range(3)] == [
-        "frisches Brot", "frisches Brot", "frischem Brot"]  # fmt: skip
+        "frisches Brot",
+        "frisches Brot",
+        "frischem Brot",
+    ]
     expensive = noun_phrase(NOUNS["hotel"], "a", False, ADJECTIVES["expensive"], DATIVE)
     assert expensive == ("an expensive hotel", "einem teuren Hotel")
     assert noun_phrase(NOUNS["university"], "a", False, None, NOMINATIVE).english == "a university"
@@ -291,4 +451,8 @@ def test_numbers() -> None:
 
 def test_zu_goes_inside_separable_verbs() -> None:
     assert [zu_infinitive(VERBS[v]) for v in ("call", "come back", "visit", "look after")] == [
-        "anzurufen", "zurückzukommen", "zu besuchen", "aufzupassen"]  # fmt: skip
+        "anzurufen",
+        "zurückzukommen",
+        "zu besuchen",
+        "aufzupassen",
+    ]
