@@ -6,9 +6,12 @@ nothing in them assumes text.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from dataclasses import fields as fields_of
 from typing import Any, Literal
 
+from seqapps.decoding.settings import Decoding, Sampling, Transcription
 from seqapps.errors import UserError
+from seqapps.ranges import LIMITS, Cost
 
 DType = Literal["string", "float32", "int32"]
 Media = Literal["text", "wav", "sound", "series", "events", "image", "number"]
@@ -19,6 +22,14 @@ Answer = Callable[[dict[str, Any], dict[str, Any]], dict[str, Any]]
 """`answer(inputs, options) -> outputs`: named tensors of a batch, in the graph."""
 Answers = Mapping[str, Answer]
 """By the name of the signature: `MAIN`, and each further one."""
+
+_RANGES = {
+    each.name: {n: each.metadata[n] for n in LIMITS if n in each.metadata}
+    for kind in (Transcription, Decoding, Sampling)
+    for each in fields_of(kind)
+}
+"""Of the strategy values that bundles of earlier versions have without them."""
+_COSTS: Mapping[str, Cost] = {"length": "tokens"}
 
 MAIN = "serving_default"
 """The signature that every servable has."""
@@ -96,6 +107,8 @@ class Field:
     """What a person has or wants: text, a WAV recording, a series of numbers ..."""
     description: str = ""
     """One line for help, model card and API page."""
+    costs: Cost = ""
+    """What the work of a request grows with."""
 
     def __post_init__(self) -> None:
         if not self.name.isidentifier():
@@ -145,6 +158,14 @@ class Option:
     empty string, which stands for nothing."""
     description: str
     """One line for help, model card and API page."""
+    least: float | None = None
+    """Smallest value of a number; None for any."""
+    most: float | None = None
+    """Largest value of a number; None for any."""
+    above: bool = False
+    """Whether `least` itself is left out."""
+    costs: Cost = ""
+    """What the work of a request grows with."""
     most_bytes: int = 0
     """Bytes that a string may have in UTF-8; 0 for any number."""
 
@@ -262,12 +283,22 @@ class Interface:
         """
 
         def fields(rows: Sequence[Mapping[str, Any]]) -> tuple[Field, ...]:
-            return tuple(Field(**{**row, "width": tuple(row["width"])}) for row in rows)
+            # Bundles of earlier versions do not say what costs.
+            return tuple(
+                Field(**{"costs": _COSTS.get(row["name"], ""), **row, "width": tuple(row["width"])})
+                for row in rows
+            )
 
         def option(row: Mapping[str, Any]) -> Option:
             default = row["default"]
+            # Bundles of earlier versions do not have the ranges.
+            known = {} if "least" in row else _RANGES.get(row["name"], {})
             return Option(
-                **{**row, "default": tuple(default) if isinstance(default, list) else default}
+                **{
+                    **known,
+                    **row,
+                    "default": tuple(default) if isinstance(default, list) else default,
+                }
             )
 
         def signature(row: Mapping[str, Any]) -> Signature:

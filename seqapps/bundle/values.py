@@ -8,6 +8,7 @@ from typing import Any
 from seqapps.errors import UserError
 from seqapps.fields import Field, Option
 from seqapps.lazy import lazy_imports
+from seqapps.ranges import fits, in_words
 
 with lazy_imports():
     import numpy as np
@@ -162,6 +163,9 @@ def option_batch(option: Option, value: Any, count: int) -> Any:
             raise UserError(
                 f"option {option.name} takes whole numbers from {least} to {most}, got {value!r}."
             )
+    limits = vars(option)
+    if not all(fits(number, limits) for number in array.flat):
+        raise UserError(f"option {option.name} is {in_words(limits)}, got {value!r}.")
     if array.shape not in ((), (1,), (count,)):
         raise _wrong_count(option, array.size, count)
     return np.broadcast_to(array.astype(option.dtype), (count,))

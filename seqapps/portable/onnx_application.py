@@ -35,6 +35,8 @@ class OnnxApplication:
         try:
             table = json.loads((path / "predictor.json").read_text(encoding="utf-8"))
             self._predictor = predictor_class(table["predictor"])(path)
+            # With the ranges, which exports of earlier versions do not have.
+            self._predictor.interface = self.interface.to_json()
         except ImportError as error:
             raise UserError(
                 f"an ONNX export needs {error.name}; pip install 'seqapps[onnx]'."

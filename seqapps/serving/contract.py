@@ -2,6 +2,7 @@
 
 # B rows of a request or a batch, T steps of the longest row
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,20 +12,10 @@ import numpy as np
 
 from seqapps.fields import Field, Interface, Option
 from seqapps.portable.runtime.sound import read_header
+from seqapps.ranges import LIMITS, fits, in_words
 from seqapps.serving.refusals import Refused, short
 from seqapps.serving.settings import Serve
 
-_SEARCHED = ("beam_width", "samples", "n_best")
-_WRITTEN = ("max_length", "min_length", "length")
-_RANGES = {
-    "temperature": (0.0, 1e4),
-    "top_p": (1e-6, 1.0),
-    "min_p": (0.0, 1.0),
-    "top_k": (0, 2**31 - 1),
-    "repetition_penalty": (1e-3, 1e3),
-    "pause_s": (0.0, 3600.0),
-}
-"""Of other strategy values, as the recipes' settings have them."""
 _LIST, _LISTED_BYTES = 64, 256
 _WORK = 1 << 17
 """Tokens × hypotheses of all rows of a request, at most."""
@@ -60,6 +51,8 @@ class Tensor:
     """Name of the companion that says how many steps are real."""
     companion: bool = False
     """Whether it is such a companion, which a request may leave out."""
+    limits: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """Range of a strategy value, see `ranges.fits`, and what it `costs`."""
 
     @property
     def numpy(self) -> Any:
@@ -123,6 +116,7 @@ def _tensors(fields: Sequence[Field], options: Sequence[Option]) -> dict[str, Te
                 media=field.media,
                 description=" ".join(filter(None, (field.description, field.unit))),
                 lengths=field.lengths if field.varies else None,
+                limits={"least": 0, "costs": field.costs} if field.costs else {},
             )
         )
         if field.varies:
@@ -148,6 +142,7 @@ def _tensors(fields: Sequence[Field], options: Sequence[Option]) -> dict[str, Te
                 media="option",
                 description=option.description,
                 default=default,
+                limits={name: getattr(option, name) for name in LIMITS},
             )
         )
     return {tensor.name: tensor for tensor in found}
@@ -199,7 +194,7 @@ def check(contract: Contract, given: Mapping[str, Any], limits: Serve) -> Call:
         if tensor.lengths is not None:
             _lengths(tensor, arrays)
     _sound(contract, arrays, limits)
-    return Call(arrays=arrays, rows=rows, size=max(longest, _work(arrays, rows)))
+    return Call(arrays=arrays, rows=rows, size=max(longest, _work(contract, arrays, rows)))
 
 
 def _fit(tensor: Tensor, array: Any) -> Any:
@@ -268,45 +263,41 @@ def _limit(tensor: Tensor, array: Any, limits: Serve) -> int:
                 f"{_BYTES} together; send several requests.",
             )
         return longest * max(1, a_row)
-    if tensor.media == "option" or name in _WRITTEN:
-        _strategy(name, array, limits)
+    if tensor.media == "option" or tensor.limits:
+        _strategy(tensor, array, limits)
         return 1
     if array.size > _ELEMENTS:
         raise Refused("invalid", f"{name} has at most {_ELEMENTS} numbers, got {array.size}.")
     return array.shape[1] if array.ndim > 1 else 1
 
 
-def _strategy(name: str, array: Any, limits: Serve) -> None:
-    """Checks the range of a strategy value."""
-    if not array.size:
-        return
-    least: float
-    most: float
-    flag = ""
-    if name in _SEARCHED:
-        least, most, flag = 1, limits.beam, "; the server's --beam sets the limit"
-    elif name in _WRITTEN:
-        least, most, flag = 0, limits.length, "; the server's --length sets the limit"
-    elif name in _RANGES:
-        least, most = _RANGES[name]
-    else:
-        return
-    for value in (array.min().item(), array.max().item()):
-        if not least <= value <= most:
-            raise Refused("invalid", f"{name} is {least} to {most} here, got {value:g}{flag}.")
+def _strategy(tensor: Tensor, array: Any, limits: Serve) -> None:
+    """Checks the range of a strategy value, and what the server allows of what costs."""
+    flag = {"hypotheses": "beam", "tokens": "length"}.get(tensor.limits.get("costs", ""))
+    allowed = dict(tensor.limits)
+    if flag:
+        # The server's own limit is never wider than the setting's.
+        allowed["most"] = min(getattr(limits, flag), allowed.get("most") or math.inf)
+    for value in (array.min().item(), array.max().item()) if array.size else ():
+        if not fits(value, allowed):
+            said = f"; the server's --{flag} sets the limit" if flag else ""
+            raise Refused(
+                "invalid", f"{tensor.name} is {in_words(allowed)} here, got {value:g}{said}."
+            )
 
 
-def _work(arrays: Arrays, rows: int) -> int:
+def _work(contract: Contract, arrays: Arrays, rows: int) -> int:
     """Tokens × hypotheses that one row takes, at most.
 
     Raises:
         Refused: If all rows together take more than a request may.
     """
 
-    def most(names: Sequence[str]) -> int:
-        return max((int(arrays[name].max()) for name in names if name in arrays), default=1)
+    def most(cost: str) -> int:
+        names = [t.name for t in contract.inputs.values() if t.limits.get("costs") == cost]
+        return max((int(arrays[name].max()) for name in names), default=1)
 
-    work = most(_SEARCHED) * max(1, most(_WRITTEN))
+    work = most("hypotheses") * max(1, most("tokens"))
     if work * rows > _WORK:
         raise Refused(
             "invalid",

@@ -63,7 +63,7 @@ def test_the_predictor_runs_where_neither_tensorflow_nor_seqapps_is(exported, ap
     assert compare(fields, app.answers(LINES, n_best=2), found)["equal"]
     for given, code, words in (
         (["in.txt"], 2, "texts come from standard input"),
-        (["--set", "beam_width=0"], 1, "error: option beam_width is 1 to 2147483647, got 0."),
+        (["--set", "beam_width=0"], 1, "error: option beam_width is from 1 to 1000, got 0."),
         (["--set", "n_best=2.7"], 1, "n_best takes whole numbers, got 2.7"),
         (["--set", "beam_width=null"], 1, "beam_width takes whole numbers, got None"),
         (["--set", "beam_width=" + "9" * 20], 1, "beam_width"),

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
+from seqapps.ranges import fits, in_words
+
 ROWS = 64
 """Inputs that are answered together, at most."""
 BUDGET = 1 << 16
@@ -65,8 +67,11 @@ class Predictor:
         self.interface: dict[str, Any] = table["interface"]
         self.settings: dict[str, Any] = table["settings"]
         self._threads = threads
-        self._options = {option["name"]: option for option in self.interface["options"]}
         self.open()
+
+    @property
+    def _options(self) -> dict[str, Any]:
+        return {option["name"]: option for option in self.interface["options"]}
 
     def open(self) -> None:
         """Reads networks and assets."""
@@ -194,11 +199,10 @@ def _numbers(option: Mapping[str, Any], value: Any) -> Any:
         whole = "whole numbers" if wanted.kind == "i" else "numbers"
         raise ValueError(f"option {option['name']} takes {whole}, got {value!r}.")
     if wanted.kind == "i" and array.size:
-        least = 1 if option["name"] in ("beam_width", "n_best", "samples") else np.iinfo(wanted).min
-        if not least <= int(array.min()) <= int(array.max()) <= np.iinfo(wanted).max:
-            raise ValueError(
-                f"option {option['name']} is {least} to {np.iinfo(wanted).max}, got {value!r}."
-            )
+        if not np.iinfo(wanted).min <= int(array.min()) <= int(array.max()) <= np.iinfo(wanted).max:
+            raise ValueError(f"option {option['name']} is of {wanted}, got {value!r}.")
+    if not all(fits(number, option) for number in array.flat):
+        raise ValueError(f"option {option['name']} is {in_words(option)}, got {value!r}.")
     return array.astype(wanted)
 
 

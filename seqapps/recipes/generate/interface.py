@@ -51,6 +51,14 @@ def writer_interface(options: tuple[Option, ...], *, state_size: int) -> Interfa
         _whole("held", "How many of these were not handed out yet."),
         _whole("done", "1: nothing follows."),
     )
+    length = Field(
+        name="length",
+        dtype="int32",
+        media="number",
+        unit="tokens",
+        description="To write at most now.",
+        costs="tokens",
+    )
     return Interface(
         inputs=(Field(name="prompt", description="What the text goes on from; may be empty."),),
         outputs=(
@@ -69,7 +77,7 @@ def writer_interface(options: tuple[Option, ...], *, state_size: int) -> Interfa
             Signature(name="init", outputs=pen, description="Reads a prompt."),
             Signature(
                 name="step",
-                inputs=(*pen, _whole("length", "To write at most now.", "tokens")),
+                inputs=(*pen, length),
                 options=tuple(o.name for o in options if o.name not in ("samples", "beam_width")),
                 outputs=(*pen, Field(name="text", description="What can be shown now."), tokens),
                 description="Writes some more tokens: state in, state out.",
