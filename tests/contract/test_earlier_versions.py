@@ -1,7 +1,7 @@
 """A bundle and an ONNX export of an earlier version still answer, measure, certify and serve.
 
-`tests/golden/earlier_*.tar.xz` hold a translator after three updates on 300 pairs and its export, as
-seqapps 0.1.0 wrote them at d0875b2, before applications were folders; and what it answered then.
+`tests/golden/earlier_*.tar.xz` hold a translator after three updates on 300 pairs and its export,
+as seqapps 0.1.0 wrote them at d0875b2, before applications were folders, and its answers then.
 """
 
 import json
@@ -82,14 +82,13 @@ def test_certify(earlier, capsys):
 
 
 def test_serve(earlier, recorded, tmp_path):
-    with serving(tmp_path, str(earlier / "bundle")) as server, server.http() as client:
-        instances = {"instances": recorded["texts"]}
-        predictions = client.post("/v1/models/translate:predict", json=instances).json()[
-            "predictions"
-        ]
-        wanted = [answer["translation"] for answer in recorded["plain"]]
-        assert [row["translation"] for row in predictions] == wanted
-        asked = {"signature_name": "options", "instances": [{"source": "a", "beam_width": 0}]}
-        refused = client.post("/v1/models/translate:predict", json=asked)
-        assert refused.status_code == 400
-        assert "beam_width is from 1 to 8 here, got 0" in refused.json()["error"]
+    address = "/v1/models/translate:predict"
+    with serving(tmp_path, str(earlier / "bundle"), "--beam", "8") as server:
+        with server.http() as client:
+            answered = client.post(address, json={"instances": recorded["texts"]}).json()
+            asked = {"signature_name": "options", "instances": [{"source": "a", "beam_width": 0}]}
+            refused = client.post(address, json=asked)
+    wanted = [answer["translation"] for answer in recorded["plain"]]
+    assert [row["translation"] for row in answered["predictions"]] == wanted
+    assert refused.status_code == 400
+    assert "beam_width is from 1 to 8 here, got 0" in refused.json()["error"]
