@@ -14,6 +14,8 @@ import httpx
 
 from seqapps.errors import UserError
 
+__all__ = ["Client"]
+
 _AGAIN = frozenset({429, 502, 503})
 """Statuses after which the same request may be answered: it was not begun."""
 _PAUSE_S, _LONGEST_S = 0.1, 10.0

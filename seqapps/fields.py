@@ -13,6 +13,21 @@ from seqapps.decoding.settings import Decoding, Sampling, Transcription
 from seqapps.errors import UserError
 from seqapps.ranges import LIMITS, Cost
 
+__all__ = [
+    "Answer",
+    "Answers",
+    "Assets",
+    "Field",
+    "Interface",
+    "MAIN",
+    "OPTIONS",
+    "Option",
+    "Part",
+    "Parts",
+    "Rating",
+    "Signature",
+]
+
 DType = Literal["string", "float32", "int32"]
 Media = Literal["text", "wav", "sound", "series", "events", "image", "number"]
 """`wav` is a recording as the bytes of a file, `sound` as samples."""

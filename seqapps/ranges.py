@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import field, fields
 from typing import Any, Literal
 
+__all__ = ["check_ranges", "ranged"]
+
 Cost = Literal["", "hypotheses", "tokens"]
 """What the work of a request grows with: `hypotheses` that are kept, `tokens` that are written."""
 LIMITS = ("least", "most", "above", "costs", "most_bytes")

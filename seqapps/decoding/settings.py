@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 
 from seqapps.ranges import check_ranges, ranged
 
+__all__ = ["Decoding", "Sampling", "Transcription"]
+
 _WIDEST = 1000
 """Hypotheses that a beam search keeps, at most: memory grows with them."""
 SCORES, MARKS = 5, 9

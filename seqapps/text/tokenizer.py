@@ -12,6 +12,8 @@ from seqapps.errors import UserError
 from seqapps.fields import asset, damaged_asset
 from seqapps.text.normalise import normalise
 
+__all__ = ["BOS", "EOS", "PAD", "Tokenizer"]
+
 PAD, UNKNOWN, BOS, EOS = 0, 1, 2, 3
 WORD_START = "\u2581"
 """The character by which SentencePiece marks the start of a word inside a piece."""

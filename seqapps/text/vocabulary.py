@@ -15,6 +15,8 @@ import sentencepiece as spm
 from seqapps.errors import UserError
 from seqapps.fields import Assets, asset, damaged_asset
 
+__all__ = ["Vocabulary"]
+
 Ids = npt.NDArray[np.int32]
 Kind = Literal["characters", "bytes", "pieces"]
 

@@ -20,6 +20,8 @@ from seqapps.training.schedule import Schedule
 from seqapps.training.settings import Training
 from seqapps.training.step import NOT_FINITE, Loss, Trainee
 
+__all__ = ["Goal", "Pass", "fit"]
+
 
 class Pass(Protocol):
     """One pass over the training split, in batches."""
