@@ -14,12 +14,12 @@ from seqapps.data.batching import evaluation_batches, padding_share, token_batch
 from seqapps.data.pipeline import Batches, batches
 from seqapps.fields import asset, damaged_asset
 from seqapps.recipes.sentiment.data import (
-    LabelledData,
     LabelledSplits,
     Texts,
     class_weights,
     load_labelled,
 )
+from seqapps.recipes.sentiment.settings import Config
 from seqapps.text.cut import Cut
 from seqapps.text.tokenizer import BOS, EOS, Tokenizer, tokenizer_in
 
@@ -58,15 +58,8 @@ class LabelledExamples:
     @classmethod
     def load(
         cls,
-        data: LabelledData,
+        config: Config,
         assets: Mapping[str, bytes] | None,
-        *,
-        vocabulary: int,
-        cut: Cut,
-        sampling: float,
-        batch_tokens: int,
-        balance: bool,
-        seed: int,
         log: Callable[[str], None],
     ) -> "LabelledExamples":
         """Reads the texts; fits tokenizer and classes on the training split unless `assets` do.
@@ -75,18 +68,28 @@ class LabelledExamples:
             UserError: If the data cannot be used, see `load_labelled`.
         """
         known = None if assets is None else classes_of(assets)
-        splits = load_labelled(data, seed=seed, log=log, classes=known)
+        splits = load_labelled(config.data, seed=config.seed, log=log, classes=known)
         if assets is None:
             tokenizer = Tokenizer.train(
-                splits.train.texts, vocabulary=vocabulary, character_coverage=0.9998
+                splits.train.texts,
+                vocabulary=config.text.vocabulary,
+                character_coverage=0.9998,
             )
         else:
             tokenizer = tokenizer_of(assets)
         log(f"Vocabulary: {tokenizer.size:,} pieces")
-        names = known or splits.classes
-        found = cls(splits, tokenizer, names, cut, sampling, batch_tokens, balance, seed)
-        found._log_cut(log)
-        return found
+        examples = cls(
+            splits=splits,
+            tokenizer=tokenizer,
+            classes=known or splits.classes,
+            cut=config.text.cut,
+            sampling=config.text.sampling,
+            batch_tokens=config.training.batch_tokens,
+            balance=config.balance,
+            seed=config.seed,
+        )
+        examples._log_cut(log)
+        return examples
 
     @property
     def assets(self) -> dict[str, bytes]:
