@@ -39,15 +39,15 @@ class GeneratePredictor(Predictor):
         ids = [self._tokens.encode(row) for row in rows]
         gains, _ = self._through(ids)
         answers = []
-        for row, found in zip(rows, gains, strict=True):
-            total = float(found.sum(dtype=np.float32))
+        for row, token_gains in zip(rows, gains, strict=True):
+            total = float(token_gains.sum(dtype=np.float32))
             characters = max(1, sum((byte & 0xC0) != 0x80 for byte in row))
             answers.append(
                 {
                     "log_probability": total,
-                    "perplexity": math.exp(-total / max(1, len(found))),
+                    "perplexity": math.exp(-total / max(1, len(token_gains))),
                     "bits_per_character": abs(total) / (math.log(2) * characters),
-                    "token_log_probabilities": [float(gain) for gain in found],
+                    "token_log_probabilities": [float(gain) for gain in token_gains],
                 }
             )
         return answers
@@ -125,7 +125,7 @@ class GeneratePredictor(Predictor):
                 [row[start : start + WINDOW][: len(row) - 1 - start] for row in framed]
             )
             followers, _ = padded([row[start + 1 : start + 1 + WINDOW] for row in framed])
-            found = self._read(
+            outputs = self._read(
                 {
                     "tokens": tokens,
                     "tokens_lengths": lengths,
@@ -133,14 +133,14 @@ class GeneratePredictor(Predictor):
                     "state": state[chosen],
                 }
             )
-            state[chosen] = found["next_state"]
-            for i, row, length in zip(chosen, found["log_probs"], lengths, strict=True):
+            state[chosen] = outputs["next_state"]
+            for i, row, length in zip(chosen, outputs["log_probs"], lengths, strict=True):
                 gains[i] = np.concatenate([gains[i], row[:length]])
         return gains, state
 
     def _logits(self, tokens: Any, state: Any) -> tuple[Any, Any]:
-        found = self._step({"tokens": tokens, "state": state["state"]})
-        return found["logits"], {"state": found["next_state"]}
+        outputs = self._step({"tokens": tokens, "state": state["state"]})
+        return outputs["logits"], {"state": outputs["next_state"]}
 
     def _extend(self, tokens: Any, state: Any, count: int) -> tuple[Any, Any, Any]:
         logits, state = self._logits(tokens, state)
@@ -154,7 +154,7 @@ class GeneratePredictor(Predictor):
     def _search(
         self, state: Any, last: Any, own: dict[str, Any], limit: Any, count: Any
     ) -> dict[str, Any]:
-        found = beam_search(
+        hypotheses = beam_search(
             self._extend,
             {"state": state[None]},
             bos=last[None],
@@ -164,8 +164,8 @@ class GeneratePredictor(Predictor):
             length_penalty=np.zeros(1, np.float32),
             n_best=np.array([min(count, own["beam_width"])]),
         )
-        texts = [b"".join(self._tokens.surfaces[i] for i in ids) for ids in found.tokens[0]]
-        return _answer(texts, [float(s) for s in found.scores[0][: len(texts)]], [])
+        texts = [b"".join(self._tokens.surfaces[i] for i in ids) for ids in hypotheses.tokens[0]]
+        return _answer(texts, [float(s) for s in hypotheses.scores[0][: len(texts)]], [])
 
     def _draw(
         self, state: Any, last: Any, seen: Any, own: dict[str, Any], limits: Any
@@ -176,8 +176,8 @@ class GeneratePredictor(Predictor):
             try:
                 next(drawing)
             except StopIteration as end:
-                found: tuple[list[bytes], list[list[float]]] = end.value
-                return found
+                drawn: tuple[list[bytes], list[list[float]]] = end.value
+                return drawn
 
     def _drawing(
         self, state: Any, last: Any, seen: Any, own: dict[str, Any], limits: Any

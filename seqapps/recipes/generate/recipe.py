@@ -97,18 +97,18 @@ def evaluate(
     network, total = application.model, len(examples.test) - 1
     with reporter.bar("Reading the text", total=total, unit="tokens") as bar:
         losses_N = writing_scores.token_losses(network, examples.test, advance=bar.advance)
-    found = writing_scores.measure(
+    measured = writing_scores.measure(
         network, losses_N, examples, write=application.answers, seed=config.seed, log=reporter.log
     )
     window = config.evaluation.cache_window
     cached = neural_cache.measure_cache(network, examples, window=window, reporter=reporter)
     return Evaluation(
-        metrics={**found.metrics, **cached},
-        samples=found.samples,
+        metrics={**measured.metrics, **cached},
+        samples=measured.samples,
         title="What it writes",
-        on=f"the {found.metrics['measured_on']}",
+        on=f"the {measured.metrics['measured_on']}",
         draw=lambda folder: plots.plot_surprise(
-            found.passage, found.surprise, folder / "surprise.png"
+            measured.passage, measured.surprise, folder / "surprise.png"
         ),
     )
 

@@ -167,14 +167,14 @@ class BagOfWords:
             if " " not in term
         )
         columns = [column for _, column in singles]
-        found: list[list[tuple[str, float]]] = [[] for _ in range(self._classes)]
+        strongest: list[list[tuple[str, float]]] = [[] for _ in range(self._classes)]
         for label, weights_F in zip(self._model.classes_, weights_KF, strict=True):
             weights = weights_F[columns]
             order = np.argsort(-weights, kind="stable")[:n]
-            found[int(label)] = [
+            strongest[int(label)] = [
                 (singles[i][0], float(weights[i])) for i in order if weights[i] > 0
             ]
-        return found
+        return strongest
 
 
 def _labels(name: str, texts: Sequence[str], labels: Labels) -> npt.NDArray[np.int64]:

@@ -248,10 +248,10 @@ def _frame(ids: Ids) -> Ids:
 
 def _windows(tokens: Sequence[Ids], most: int) -> list[Ids]:
     """Cuts framed texts into windows of about equal length, none longer than `most` and two."""
-    found: list[Ids] = []
+    windows: list[Ids] = []
     for ids in map(_frame, tokens):
-        found.extend(np.array_split(ids, -(-len(ids) // (most + 2))))
-    return found
+        windows.extend(np.array_split(ids, -(-len(ids) // (most + 2))))
+    return windows
 
 
 def _first(windows: list[Ids]) -> list[Ids]:

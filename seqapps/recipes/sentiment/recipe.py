@@ -140,7 +140,7 @@ def evaluate(
     texts = examples.splits.test.texts
     with reporter.bar("Classifying the test split", total=len(texts), unit="texts") as bar:
         answers = application.answers(texts, advance=bar.advance)
-    found = classification.measure(
+    measured = classification.measure(
         answers,
         examples,
         temperature=calibration.temperature_of(application.model),
@@ -149,10 +149,10 @@ def evaluate(
         log=reporter.log,
     )
     return Evaluation(
-        metrics=found.metrics,
-        samples=found.mistakes,
+        metrics=measured.metrics,
+        samples=measured.mistakes,
         title="The surest mistakes",
-        draw=lambda folder: plots.draw(found, examples.classes, folder),
+        draw=lambda folder: plots.draw(measured, examples.classes, folder),
     )
 
 
@@ -161,9 +161,9 @@ def rate(config: Config, examples: "LabelledExamples") -> Rating:
     return classification.rating(examples)
 
 
-def show(config: Config, number: int, found: Mapping[str, Any]) -> str:
+def show(config: Config, number: int, answer: Mapping[str, Any]) -> str:
     """Label and probability, separated by a tab."""
-    return f"{found['label']}\t{found['probabilities'][0]:.4f}"
+    return f"{answer['label']}\t{answer['probabilities'][0]:.4f}"
 
 
 RECIPE = Recipe(

@@ -136,11 +136,11 @@ def rate(config: Config, examples: "PairExamples") -> Rating:
     return measures.rating(examples.pairs.test, vars(config.decoding))
 
 
-def show(config: Config, number: int, found: Mapping[str, Any]) -> str:
+def show(config: Config, number: int, answer: Mapping[str, Any]) -> str:
     """The translation; if several are asked for, one a line as `number ||| text ||| score`."""
     if config.decoding.n_best == 1:
-        return str(found["translation"])
-    rows = zip(found["alternatives"], found["alternative_scores"], strict=True)
+        return str(answer["translation"])
+    rows = zip(answer["alternatives"], answer["alternative_scores"], strict=True)
     return "\n".join(f"{number} ||| {text} ||| {score:.4f}" for text, score in rows)
 
 
