@@ -81,10 +81,10 @@ class Client:
         body: dict[str, Any] = {"instances": [_encoded(row) for row in instances]}
         if signature:
             body["signature_name"] = signature
-        found: list[Any] = self._ask("POST", f"{_path(model, version)}:predict", body)[
+        predictions: list[Any] = self._ask("POST", f"{_path(model, version)}:predict", body)[
             "predictions"
         ]
-        return found
+        return predictions
 
     def stream(self, model: str, prompt: str = "", **options: Any) -> Iterator[str]:
         """Writes a text, and gives it in pieces as they come; never asks twice.
@@ -123,8 +123,10 @@ class Client:
         Raises:
             UserError: If there is no such model, or the server cannot be reached.
         """
-        found: list[dict[str, Any]] = self._ask("GET", _path(model, None))["model_version_status"]
-        return found
+        versions: list[dict[str, Any]] = self._ask("GET", _path(model, None))[
+            "model_version_status"
+        ]
+        return versions
 
     def metadata(self, model: str, *, version: int | None = None) -> dict[str, Any]:
         """Signatures of a model, as TensorFlow Serving describes them.
@@ -167,8 +169,8 @@ class Client:
                 time.sleep(_pause(attempt, None))
                 continue
             if reply.status_code == 200:
-                found: dict[str, Any] = reply.json()
-                return found
+                content: dict[str, Any] = reply.json()
+                return content
             if reply.status_code not in _AGAIN or last:
                 raise _refused(reply)
             time.sleep(_pause(attempt, reply.headers.get("Retry-After")))
