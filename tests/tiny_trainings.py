@@ -1,4 +1,4 @@
-"""Trainings that end within seconds, having learned nothing or little."""
+"""Trainings that end within seconds, having learned nothing."""
 
 import subprocess
 import sys
@@ -10,46 +10,6 @@ SHORTER = {
     "generate": ("--decoding.max_length", "20"),
 }
 """What shortens a recipe's trainings besides the settings of all."""
-
-TINY_RECOGNISER = (
-    "--features.sample_rate_hz",
-    "8000",
-    "--features.mels",
-    "24",
-    "--model.channels",
-    "8",
-    "--model.time_strides",
-    "[2,2]",
-    "--model.projection",
-    "32",
-    "--model.units",
-    "32",
-    "--model.depth",
-    "1",
-    "--model.dropout",
-    "0",
-    "--training.epochs",
-    "6",
-    "--training.batch_tokens",
-    "400",
-    "--training.learning_rate",
-    "0.01",
-    "--training.warmup_steps",
-    "20",
-    "--training.patience",
-    "0",
-    "--training.tensorboard",
-    "false",
-    "--training.average_decay",
-    "0",
-    "--training.monitor",
-    "loss",
-    "--augmentation.time_masks",
-    "0",
-    "--augmentation.band_masks",
-    "0",
-)
-"""Settings of a recogniser that begins to learn its letters within seconds."""
 
 
 def trained(recipe: str, folder: Path, *arguments: str) -> Path:
