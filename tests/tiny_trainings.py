@@ -11,51 +11,21 @@ SHORTER = {
 }
 """What shortens a recipe's trainings besides the settings of all."""
 
-TINY_RECOGNISER = (
-    "--features.sample_rate_hz",
-    "8000",
-    "--features.mels",
-    "24",
-    "--model.channels",
-    "8",
-    "--model.time_strides",
-    "[2,2]",
-    "--model.projection",
-    "32",
-    "--model.units",
-    "32",
-    "--model.depth",
-    "1",
-    "--model.dropout",
-    "0",
-    "--training.epochs",
-    "22",
-    "--training.batch_tokens",
-    "800",
-    "--training.learning_rate",
-    "0.02",
-    "--training.warmup_steps",
-    "20",
-    "--training.patience",
-    "0",
-    "--training.tensorboard",
-    "false",
-    "--training.average_decay",
-    "0",
-    "--training.monitor",
-    "loss",
-    "--augmentation.time_masks",
-    "0",
-    "--augmentation.band_masks",
-    "0",
-)
-"""Settings of a recogniser that learns three words within seconds."""
-
 
 def trained(recipe: str, folder: Path, *arguments: str) -> Path:
     """The bundle that `train` of a recipe writes in a folder."""
+    return _bundle(folder, "-m", f"seqapps.recipes.{recipe}", "train", *arguments)
+
+
+def heard_by_hand(folder: Path, manifest: Path, *arguments: str) -> Path:
+    """The bundle of a recogniser whose weights are set by hand, see `tone_recogniser`."""
+    program = str(Path(__file__).with_name("tone_recogniser.py"))
+    return _bundle(folder, program, "train", "--data.train", str(manifest), *arguments)
+
+
+def _bundle(folder: Path, *program: str) -> Path:
     run = subprocess.run(
-        [sys.executable, "-m", f"seqapps.recipes.{recipe}", "train", *arguments],
+        [sys.executable, *program],
         cwd=folder,
         capture_output=True,
         text=True,
