@@ -30,7 +30,8 @@ __all__ = [
 
 DType = Literal["string", "float32", "int32"]
 Media = Literal["text", "wav", "sound", "series", "events", "image", "number"]
-"""`wav` is a recording as the bytes of a file, `sound` as samples."""
+"""`wav` is a recording as the bytes of a file, `sound` as samples; `image` is a picture as
+the bytes of a PNG or JPEG file; `events` is a list of them, each a row of numbers."""
 Assets = Mapping[str, bytes]
 """Files that a network needs to be used, by name: tokenizers, alphabets ..."""
 Answer = Callable[[dict[str, Any], dict[str, Any]], dict[str, Any]]
@@ -50,6 +51,8 @@ MAIN = "serving_default"
 """The signature that every servable has."""
 OPTIONS = "options"
 """The signature that takes strategy values and gives details besides."""
+WHOLE = "seqapps.portable.runtime.whole"
+"""The predictor of every network that answers in one pass."""
 
 
 @dataclass(frozen=True)
@@ -69,11 +72,12 @@ class Part:
 class Parts:
     """The networks of an application, for a predictor that runs without TensorFlow."""
 
-    predictor: str
-    """Full name of the module whose predictor runs them."""
+    predictor: str = WHOLE
+    """Full name of the module whose predictor runs them; as it is, each network is named after the
+    signature that it answers (`portable.one_pass` makes such)."""
     parts: Mapping[str, Part]
     """By name."""
-    settings: Mapping[str, Any]
+    settings: Mapping[str, Any] = field(default_factory=dict)
     """What its answers depend on besides, ready for JSON."""
 
 
@@ -98,7 +102,8 @@ class Field:
     """One named input or output of a recipe, described for a single example.
 
     Raises:
-        ValueError: If the name is not an identifier, or the rank is negative.
+        ValueError: If the name is not an identifier, the rank is negative, or a picture is no
+            string.
     """
 
     name: str
@@ -129,6 +134,11 @@ class Field:
         if not self.name.isidentifier():
             raise ValueError(
                 f"a field's name must be an identifier, got {self.name!r}; use a-z, 0-9 and _."
+            )
+        if self.media == "image" and (self.dtype != "string" or self.rank):
+            raise ValueError(
+                f"field {self.name!r} is a picture, the bytes of a file, so it must be a string of "
+                f"rank 0, got {self.dtype} of rank {self.rank}."
             )
         wanted = self.rank if self.fixed else max(0, self.rank - 1)
         if self.rank < 0 or len(self.width) != wanted:

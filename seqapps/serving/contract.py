@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from seqapps.bundle.values import FILES
 from seqapps.fields import Field, Interface, Option
+from seqapps.images.header import MOST_PIXELS, picture_size
 from seqapps.portable.runtime.sound import read_header
 from seqapps.ranges import LIMITS, fits, in_words
 from seqapps.serving.refusals import Refused, short
@@ -26,6 +28,8 @@ _LONGEST_TOGETHER = 8
 _FASTEST_HZ = 192_000
 _ELEMENTS = 1 << 26
 """Numbers of one tensor, at most."""
+_PIXELS = 4 * MOST_PIXELS
+"""Rows × pixels of the largest picture of a request, at most."""
 
 Arrays = dict[str, Any]
 """NumPy arrays by tensor name; of strings, arrays of bytes objects."""
@@ -114,7 +118,7 @@ def _tensors(fields: Sequence[Field], options: Sequence[Option]) -> dict[str, Te
                 dtype=field.dtype,
                 shape=field.batch_shape,
                 media=field.media,
-                description=" ".join(filter(None, (field.description, field.unit))),
+                description=" ".join(filter(None, (field.description, field.unit, _file(field)))),
                 lengths=field.lengths if field.varies else None,
                 limits={"least": 0, "costs": field.costs} if field.costs else {},
             )
@@ -146,6 +150,11 @@ def _tensors(fields: Sequence[Field], options: Sequence[Option]) -> dict[str, Te
             )
         )
     return {tensor.name: tensor for tensor in found}
+
+
+def _file(field: Field) -> str:
+    """What the API page says of bytes, which JSON has no form of its own for."""
+    return f"(b64 of {FILES[field.media]})" if field.media in FILES else ""
 
 
 def check(contract: Contract, given: Mapping[str, Any], limits: Serve) -> Call:
@@ -242,6 +251,8 @@ def _limit(tensor: Tensor, array: Any, limits: Serve) -> int:
         if tensor.media == "wav":
             _recordings(name, array, limits)
             return longest
+        if tensor.media == "image":
+            return max(longest, _pictures(name, array))
         if longest > limits.text_bytes:
             raise Refused(
                 "invalid",
@@ -323,6 +334,20 @@ def _recordings(name: str, files: Any, limits: Serve) -> None:
             f"the rows of {name} are padded to the longest, {longest:.1f} s, and have at most "
             f"{most:g} s together; send several requests.",
         )
+
+
+def _pictures(name: str, files: Any) -> int:
+    """Checks how large pictures are, by their headers; gives the pixels of the largest."""
+    # What is no picture, or a larger one than any model reads, the model reports.
+    pixels = [height * width for height, width in map(picture_size, files.flat)]
+    largest = max((count for count in pixels if count <= MOST_PIXELS), default=0)
+    if files.size * largest > _PIXELS:
+        raise Refused(
+            "invalid",
+            f"the rows of {name} are padded to the largest, {largest} pixels, and have at most "
+            f"{_PIXELS} together; send several requests.",
+        )
+    return largest
 
 
 def _not_too_long(seconds: float, limits: Serve) -> None:

@@ -375,8 +375,9 @@ def test_its_onnx_form_hears_the_same_without_tensorflow(
     recordings = [file.read_bytes() for file in files]
     heard = same_in_onnx(application, OnnxApplication(place), recordings)
     assert len(set(heard)) > 2
+    needed = (place / "requirements.txt").read_text().split()
     done = subprocess.run(
-        [linked_environment(tmp_path / "env"), "-IB", place / "predictor.py", *files[:2]],
+        [linked_environment(tmp_path / "env", needed), "-IB", place / "predictor.py", *files[:2]],
         capture_output=True,
         text=True,
         timeout=60,
