@@ -73,17 +73,22 @@ def _gather(module: str, bodies: dict[str, str], imports: set[str]) -> None:
         inner: list[ast.stmt] = [node]
         if isinstance(node, ast.With) and ast.unparse(node.items[0]) == "lazy_imports()":
             inner = node.body
-        docstring = number == 0 and isinstance(node, ast.Expr)
-        if not docstring and not all(isinstance(i, ast.Import | ast.ImportFrom) for i in inner):
+        # Nor does one file say what each module of it exports.
+        silent = (number == 0 and isinstance(node, ast.Expr)) or _exports(node)
+        if not silent and not all(isinstance(i, ast.Import | ast.ImportFrom) for i in inner):
             continue
         dropped |= set(range(node.lineno - 1, node.end_lineno or node.lineno))
         for each in inner:
             if isinstance(each, ast.ImportFrom) and (each.module or "").startswith("seqapps"):
                 if each.module != "seqapps.lazy":
                     _gather(str(each.module), bodies, imports)
-            elif not docstring:
+            elif not silent:
                 imports.add(ast.unparse(each))
     bodies[module] = "\n".join(line for i, line in enumerate(lines) if i not in dropped)
+
+
+def _exports(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
 
 
 def _check_names(bodies: dict[str, str]) -> None:
