@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numeric_recipe
 import pytest
 import tuned_recipe
+from interruptible import INTERRUPTIBLE
 from tuned_recipe import RECIPE
 
 from seqapps.tuning.folder import StudyFolder
@@ -47,10 +48,11 @@ def trials(folder):
 
 def run_until(line, sign, *flags, cwd):
     """Starts tune, sends a signal once a line is there; all it wrote to standard error."""
-    # A shell starts background jobs with Ctrl-C ignored, and that is inherited.
-    ready = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.default_int_handler)}
     process = subprocess.Popen(
-        [*TUNE, "--output", "study", *flags], cwd=cwd, text=True, stderr=subprocess.PIPE, **ready
+        [*INTERRUPTIBLE, *TUNE, "--output", "study", *flags],
+        cwd=cwd,
+        text=True,
+        stderr=subprocess.PIPE,
     )
     story = ""
     while line not in story:
