@@ -22,9 +22,8 @@ from seqapps.recipes.transcribe.recipe import RECIPE
 @pytest.fixture(scope="module")
 def bundle(few_recordings, tmp_path_factory):
     """Writes down, portion by portion, the three words that it was trained on."""
-    folder = tmp_path_factory.mktemp("speech_stream")
     settings = (*TINY_RECOGNISER, "--model.streaming", "true", "--data.train", str(few_recordings))
-    return trained("transcribe", folder, *settings)
+    return trained(tmp_path_factory, "speech_stream", "transcribe", *settings)
 
 
 @pytest.mark.long
