@@ -1,6 +1,6 @@
 # The whole interface to working on the project; CI runs the same commands.
 #   make demo       train the translation demo, measure it, write saved_models/translate/demo
-#   make test       the tests, a quarter of an hour on two cores or more
+#   make test       the tests, six minutes on two cores or more
 #   make test-long  the tests left out of it: whole demos, soaks and fuzzing
 #   make check      format, lint, types, import layers, spelling, dependencies
 #   make bench      measure speed
@@ -21,9 +21,10 @@ INSTALLED := .venv/installed
 demo: $(INSTALLED)
 	$(BIN)/python -m seqapps.recipes.translate train --overwrite
 
-# Two processes; a file's tests share what they make, so they stay together.
+# Two processes; a file's tests share what they make, so they stay together, and each page of the
+# documents is for itself.
 test: $(INSTALLED)
-	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder
 
 # Ray is large and only these tests want it.
 test-long: $(INSTALLED)

@@ -1,5 +1,6 @@
 """Fixtures shared by all tests."""
 
+import gc
 import io
 import os
 import re
@@ -11,13 +12,27 @@ from hypothesis import settings
 
 from seqapps.commands.program import run
 from seqapps.lazy import start_tensorflow
+from seqapps.recipes.sentiment.reviews import Review, reviews
 from seqapps.recipes.translate import phrasebook
 
 start_tensorflow()
 
 import tensorflow as tf  # noqa: E402
 from speech_data import write_recordings  # noqa: E402
-from tiny_trainings import SHORTER, heard_by_hand, trained  # noqa: E402
+from tiny_trainings import (  # noqa: E402
+    SHORTER,
+    heard_by_hand,
+    shared,
+    train,
+    trained,
+    write_reviews,
+)
+
+# What is imported stays, and tracing makes many objects that stay: collecting garbage as often as
+# Python does by itself takes a tenth of the time and finds little.
+gc.collect()
+gc.freeze()
+gc.set_threshold(20_000, 10, 10)
 
 # The machine is shared, so no single example has a deadline; CI tries the same examples each time.
 settings.register_profile("local", deadline=None)
@@ -43,6 +58,15 @@ SHORT_TRAINING = (
     "--training.epochs",
     "1",
 )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of a file share what they make and stay in one process; a page stands alone."""
+    for item in items:
+        name, bracket, page = item.nodeid.partition("::test_shortened[")
+        group = page.rstrip("]") if bracket else name.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")
@@ -96,40 +120,60 @@ def short_training() -> tuple[str, ...]:
 @pytest.fixture(scope="session")
 def few_pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of 400 + 20 + 20 aligned pairs: train, validation and test, each .en and .de."""
-    folder = tmp_path_factory.mktemp("few_pairs")
-    splits = phrasebook.pairs(train=400, validation=20, test=20)
-    for split, pairs in splits._asdict().items():
-        for language, sentences in zip(("en", "de"), zip(*pairs, strict=True), strict=True):
-            text = "".join(f"{sentence}\n" for sentence in sentences)
-            (folder / f"{split}.{language}").write_text(text, encoding="utf-8")
-    return folder
+
+    def write(folder: Path) -> None:
+        splits = phrasebook.pairs(train=400, validation=20, test=20)
+        for split, pairs in splits._asdict().items():
+            for language, sentences in zip(("en", "de"), zip(*pairs, strict=True), strict=True):
+                text = "".join(f"{sentence}\n" for sentence in sentences)
+                (folder / f"{split}.{language}").write_text(text, encoding="utf-8")
+
+    return shared(tmp_path_factory, "few_pairs", write)
+
+
+@pytest.fixture(scope="session")
+def few_reviews() -> list[Review]:
+    """400 labelled reviews."""
+    return reviews(train=400, validation=0, test=0).train
 
 
 @pytest.fixture(scope="session")
 def few_recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A manifest of 60 recordings of "yes", "no" and "stop" in twelve voices, in tones."""
-    return write_recordings(tmp_path_factory.mktemp("few_recordings") / "speech", count=60)
+
+    def write(folder: Path) -> None:
+        write_recordings(folder / "speech", count=60)
+
+    return shared(tmp_path_factory, "few_recordings", write) / "speech" / "manifest.tsv"
 
 
 @pytest.fixture(scope="session")
 def tiny_recogniser(few_recordings: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle whose network is right by construction; copy it before changing it."""
-    return heard_by_hand(tmp_path_factory.mktemp("tiny_recogniser"), few_recordings)
+    return heard_by_hand(tmp_path_factory, "tiny_recogniser", few_recordings)
 
 
 @pytest.fixture(scope="session")
 def tiny_bundle(few_pairs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle that `translate train` wrote after three updates; copy it before changing it."""
-    folder = tmp_path_factory.mktemp("tiny_bundle")
-    pairs = str(few_pairs / "train")
-    return trained("translate", folder, *SHORT_TRAINING, "--data.train", pairs)
+    settings = (*SHORT_TRAINING, "--data.train", str(few_pairs / "train"))
+    return trained(tmp_path_factory, "tiny_bundle", "translate", *settings)
 
 
 @pytest.fixture(scope="session")
-def tiny_writer(
-    few_pairs: Path, short_training: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory
-) -> Path:
+def tiny_writer(few_pairs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle that `generate train` wrote after three updates; copy it before changing it."""
-    folder = tmp_path_factory.mktemp("tiny_writer")
-    settings = (*short_training, *SHORTER["generate"])
-    return trained("generate", folder, *settings, "--data.train", str(few_pairs / "train.en"))
+    settings = (*SHORT_TRAINING, *SHORTER["generate"])
+    story = str(few_pairs / "train.en")
+    return trained(tmp_path_factory, "tiny_writer", "generate", *settings, "--data.train", story)
+
+
+@pytest.fixture(scope="session")
+def tiny_classifier(few_reviews: list[Review], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle that `sentiment train` wrote after three updates; copy it before changing it."""
+
+    def make(folder: Path) -> None:
+        write_reviews(folder / "reviews.csv", few_reviews)
+        train("sentiment", folder, *SHORT_TRAINING, "--data.train", "reviews.csv")
+
+    return shared(tmp_path_factory, "tiny_classifier", make) / "bundle"

@@ -9,6 +9,7 @@ import venv
 
 import pytest
 from clean_environment import checked, linked_environment
+from warm_python import warm_python
 
 import seqapps
 from seqapps import __main__ as main
@@ -25,7 +26,7 @@ LINES = ["Where is the station?", "", "Größe ☃ 你好", "The old man is read
 def exported(tiny_bundle, tmp_path_factory):
     """The tiny translator in ONNX."""
     folder = tmp_path_factory.mktemp("exported") / "onnx"
-    command = [sys.executable, "-m", "seqapps.recipes.translate", "export", str(tiny_bundle)]
+    command = [warm_python(), "-m", "seqapps.recipes.translate", "export", str(tiny_bundle)]
     done = subprocess.run(
         [*command, "--format", "onnx", "--output", str(folder)],
         capture_output=True,
@@ -144,10 +145,13 @@ def test_an_export_that_answers_differently_is_refused(command, tiny_bundle, tmp
     assert not place.exists()
 
 
-def test_certify_asks_every_form_and_finds_a_changed_file(tiny_bundle, exported, tmp_path, capsys):
-    words = ["certify", str(tiny_bundle), str(exported), "--json"]
-    assert main.run(main.PROGRAM, words) == 0
-    found = json.loads(capsys.readouterr().out)
+def test_certify_asks_every_form_and_finds_a_changed_file(tiny_bundle, exported, tmp_path):
+    command = [warm_python(), "-m", "seqapps", "certify"]
+    done = subprocess.run(
+        [*command, str(tiny_bundle), str(exported), "--json"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
     forms = {row["form"] for row in found["rows"]}
     assert {
         "eager",

@@ -15,6 +15,7 @@ import pytest
 import tuned_recipe
 from interruptible import INTERRUPTIBLE
 from tuned_recipe import RECIPE
+from warm_python import warm_python
 
 from seqapps.tuning.folder import StudyFolder
 from seqapps.tuning.study import Study
@@ -48,8 +49,10 @@ def trials(folder):
 
 def run_until(line, sign, *flags, cwd):
     """Starts tune, sends a signal once a line is there; all it wrote to standard error."""
+    # A warm Python's command ends a moment after it was killed; the next sitting begins at once.
+    python = sys.executable if sign == signal.SIGKILL else warm_python()
     process = subprocess.Popen(
-        [*INTERRUPTIBLE, *TUNE, "--output", "study", *flags],
+        [*INTERRUPTIBLE, python, *TUNE[1:], "--output", "study", *flags],
         cwd=cwd,
         text=True,
         stderr=subprocess.PIPE,
@@ -84,7 +87,7 @@ def story(tmp_path_factory):
         "sys.exit(run(numeric_recipe.RECIPE, ['train', *best]))\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, *TUNE[3:]], cwd=cwd, capture_output=True, text=True
+        [warm_python(), "-c", code, *TUNE[3:]], cwd=cwd, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     return Story(cwd / "study", kept, interrupted, done.stdout, done.stderr)

@@ -6,12 +6,12 @@ clone's `data/task1/raw`; and the folder `aclImdb` of the Large Movie Review Dat
 400 pairs or reviews).
 
 `make test` shortens trainings to three updates and leaves out blocks under `<!-- long -->`; where
-a demo is such a block, `saved_models/RECIPE/demo` is there already. `make test-long` runs
-everything as it is written, but for the trainings on Multi30k and IMDB, which take an hour.
+a demo is such a block, `saved_models/RECIPE/demo` is there already. Its `python` is a warm one.
+`make test-long` runs everything as it is written, each command in a new interpreter, but for the
+trainings on Multi30k and IMDB, which take an hour.
 """
 
 import contextlib
-import csv
 import gzip
 import os
 import re
@@ -22,9 +22,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from tiny_trainings import SHORTER, trained
+from tiny_trainings import SHORTER, write_reviews
+from warm_python import warm_path
 
-from seqapps.recipes.sentiment.reviews import Review, reviews
+from seqapps.recipes.sentiment.reviews import Review
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -74,31 +75,6 @@ def shortened(code: str, settings: tuple[str, ...]) -> str:
     return "\n".join(map(short, code.replace("\\\n", " ").splitlines()))
 
 
-@pytest.fixture(scope="session")
-def few_reviews() -> list[Review]:
-    """400 labelled reviews."""
-    return reviews(train=400, validation=0, test=0).train
-
-
-@pytest.fixture(scope="session")
-def tiny_classifier(
-    few_reviews: list[Review],
-    short_training: tuple[str, ...],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Path:
-    """A bundle that `sentiment train` wrote after three updates; copy it before changing it."""
-    folder = tmp_path_factory.mktemp("tiny_classifier")
-    write_csv(folder / "reviews.csv", few_reviews)
-    return trained("sentiment", folder, *short_training, "--data.train", "reviews.csv")
-
-
-def write_csv(path: Path, found: list[Review]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["text", "label"])
-        writer.writerows((review.text, review.label) for review in found)
-
-
 def write_acl_imdb(folder: Path, found: list[Review]) -> None:
     """Lays reviews out as the Large Movie Review Dataset does: one file each, line ends inside."""
     for i, review in enumerate(found):
@@ -127,7 +103,7 @@ def reader(
             text = (few_pairs / f"{split}.{language}").read_bytes()
             (multi30k / f"{name}.{language}.gz").write_bytes(gzip.compress(text))
     shutil.copytree(few_recordings.parent, tmp_path / "recordings")
-    write_csv(tmp_path / "reviews.csv", few_reviews)
+    write_reviews(tmp_path / "reviews.csv", few_reviews)
     story = (few_pairs / "train.en").read_bytes()
     (tmp_path / "story.txt").write_bytes(story)
     (tmp_path / "shakespeare").mkdir()
@@ -136,9 +112,16 @@ def reader(
     return tmp_path
 
 
-def run(page: Path, folder: Path, wanted: list[Block]) -> None:
-    """Runs blocks one after the other; those of Python share this process and their names."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+def run(page: Path, folder: Path, wanted: list[Block], *, warm: bool = False) -> None:
+    """Runs blocks one after the other; those of Python share this process and their names.
+
+    Args:
+        page: Where they stand.
+        folder: Where they run.
+        wanted: The blocks.
+        warm: Whether `python` has TensorFlow imported already.
+    """
+    path = warm_path() if warm else f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     names: dict[str, object] = {"__name__": page.stem}
     for block in wanted:
         if block.language == "python":
@@ -191,7 +174,7 @@ def test_shortened(
         for block in executable(page)
         if not block.long
     ]
-    run(page, reader, short)
+    run(page, reader, short, warm=True)
 
 
 @pytest.mark.long

@@ -5,11 +5,11 @@ import os
 import re
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import tensorflow as tf
+from warm_python import warm_python
 
 PROGRAM = Path(__file__).with_name("resume_program.py")
 
@@ -19,7 +19,7 @@ def start(recipe, data, folder, how):
     # One file for both streams, so that nothing waits for a reader.
     with (folder / f"{how}.log").open("w") as log:
         return subprocess.Popen(
-            [sys.executable, str(PROGRAM), recipe, str(data), str(folder), how],
+            [warm_python(), str(PROGRAM), recipe, str(data), str(folder), how],
             stdout=log,
             stderr=subprocess.STDOUT,
             env={**os.environ, "PYTHONUNBUFFERED": "1"},

@@ -5,7 +5,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from typing import Any
 
 import grpc
 import httpx
+from warm_python import warm_python
 
 
 @dataclass
@@ -63,11 +63,25 @@ class Server:
 
 @contextlib.contextmanager
 def serving(
-    folder: Path, *arguments: str, ready: bool = True, start_s: float = 120, **kept: Any
+    folder: Path,
+    *arguments: str,
+    ready: bool = True,
+    start_s: float = 120,
+    python: str | None = None,
+    **kept: Any,
 ) -> Iterator[Server]:
-    """Starts a server on free ports, and ends it."""
+    """Starts a server on free ports, and ends it.
+
+    Args:
+        folder: Where it is started, and its log is written.
+        arguments: Of `seqapps serve`.
+        ready: Whether to wait until its models are loaded.
+        start_s: How long that may take.
+        python: The interpreter; without it a warm one, whose process is a child of `process`.
+        kept: What a client of it needs.
+    """
     log = folder / f"server-{time.monotonic_ns()}.log"
-    command = [sys.executable, "-m", "seqapps", "serve", *arguments]
+    command = [python or warm_python(), "-m", "seqapps", "serve", *arguments]
     with log.open("wb") as stderr:
         process = subprocess.Popen(
             [*command, "--port", "0", "--grpc-port", "0"],

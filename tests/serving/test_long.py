@@ -80,7 +80,7 @@ def soak(server, tiny_bundle, seconds):
 @pytest.mark.timeout(1800)
 def test_soak(tiny_bundle, tmp_path):
     """At saturation, 2 % of the requests malformed: no wrong answer, and memory stays flat."""
-    with serving(tmp_path, str(tiny_bundle), "--quiet") as server:
+    with serving(tmp_path, str(tiny_bundle), "--quiet", python=sys.executable) as server:
         wrong, count, memory = soak(server, tiny_bundle, SOAK_S)
         assert server.process.poll() is None
         assert server.events("failed") == []

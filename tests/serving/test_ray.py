@@ -6,6 +6,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -95,7 +96,9 @@ def test_two_copies_of_which_one_is_killed(tmp_path):
     spoilt = Path(shutil.copytree(other, tmp_path / "spoilt"))
     (spoilt / "servable" / "1" / "fingerprint.pb").write_bytes(b"tampered")
     arguments = ["--engine", "ray", "--replicas", "2", "--poll-s", "0.2", "--quiet"]
-    with serving(tmp_path, f"handmade={folder}", *arguments, start_s=400) as server:
+    with serving(
+        tmp_path, f"handmade={folder}", *arguments, start_s=400, python=sys.executable
+    ) as server:
         server.wait_for("replica_ready", count=2, timeout_s=400)
         first, second = (line["pid"] for line in server.events("replica_ready"))
         assert len({first, second, server.process.pid}) == 3
@@ -174,7 +177,7 @@ def test_two_copies_of_which_one_is_killed(tmp_path):
 @pytest.mark.timeout(900)
 def test_a_kill_leaves_no_process(handmade, tmp_path):
     arguments = ["--engine", "ray", "--replicas", "1"]
-    with serving(tmp_path, str(handmade), *arguments, start_s=400) as server:
+    with serving(tmp_path, str(handmade), *arguments, start_s=400, python=sys.executable) as server:
         ours = descendants(server.process.pid)
         assert len(ours) > 3
         server.process.kill()

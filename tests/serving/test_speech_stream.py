@@ -22,8 +22,8 @@ from seqapps.recipes.transcribe.recipe import RECIPE
 @pytest.fixture(scope="module")
 def bundle(few_recordings, tmp_path_factory):
     """Writes down, portion by portion, the three words that it hears."""
-    folder = tmp_path_factory.mktemp("speech_stream")
-    return heard_by_hand(folder, few_recordings, "--model.streaming", "true")
+    settings = ("--model.streaming", "true")
+    return heard_by_hand(tmp_path_factory, "speech_stream", few_recordings, *settings)
 
 
 @pytest.mark.long

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from processor import PROCESSOR
 
 from seqapps.audio.settings import Features
 from seqapps.portable.onnx import to_onnx
@@ -89,7 +90,7 @@ def test_weights_of_8_bits_take_less_and_answer_nearly_the_same(cell, tmp_path):
     assert path.stat().st_size < size * most
     for name, value in small.items():
         change = np.abs(value - whole[name]).max()
-        assert 0 < change < 0.05, name
+        assert 0 < change < 0.05, (name, PROCESSOR)
 
 
 def test_the_range_of_power_spectra_is_not_put_into_8_bits(tmp_path):
@@ -112,4 +113,4 @@ def test_the_range_of_power_spectra_is_not_put_into_8_bits(tmp_path):
         for name in ("hear.onnx", "naive.onnx")
     )
     # Weights have 7 bits.
-    assert change < 0.1 < naive
+    assert change < 0.1 < naive, PROCESSOR

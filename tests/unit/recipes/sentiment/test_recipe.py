@@ -8,13 +8,14 @@ import sys
 
 import numpy as np
 import pytest
+from warm_python import warm_python
 
 import seqapps
 from seqapps.portable.certificate import compare
 from seqapps.portable.onnx_application import OnnxApplication
 from seqapps.recipes.sentiment.recipe import RECIPE
 
-PROGRAM = [sys.executable, "-m", "seqapps.recipes.sentiment"]
+PROGRAM = [warm_python(), "-m", "seqapps.recipes.sentiment"]
 TINY = (
     "--model.units",
     "8",
@@ -280,7 +281,7 @@ def test_mistakes_in_the_data_are_named_by_line(tables, tmp_path):
         "    assert run(RECIPE, [*argv, '--output', 'b']) == 1\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=300
+        [warm_python(), "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, done.stderr
     errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]

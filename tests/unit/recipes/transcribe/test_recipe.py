@@ -15,6 +15,7 @@ import tensorflow as tf
 from clean_environment import linked_environment
 from speech_data import RATE_HZ as RATE
 from speech_data import same_in_onnx, tones, write_recordings
+from warm_python import warm_python
 
 import seqapps
 from seqapps.audio.read import read_wav
@@ -350,7 +351,7 @@ def test_mistakes_in_the_data_stop_the_training_or_are_listed(tmp_path):
         "assert run(RECIPE, [*argv, *one]) in (0, 1)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=300
+        [warm_python(), "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, done.stderr
     errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]

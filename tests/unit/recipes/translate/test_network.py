@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from processor import PROCESSOR
 
 import seqapps.layers  # noqa: F401  (registers the layers: what a user imports before loading)
 from seqapps.layers.cudnn import reset_cudnn
@@ -230,5 +231,5 @@ def test_mixed_precision_trains_weights_that_serve_in_float32(cell):
     precise.set_weights(mixed.get_weights())
     found = precise(_tensors(inputs)).numpy()
     # The mixed network rounds to 8 bits on the way, the other one nowhere.
-    assert 1e-5 < np.abs(found - rounded)[weights > 0].max() < 0.1
+    assert 1e-5 < np.abs(found - rounded)[weights > 0].max() < 0.1, PROCESSOR
     assert {layer.compute_dtype for layer in precise._flatten_layers()} == {"float32"}
