@@ -14,6 +14,8 @@ import httpx
 
 from seqapps.errors import UserError
 
+__all__ = ["Client"]
+
 _AGAIN = frozenset({429, 502, 503})
 """Statuses after which the same request may be answered: it was not begun."""
 _PAUSE_S, _LONGEST_S = 0.1, 10.0
@@ -79,10 +81,10 @@ class Client:
         body: dict[str, Any] = {"instances": [_encoded(row) for row in instances]}
         if signature:
             body["signature_name"] = signature
-        found: list[Any] = self._ask("POST", f"{_path(model, version)}:predict", body)[
+        predictions: list[Any] = self._ask("POST", f"{_path(model, version)}:predict", body)[
             "predictions"
         ]
-        return found
+        return predictions
 
     def stream(self, model: str, prompt: str = "", **options: Any) -> Iterator[str]:
         """Writes a text, and gives it in pieces as they come; never asks twice.
@@ -121,8 +123,10 @@ class Client:
         Raises:
             UserError: If there is no such model, or the server cannot be reached.
         """
-        found: list[dict[str, Any]] = self._ask("GET", _path(model, None))["model_version_status"]
-        return found
+        versions: list[dict[str, Any]] = self._ask("GET", _path(model, None))[
+            "model_version_status"
+        ]
+        return versions
 
     def metadata(self, model: str, *, version: int | None = None) -> dict[str, Any]:
         """Signatures of a model, as TensorFlow Serving describes them.
@@ -165,8 +169,8 @@ class Client:
                 time.sleep(_pause(attempt, None))
                 continue
             if reply.status_code == 200:
-                found: dict[str, Any] = reply.json()
-                return found
+                content: dict[str, Any] = reply.json()
+                return content
             if reply.status_code not in _AGAIN or last:
                 raise _refused(reply)
             time.sleep(_pause(attempt, reply.headers.get("Retry-After")))

@@ -1,5 +1,7 @@
 """The two ways in which a command can fail without a traceback."""
 
+__all__ = ["UsageError", "UserError"]
+
 
 class UserError(Exception):
     """The work failed for a reason that the user can act on (exit code 1).

@@ -6,13 +6,32 @@ nothing in them assumes text.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from dataclasses import fields as fields_of
 from typing import Any, Literal
 
+from seqapps.decoding.settings import Decoding, Sampling, Transcription
 from seqapps.errors import UserError
+from seqapps.ranges import LIMITS, Cost
+
+__all__ = [
+    "Answer",
+    "Answers",
+    "Assets",
+    "Field",
+    "Interface",
+    "MAIN",
+    "OPTIONS",
+    "Option",
+    "Part",
+    "Parts",
+    "Rating",
+    "Signature",
+]
 
 DType = Literal["string", "float32", "int32"]
 Media = Literal["text", "wav", "sound", "series", "events", "image", "number"]
-"""`wav` is a recording as the bytes of a file, `sound` as samples."""
+"""`wav` is a recording as the bytes of a file, `sound` as samples; `image` is a picture as
+the bytes of a PNG or JPEG file; `events` is a list of them, each a row of numbers."""
 Assets = Mapping[str, bytes]
 """Files that a network needs to be used, by name: tokenizers, alphabets ..."""
 Answer = Callable[[dict[str, Any], dict[str, Any]], dict[str, Any]]
@@ -20,10 +39,20 @@ Answer = Callable[[dict[str, Any], dict[str, Any]], dict[str, Any]]
 Answers = Mapping[str, Answer]
 """By the name of the signature: `MAIN`, and each further one."""
 
+_RANGES = {
+    each.name: {n: each.metadata[n] for n in LIMITS if n in each.metadata}
+    for kind in (Transcription, Decoding, Sampling)
+    for each in fields_of(kind)
+}
+"""Of the strategy values that bundles of earlier versions have without them."""
+_COSTS: Mapping[str, Cost] = {"length": "tokens"}
+
 MAIN = "serving_default"
 """The signature that every servable has."""
 OPTIONS = "options"
 """The signature that takes strategy values and gives details besides."""
+WHOLE = "seqapps.portable.runtime.whole"
+"""The predictor of every network that answers in one pass."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +72,12 @@ class Part:
 class Parts:
     """The networks of an application, for a predictor that runs without TensorFlow."""
 
-    predictor: str
-    """Full name of the module whose predictor runs them."""
+    predictor: str = WHOLE
+    """Full name of the module whose predictor runs them; as it is, each network is named after the
+    signature that it answers (`portable.one_pass` makes such)."""
     parts: Mapping[str, Part]
     """By name."""
-    settings: Mapping[str, Any]
+    settings: Mapping[str, Any] = field(default_factory=dict)
     """What its answers depend on besides, ready for JSON."""
 
 
@@ -72,7 +102,8 @@ class Field:
     """One named input or output of a recipe, described for a single example.
 
     Raises:
-        ValueError: If the name is not an identifier, or the rank is negative.
+        ValueError: If the name is not an identifier, the rank is negative, or a picture is no
+            string.
     """
 
     name: str
@@ -96,11 +127,18 @@ class Field:
     """What a person has or wants: text, a WAV recording, a series of numbers ..."""
     description: str = ""
     """One line for help, model card and API page."""
+    costs: Cost = ""
+    """What the work of a request grows with."""
 
     def __post_init__(self) -> None:
         if not self.name.isidentifier():
             raise ValueError(
                 f"a field's name must be an identifier, got {self.name!r}; use a-z, 0-9 and _."
+            )
+        if self.media == "image" and (self.dtype != "string" or self.rank):
+            raise ValueError(
+                f"field {self.name!r} is a picture, the bytes of a file, so it must be a string of "
+                f"rank 0, got {self.dtype} of rank {self.rank}."
             )
         wanted = self.rank if self.fixed else max(0, self.rank - 1)
         if self.rank < 0 or len(self.width) != wanted:
@@ -145,6 +183,14 @@ class Option:
     empty string, which stands for nothing."""
     description: str
     """One line for help, model card and API page."""
+    least: float | None = None
+    """Smallest value of a number; None for any."""
+    most: float | None = None
+    """Largest value of a number; None for any."""
+    above: bool = False
+    """Whether `least` itself is left out."""
+    costs: Cost = ""
+    """What the work of a request grows with."""
     most_bytes: int = 0
     """Bytes that a string may have in UTF-8; 0 for any number."""
 
@@ -262,12 +308,22 @@ class Interface:
         """
 
         def fields(rows: Sequence[Mapping[str, Any]]) -> tuple[Field, ...]:
-            return tuple(Field(**{**row, "width": tuple(row["width"])}) for row in rows)
+            # Bundles of earlier versions do not say what costs.
+            return tuple(
+                Field(**{"costs": _COSTS.get(row["name"], ""), **row, "width": tuple(row["width"])})
+                for row in rows
+            )
 
         def option(row: Mapping[str, Any]) -> Option:
             default = row["default"]
+            # Bundles of earlier versions do not have the ranges.
+            known = {} if "least" in row else _RANGES.get(row["name"], {})
             return Option(
-                **{**row, "default": tuple(default) if isinstance(default, list) else default}
+                **{
+                    **known,
+                    **row,
+                    "default": tuple(default) if isinstance(default, list) else default,
+                }
             )
 
         def signature(row: Mapping[str, Any]) -> Signature:

@@ -16,6 +16,7 @@ from seqapps.bundle.folder import read_config
 from seqapps.config import field_docstrings, from_dict
 from seqapps.errors import UserError
 from seqapps.fields import Answers, Assets, Interface, Option, Parts, Rating
+from seqapps.ranges import LIMITS
 from seqapps.report import Reporter
 from seqapps.space import Space
 
@@ -178,11 +179,15 @@ def strategy_options(decoding: Any) -> tuple[Option, ...]:
 
     Args:
         decoding: Frozen dataclass of int, float and string fields and tuples of strings; a field
-            named `seed` is int64. A field's metadata may have `most_bytes`, of its strings.
+            named `seed` is int64. Ranges are those of `ranges.ranged`; a field's metadata may
+            have `most_bytes` too, of its strings.
     """
     kind: type = type(decoding)
     described = field_docstrings(kind)
-    limits = {f.name: f.metadata.get("most_bytes", 0) for f in fields(decoding)}
+    limits = {
+        f.name: {name: f.metadata[name] for name in LIMITS if name in f.metadata}
+        for f in fields(decoding)
+    }
     dtypes: dict[type, Literal["int32", "float32", "string"]] = {
         int: "int32",
         float: "float32",
@@ -196,7 +201,7 @@ def strategy_options(decoding: Any) -> tuple[Option, ...]:
             default=value,
             rank=int(isinstance(value, tuple)),
             description=described[name],
-            most_bytes=limits[name],
+            **limits[name],
         )
         for name, value in vars(decoding).items()
     )

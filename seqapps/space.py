@@ -16,6 +16,8 @@ from typing import Any, Literal, get_args, get_origin
 
 from seqapps.config import Setting, nearest, settings_of, show
 
+__all__ = ["Float", "OneOf", "Space", "Whole"]
+
 
 @dataclass(frozen=True)
 class Float:

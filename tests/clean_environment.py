@@ -2,27 +2,48 @@
 
 import subprocess
 import venv
+from collections.abc import Iterable
+from importlib import metadata
 from pathlib import Path
 
-import numpy
-
-NEEDED = ("numpy", "onnxruntime", "sentencepiece", "flatbuffers", "google", "packaging")
-"""What `pip install -r requirements.txt` brings, as far as it is imported."""
+from packaging.requirements import Requirement
 
 
-def linked_environment(folder: Path) -> Path:
-    """Makes an environment of links to what is installed here, and returns its Python."""
+def linked_environment(folder: Path, requirements: Iterable[str]) -> Path:
+    """Makes an environment of links to what is installed here, and returns its Python.
+
+    Args:
+        folder: Where to.
+        requirements: What `pip install` would be given; what these require comes with them.
+    """
     venv.create(folder, with_pip=False, symlinks=True)
     (packages,) = (folder / "lib").glob("python3*/site-packages")
-    for path in Path(numpy.__file__).parents[1].iterdir():
-        if path.name.partition("-")[0].partition(".")[0] in NEEDED:
-            (packages / path.name).symlink_to(path)
+    for name in _closure(requirements):
+        found = metadata.distribution(name)
+        for top in {file.parts[0] for file in found.files or ()} - {"..", "__pycache__"}:
+            place = packages / top
+            # Two distributions may share a folder.
+            if not place.is_symlink():
+                place.symlink_to(Path(str(found.locate_file(top))))
     return checked(folder / "bin" / "python")
+
+
+def _closure(requirements: Iterable[str]) -> set[str]:
+    """The distributions that these lines ask for, and all that those ask for in turn."""
+    waiting, known = [Requirement(line) for line in requirements], set()
+    while waiting:
+        wanted = waiting.pop()
+        if wanted.name in known or (wanted.marker and not wanted.marker.evaluate({"extra": ""})):
+            continue
+        known.add(wanted.name)
+        waiting += [Requirement(line) for line in metadata.requires(wanted.name) or ()]
+    return known
 
 
 def checked(python: Path) -> Path:
     """The same Python, once it is seen that it cannot import what must not be needed."""
-    for module in ("tensorflow", "seqapps", "keras"):
-        gone = subprocess.run([python, "-Ic", f"import {module}"], capture_output=True)
-        assert b"ModuleNotFoundError" in gone.stderr
+    code = "import importlib.util as u; print([n for n in {!r} if u.find_spec(n)])"
+    unwanted = ("tensorflow", "seqapps", "keras")
+    found = subprocess.run([python, "-Ic", code.format(unwanted)], capture_output=True, check=True)
+    assert found.stdout == b"[]\n"
     return python

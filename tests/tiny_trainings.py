@@ -3,6 +3,8 @@
 import csv
 import fcntl
 import os
+import shlex
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -19,45 +21,18 @@ SHORTER = {
 }
 """What shortens a recipe's trainings besides the settings of all."""
 
-TINY_RECOGNISER = (
-    "--features.sample_rate_hz",
-    "8000",
-    "--features.mels",
-    "24",
-    "--model.channels",
-    "8",
-    "--model.time_strides",
-    "[2,2]",
-    "--model.projection",
-    "32",
-    "--model.units",
-    "32",
-    "--model.depth",
-    "1",
-    "--model.dropout",
-    "0",
-    "--training.epochs",
-    "22",
-    "--training.batch_tokens",
-    "800",
-    "--training.learning_rate",
-    "0.02",
-    "--training.warmup_steps",
-    "20",
-    "--training.patience",
-    "0",
-    "--training.tensorboard",
-    "false",
-    "--training.average_decay",
-    "0",
-    "--training.monitor",
-    "loss",
-    "--augmentation.time_masks",
-    "0",
-    "--augmentation.band_masks",
-    "0",
-)
-"""Settings of a recogniser that learns three words within seconds."""
+
+DOCUMENTED = {
+    "tiny_bundle": (
+        "python -m seqapps.recipes.translate train --data.train pairs "
+        "--data.source en --data.target de --output saved_models/translate/mine"
+    ),
+    "tiny_writer": (
+        "python -m seqapps.recipes.generate train --data.train story.txt "
+        "--output saved_models/generate/story"
+    ),
+}
+"""Trainings of the documents whose bundles the fixtures of these names are; each runs once."""
 
 
 def shared(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
@@ -74,36 +49,55 @@ def shared(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], No
         root = root.parent
     folder = root / "shared" / name
     folder.parent.mkdir(exist_ok=True)
-    with (folder.parent / f"{name}.lock").open("w") as lock:
+    whole = folder.with_name(f"{name}.whole")
+    with folder.with_name(f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not folder.exists():
-            partial = folder.with_name(f"{name}.partial")
-            partial.mkdir()
-            make(partial)
-            partial.rename(folder)
+        if not whole.exists():
+            # Of an attempt that failed.
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            make(folder)
+            whole.touch()
     return folder
 
 
-def write_reviews(path: Path, found: list[Review]) -> None:
+def write_reviews(path: Path, reviews: list[Review]) -> None:
     """Writes reviews as a table, `text,label`."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["text", "label"])
-        writer.writerows((review.text, review.label) for review in found)
+        writer.writerows((review.text, review.label) for review in reviews)
 
 
-def train(recipe: str, folder: Path, *arguments: str, output: str = "bundle") -> None:
-    """Writes a bundle by `train` of a recipe; `log.txt` beside it is what it told on the way."""
-    command = [warm_python(), "-m", f"seqapps.recipes.{recipe}", "train", *arguments]
+def train(folder: Path, *words: str) -> None:
+    """Runs a training, `python WORDS`, in a folder, which then has the link `bundle` to its bundle.
+
+    `log.txt` is what it told on the way.
+    """
     run = subprocess.run(
-        [*command, "--output", output], cwd=folder, capture_output=True, text=True, timeout=600
+        [warm_python(), *words], cwd=folder, capture_output=True, text=True, timeout=600
     )
     assert run.returncode == 0, run.stderr
-    assert run.stdout == f"{output}\n"
     (folder / "log.txt").write_text(run.stderr, encoding="utf-8")
+    (folder / "bundle").symlink_to(run.stdout.strip())
 
 
-def trained(factory: pytest.TempPathFactory, name: str, recipe: str, *arguments: str) -> Path:
-    """The bundle that `train` of a recipe writes, once for all processes of a test run."""
-    folder = shared(factory, name, lambda folder: train(recipe, folder, *arguments))
-    return folder / "bundle"
+def documented(fixture: str, folder: Path, *settings: str) -> None:
+    """Runs a training of the documents in a folder that holds its data."""
+    command = shlex.split(DOCUMENTED[fixture])
+    # From any other folder too its data are to be found.
+    train(folder, *command[1:], *settings, "--data.folder", str(folder))
+
+
+def heard_by_hand(
+    factory: pytest.TempPathFactory, name: str, manifest: Path, *arguments: str
+) -> Path:
+    """The bundle of a recogniser whose weights are set by hand, see `tone_recogniser`."""
+    program = str(Path(__file__).with_name("tone_recogniser.py"))
+    words = (program, "train", "--data.train", str(manifest), *arguments)
+    return bundle_of(shared(factory, name, lambda folder: train(folder, *words)))
+
+
+def bundle_of(folder: Path) -> Path:
+    """The bundle that a training wrote in a folder."""
+    return (folder / "bundle").resolve()

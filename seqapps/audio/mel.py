@@ -15,6 +15,8 @@ import tensorflow as tf
 
 from seqapps.audio.settings import Features
 
+__all__ = ["frames_of", "log_mel"]
+
 FLOOR = 1e-10
 """Power below which a band counts as this much: ln 1e-10 = -23.03."""
 

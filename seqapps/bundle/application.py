@@ -144,10 +144,10 @@ class Application:
         Returns:
             Its tensors by name; those that are lists have their `<name>_lengths` beside them.
         """
-        found: dict[str, Any] = self._calls[signature](
+        outputs: dict[str, Any] = self._calls[signature](
             **{name: tf.convert_to_tensor(value) for name, value in tensors.items()}
         )
-        return found
+        return outputs
 
     def _ask(
         self,

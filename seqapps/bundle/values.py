@@ -2,12 +2,14 @@
 
 # B batch, T steps of the longest row
 
+import base64
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from seqapps.errors import UserError
 from seqapps.fields import Field, Option
 from seqapps.lazy import lazy_imports
+from seqapps.ranges import fits, in_words
 
 with lazy_imports():
     import numpy as np
@@ -16,8 +18,14 @@ Row = Mapping[str, Any]
 """The values of one example by field name."""
 
 
+FILES = {"wav": "a WAV file", "image": "a PNG or JPEG file"}
+"""What is taken as the bytes of a file, by media."""
+
+
 def describe(field: Field) -> str:
     """What a value of this field is, in words."""
+    if field.media in FILES and field.rank == 0:
+        return f'{FILES[field.media]}, in JSON {{"b64": its bytes in base64}}'
     if field.dtype == "string":
         return "a string" if field.rank == 0 else "a list of strings"
     unit = f" ({field.unit})" if field.unit else ""
@@ -36,7 +44,8 @@ def row_of(fields: Sequence[Field], value: Any) -> dict[str, Any]:
 
     Args:
         fields: What is taken.
-        value: The value of the only field, or a dict by field name where there are several.
+        value: The value of the only field, or a dict by field name where there are several. Bytes
+            may stand in it as JSON says them, `{"b64": ...}`.
 
     Returns:
         bytes or an array by field name.
@@ -88,9 +97,27 @@ def _convert(field: Field, value: Any) -> Any:
     return array.astype(field.dtype).reshape(shape)
 
 
+def for_json(value: Any) -> Any:
+    """A value of a row, or a whole row, as JSON says it: `row_of` reads it again.
+
+    Bytes become `{"b64": ...}`, as TensorFlow Serving has them, arrays lists.
+    """
+    if isinstance(value, bytes):
+        return {"b64": base64.b64encode(value).decode()}
+    if isinstance(value, Mapping):
+        return {name: for_json(part) for name, part in value.items()}
+    if isinstance(value, np.ndarray) and value.dtype != object:
+        return value.tolist()
+    if isinstance(value, np.ndarray | list):
+        return [for_json(part) for part in value]
+    return value.item() if isinstance(value, np.generic) else value
+
+
 def _bytes(value: Any) -> bytes:
     if isinstance(value, bytes):
         return value
+    if isinstance(value, Mapping) and value.keys() == {"b64"} and isinstance(value["b64"], str):
+        return base64.b64decode(value["b64"], validate=True)
     if not isinstance(value, str):
         raise TypeError
     # A lone surrogate has no UTF-8 form; the servable reads such bytes as unknown characters.
@@ -162,6 +189,9 @@ def option_batch(option: Option, value: Any, count: int) -> Any:
             raise UserError(
                 f"option {option.name} takes whole numbers from {least} to {most}, got {value!r}."
             )
+    limits = vars(option)
+    if not all(fits(number, limits) for number in array.flat):
+        raise UserError(f"option {option.name} is {in_words(limits)}, got {value!r}.")
     if array.shape not in ((), (1,), (count,)):
         raise _wrong_count(option, array.size, count)
     return np.broadcast_to(array.astype(option.dtype), (count,))

@@ -10,6 +10,8 @@ from seqapps.config import Settings
 from seqapps.errors import UsageError
 from seqapps.recipe import Predict, Recipe
 
+__all__ = ["program", "run"]
+
 _BY_LINE = Predict(help="Answer each line of files or standard input", run=lambda *_: None)
 """How `predict` is shown where a recipe has none of its own."""
 

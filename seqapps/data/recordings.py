@@ -60,10 +60,10 @@ class Recordings:
 
     def hours(self, rate_hz: int) -> dict[str, float]:
         """Hours of each speaker, the most first."""
-        found: dict[str, float] = {}
+        hours: dict[str, float] = {}
         for samples, speaker in zip(self.samples, self.speakers, strict=True):
-            found[speaker] = found.get(speaker, 0.0) + len(samples) / rate_hz / 3600
-        return dict(sorted(found.items(), key=lambda item: -item[1]))
+            hours[speaker] = hours.get(speaker, 0.0) + len(samples) / rate_hz / 3600
+        return dict(sorted(hours.items(), key=lambda item: -item[1]))
 
 
 def read_audio(
@@ -136,8 +136,10 @@ def resampled(
     """Brings samples, float32 (N,), to another rate."""
     if rate_hz == wanted_hz or not len(values_N):
         return values_N
-    found: npt.NDArray[np.float32] = speech_package("soxr").resample(values_N, rate_hz, wanted_hz)
-    return found
+    samples_N: npt.NDArray[np.float32] = speech_package("soxr").resample(
+        values_N, rate_hz, wanted_hz
+    )
+    return samples_N
 
 
 def to_int16(values_N: npt.NDArray[np.float32]) -> Samples:

@@ -1,7 +1,7 @@
 """What every loader of texts does with its splits: name, sift, report and hold out."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal, Protocol, TypeVar
 
@@ -55,19 +55,19 @@ def load_each(
             data alone; then it may return None because there is no such split.
 
     Returns:
-        The splits that were found, and the names of those that have to be held out.
+        The splits that there are, and the names of those that have to be held out.
     """
     locations: dict[Split, str] = {
         "train": settings.train,
         "validation": settings.validation,
         "test": settings.test,
     }
-    found: dict[Split, T] = {}
+    parts: dict[Split, T] = {}
     for split, location in locations.items():
         loaded = load(location or settings.train, split, not location)
         if loaded is not None:
-            found[split] = loaded
-    return found, [split for split in locations if split not in found]
+            parts[split] = loaded
+    return parts, [split for split in locations if split not in parts]
 
 
 def check_shares(*, max_bad_share: float, held_out_share: float) -> None:
@@ -110,6 +110,40 @@ def find_tfds(location: str, folder: str, split: Split, *, own: bool) -> tuple[P
     if name is None:
         raise UserError(f"{location} has no split {split!r}; it has {', '.join(there)}.")
     return path, name
+
+
+def read_tfds(
+    location: str,
+    folder: str,
+    split: Split,
+    columns: Sequence[str],
+    *,
+    own: bool,
+    codes: Collection[str] = (),
+) -> tuple[Iterator[Row], str] | None:
+    """Reads the split of a prepared TensorFlow data set that serves for a split.
+
+    Args:
+        location: `tfds:NAME` or `tfds:NAME/CONFIG`.
+        folder: Folder of prepared sets; empty: its default place.
+        split: Split that is wanted.
+        columns: Features to take, in the order of the cells.
+        own: Whether the set may lack the split.
+        codes: Those of them that may be numbers of classes, see `tfds.read`.
+
+    Returns:
+        The rows, and what messages call them; None if `own` and the set has no such split.
+
+    Raises:
+        UserError: If the set is not prepared, or lacks a split that it was named for.
+    """
+    from seqapps.data import tfds
+
+    place = find_tfds(location, folder, split, own=own)
+    if place is None:
+        return None
+    path, name = place
+    return tfds.read(path, name, columns, codes=codes), f"{location} {name}"
 
 
 def sift(

@@ -49,18 +49,18 @@ def find(location: str, folder: str) -> Path:
                 f"tfds:{name} is prepared in several configurations; name one: "
                 + ", ".join(f"tfds:{name}/{config}" for config in configs)
             )
-        found = _versions(data_dir / name)
-        if configs and not found:
-            found = _versions(data_dir / name / configs[0])
+        versions = _versions(data_dir / name)
+        if configs and not versions:
+            versions = _versions(data_dir / name / configs[0])
     else:
-        found = _versions(data_dir / name / config)
-    if not found:
+        versions = _versions(data_dir / name / config)
+    if not versions:
         raise UserError(
             f"tfds:{location} is not prepared in {data_dir}. Prepare it once, with a network:\n"
             f'  python -c "import tensorflow_datasets as tfds; '
             f"tfds.builder('{location}', data_dir={str(data_dir)!r}).download_and_prepare()\""
         )
-    return found[-1]
+    return versions[-1]
 
 
 def splits(path: Path) -> list[str]:
@@ -142,9 +142,9 @@ def _folders(path: Path) -> list[Path]:
 
 def _versions(path: Path) -> list[Path]:
     """Returns the folders of complete versions, the highest last."""
-    found = [
+    versions = [
         child
         for child in _folders(path)
         if _VERSION.fullmatch(child.name) and (child / "dataset_info.json").is_file()
     ]
-    return sorted(found, key=lambda child: [int(part) for part in child.name.split(".")])
+    return sorted(versions, key=lambda child: [int(part) for part in child.name.split(".")])

@@ -171,7 +171,12 @@ def _closed_put_aside(
     """Steps until every row is closed, in ever smaller batches: closed rows leave it."""
 
     def until_fewer(
-        rows_A: Any, search: _Search, memory_N: Any, options: _Options, done: Any, found: Hypotheses
+        rows_A: Any,
+        search: _Search,
+        memory_N: Any,
+        options: _Options,
+        done: Any,
+        results: Hypotheses,
     ) -> tuple[Any, ...]:
         (search,) = tf.while_loop(
             lambda search: tf.reduce_any(search.open_B) & ~_few_open(search.open_B),
@@ -179,49 +184,26 @@ def _closed_put_aside(
             (search,),
             shape_invariants=(_shapes(search.state),),
         )
-        results = _results(search, options)
+        ended = _results(search, options)
         open_A, closed_A = (
             tf.cast(tf.where(which)[:, 0], tf.int32) for which in (search.open_B, ~search.open_B)
         )
         slots_N = tf.reshape(open_A[:, None] * options.widest + tf.range(options.widest), [-1])
         return (
             tf.gather(rows_A, open_A),
-            _Search(
-                t=search.t,
-                state=tf.nest.map_structure(lambda x: tf.gather(x, slots_N), search.state),
-                tokens_BW=tf.gather(search.tokens_BW, open_A),
-                live_BW=tf.gather(search.live_BW, open_A),
-                finished=_Finished(*(tf.gather(x, open_A) for x in search.finished)),
-                open_B=tf.gather(search.open_B, open_A),
-                past_tokens_TBW=tf.gather(search.past_tokens_TBW, open_A, axis=1),
-                past_parents_TBW=tf.gather(search.past_parents_TBW, open_A, axis=1),
-            ),
+            _of_rows(search, open_A, slots_N),
             tf.nest.map_structure(lambda x: tf.gather(x, slots_N), memory_N),
             options.of(open_A),
             tf.concat([done, tf.gather(rows_A, closed_A)], 0),
-            _joined(found, Hypotheses(*(tf.gather(x, closed_A) for x in results))),
+            _joined(results, Hypotheses(*(tf.gather(x, closed_A) for x in ended))),
         )
 
     rows_B = tf.range(tf.shape(start.open_B)[0])
     row, matrix = tf.TensorShape([None]), tf.TensorShape([None, None])
-    nothing = tf.zeros([0, options.most])
-    *_, done, found = tf.while_loop(
+    *_, done, results = tf.while_loop(
         lambda rows_A, *_: tf.size(rows_A) > 0,
         until_fewer,
-        (
-            rows_B,
-            start,
-            memory_N,
-            options,
-            rows_B[:0],
-            Hypotheses(
-                tokens=tf.zeros([0, options.most, 0], tf.int32),
-                lengths=tf.cast(nothing, tf.int32),
-                scores=nothing,
-                log_probs=nothing,
-                finished=tf.cast(nothing, tf.bool),
-            ),
-        ),
+        (rows_B, start, memory_N, options, rows_B[:0], _none(options.most)),
         shape_invariants=(
             row,
             _shapes(start.state),
@@ -232,7 +214,33 @@ def _closed_put_aside(
         ),
     )
     order = tf.argsort(done)
-    return Hypotheses(*(tf.gather(x, order) for x in found))
+    return Hypotheses(*(tf.gather(x, order) for x in results))
+
+
+def _of_rows(search: _Search, rows_A: Any, slots_N: Any) -> _Search:
+    """The search of some rows alone, whose hypotheses stand in `slots_N` of the state."""
+    return _Search(
+        t=search.t,
+        state=tf.nest.map_structure(lambda x: tf.gather(x, slots_N), search.state),
+        tokens_BW=tf.gather(search.tokens_BW, rows_A),
+        live_BW=tf.gather(search.live_BW, rows_A),
+        finished=_Finished(*(tf.gather(x, rows_A) for x in search.finished)),
+        open_B=tf.gather(search.open_B, rows_A),
+        past_tokens_TBW=tf.gather(search.past_tokens_TBW, rows_A, axis=1),
+        past_parents_TBW=tf.gather(search.past_parents_TBW, rows_A, axis=1),
+    )
+
+
+def _none(most: Any) -> Hypotheses:
+    """The hypotheses of no row, K = `most`."""
+    nothing = tf.zeros([0, most])
+    return Hypotheses(
+        tokens=tf.zeros([0, most, 0], tf.int32),
+        lengths=tf.cast(nothing, tf.int32),
+        scores=nothing,
+        log_probs=nothing,
+        finished=tf.cast(nothing, tf.bool),
+    )
 
 
 def _few_open(open_B: Any) -> Any:
@@ -375,10 +383,10 @@ def _can_improve(finished: _Finished, live_BW: Any, t: Any, options: _Options) -
 def _results(search: _Search, options: _Options) -> Hypotheses:
     """Finished hypotheses, then the row's live ones as far as there is room; none of open rows."""
     finished, (batch, widest) = search.finished, tf.unstack(tf.shape(search.live_BW))
-    found_B1 = tf.reduce_sum(tf.cast(finished.scores_BK > _NEVER, tf.int32), axis=1, keepdims=True)
+    ended_B1 = tf.reduce_sum(tf.cast(finished.scores_BK > _NEVER, tf.int32), axis=1, keepdims=True)
     slots_K = tf.range(options.most)
-    is_finished_BK = slots_K < found_B1
-    source_BK = tf.where(is_finished_BK, slots_K, options.most + slots_K - found_B1)
+    is_finished_BK = slots_K < ended_B1
+    source_BK = tf.where(is_finished_BK, slots_K, options.most + slots_K - ended_B1)
     cut_BW = tf.broadcast_to(options.max_steps_B[:, None], [batch, widest])
 
     def select(finished_BK: Any, live_BW: Any) -> Any:

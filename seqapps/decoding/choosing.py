@@ -32,7 +32,7 @@ class Strategy(NamedTuple):
     """int64, (B,)."""
     stop: Any
     """string, (B, K): the text ends before the first of these; empty ones, and those of more than
-    `writing.TAIL` bytes, stand for nothing."""
+    `stop_strings.TAIL` bytes, stand for nothing."""
     banned: Any
     """bool, (B, V): tokens that are never chosen."""
     forced: Any

@@ -22,7 +22,7 @@ of the arguments only."""
 
 
 class Hypotheses(NamedTuple):
-    """What a decoder found, best first in every row.
+    """What a decoder gives, best first in every row.
 
     Finished hypotheses (those that ended with EOS) come before unfinished ones (cut at the row's
     `max_steps`), and each group is sorted by score. A slot without a hypothesis has length 0,
@@ -97,6 +97,14 @@ def log_sum_exp(logits_NV: Any, largest_N: Any) -> Any:
     return largest_N + tf.math.log(tf.reduce_sum(tf.exp(logits_NV - largest_N[:, None]), axis=1))
 
 
+def log_probs_of(logits_BV: Any, tokens_B: Any, open_B: Any) -> Any:
+    """The network's own log-probability of each token, float32, (B,); 0 where a row is not open."""
+    total_B = log_sum_exp(logits_BV, tf.reduce_max(logits_BV, axis=1))
+    log_probs_B = tf.gather(logits_BV, tokens_B, batch_dims=1) - total_B
+    # Rounding can lift the log-probability of a certain token above 0.
+    return tf.where(open_B, tf.minimum(log_probs_B, 0.0), 0.0)
+
+
 def banned_mask(logits_NV: Any, banned: Sequence[int]) -> Any:
     """float32, (V,): -inf for banned tokens, else 0."""
     vocabulary = tf.shape(logits_NV)[1]
@@ -104,6 +112,25 @@ def banned_mask(logits_NV: Any, banned: Sequence[int]) -> Any:
         return tf.zeros([vocabulary])
     hit_V = tf.reduce_any(tf.range(vocabulary)[:, None] == list(banned), axis=1)
     return tf.where(hit_V, float("-inf"), 0.0)
+
+
+class _Single(NamedTuple):
+    """Everything that changes from step to step where each row has one hypothesis."""
+
+    t: Any
+    """Steps taken."""
+    tokens_B: Any
+    """The last token of each row."""
+    state: Any
+    """Nest with leading axis (batch,)."""
+    log_probs_B: Any
+    """Of the tokens so far."""
+    finished_B: Any
+    """Rows that ended with EOS."""
+    open_B: Any
+    """Rows that go on."""
+    past_TB: Any
+    """The tokens after each step."""
 
 
 def decode_single(
@@ -134,59 +161,45 @@ def decode_single(
     batch = batch_size(state, memory)
     limits_B = per_row(max_steps, batch, tf.int32)
 
-    def advance(
-        t: Any,
-        tokens_B: Any,
-        state: Any,
-        log_probs_B: Any,
-        finished_B: Any,
-        open_B: Any,
-        past_TB: Any,
-    ) -> tuple[Any, ...]:
-        logits_BV, state = step(tokens_B, state, memory)
+    def advance(now: _Single) -> tuple[_Single]:
+        logits_BV, state = step(now.tokens_B, now.state, memory)
         logits_BV = tf.cast(logits_BV, tf.float32)
-        tokens_B = choose(logits_BV, t)
-        gain_B = tf.gather(logits_BV, tokens_B, batch_dims=1) - log_sum_exp(
-            logits_BV, tf.reduce_max(logits_BV, axis=1)
-        )
-        # Rounding can lift the log-probability of a certain token above 0.
-        log_probs_B += tf.where(open_B, tf.minimum(gain_B, 0.0), 0.0)
-        ended_B = open_B & (tokens_B == eos)
+        tokens_B = choose(logits_BV, now.t)
+        ended_B = now.open_B & (tokens_B == eos)
         # A closed row writes EOS, which marks its length when the loop is over.
-        past_TB = tf.concat([past_TB, tf.where(open_B, tokens_B, eos)[None]], axis=0)
-        open_B = open_B & ~ended_B & (t + 1 < limits_B)
-        return t + 1, tokens_B, state, log_probs_B, finished_B | ended_B, open_B, past_TB
+        written_B = tf.where(now.open_B, tokens_B, eos)
+        after = _Single(
+            t=now.t + 1,
+            tokens_B=tokens_B,
+            state=state,
+            log_probs_B=now.log_probs_B + log_probs_of(logits_BV, tokens_B, now.open_B),
+            finished_B=now.finished_B | ended_B,
+            open_B=now.open_B & ~ended_B & (now.t + 1 < limits_B),
+            past_TB=tf.concat([now.past_TB, written_B[None]], axis=0),
+        )
+        return (after,)
 
-    row = tf.TensorShape([None])
-    _, _, _, log_probs_B, finished_B, _, past_TB = tf.while_loop(
-        lambda t, tokens, state, log_probs, finished, open_B, past: tf.reduce_any(open_B),
-        advance,
-        (
-            tf.constant(0),
-            tf.fill([batch], bos),
-            state,
-            tf.zeros([batch]),
-            tf.zeros([batch], tf.bool),
-            limits_B > 0,
-            tf.zeros([0, batch], tf.int32),
-        ),
-        shape_invariants=(
-            tf.TensorShape([]),
-            row,
-            invariants(state),
-            row,
-            row,
-            row,
-            tf.TensorShape([None, None]),
-        ),
+    start = _Single(
+        t=tf.constant(0),
+        tokens_B=tf.fill([batch], bos),
+        state=state,
+        log_probs_B=tf.zeros([batch]),
+        finished_B=tf.zeros([batch], tf.bool),
+        open_B=limits_B > 0,
+        past_TB=tf.zeros([0, batch], tf.int32),
     )
-    past_BT = tf.transpose(past_TB)
+    row, past = tf.TensorShape([None]), tf.TensorShape([None, None])
+    shapes = _Single(tf.TensorShape([]), row, invariants(state), row, row, row, past)
+    (last,) = tf.while_loop(
+        lambda now: tf.reduce_any(now.open_B), advance, (start,), shape_invariants=(shapes,)
+    )
+    past_BT = tf.transpose(last.past_TB)
     lengths_B = tf.reduce_sum(tf.cast(past_BT != eos, tf.int32), axis=1)
     past_BT = past_BT[:, : tf.maximum(tf.reduce_max(lengths_B), 0)]
     return Hypotheses(
         tokens=tf.where(past_BT == eos, 0, past_BT)[:, None],
         lengths=lengths_B[:, None],
-        scores=log_probs_B[:, None],
-        log_probs=log_probs_B[:, None],
-        finished=finished_B[:, None],
+        scores=last.log_probs_B[:, None],
+        log_probs=last.log_probs_B[:, None],
+        finished=last.finished_B[:, None],
     )

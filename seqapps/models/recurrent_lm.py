@@ -115,10 +115,10 @@ def read(network: keras.Model, tokens_BT: Any, lengths_B: Any, state_BS: Any) ->
     Returns:
         Logits float32 (batch, steps, vocabulary), and the state after each row's last real step.
     """
-    found = network(
+    outputs = network(
         {"tokens": tokens_BT, "tokens_lengths": lengths_B, "state": state_BS}, training=False
     )
-    return found["logits"], found["state"]
+    return outputs["logits"], outputs["state"]
 
 
 def step(network: keras.Model, tokens_B: Any, state_BS: Any) -> tuple[Any, Any]:

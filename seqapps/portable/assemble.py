@@ -12,7 +12,8 @@ _HEAD = '''"""{summary} Written by seqapps {version}.
     python predictor.py --json {asked}
 
 `--set NAME=VALUE` sets a strategy value. In Python: `from predictor import {name}`, and
-`{name}(".").answers([...])` of texts or of the bytes of recordings.
+`{name}(".").answers([...])` of texts, numbers, lists of them, or the bytes of recordings or
+pictures; of dicts by name where there are several inputs.
 """
 '''
 
@@ -27,11 +28,15 @@ def assemble(module: str, *, main: str, summary: str, name: str, asked: str, ver
         name: The predictor's class.
         asked: What follows its name on the command line.
         version: Of seqapps.
+
+    Raises:
+        ValueError: If two modules use the same name for different things.
     """
     bodies: dict[str, str] = {}
     imports: set[str] = set()
     for each in (module, main):
         _gather(each, bodies, imports)
+    _check_names(bodies)
     parts = [_HEAD.format(summary=summary, version=version, name=name, asked=asked)]
     parts += ["\n".join(sorted(imports, key=lambda line: (line.startswith("from"), line)))]
     parts += list(bodies.values())
@@ -64,13 +69,50 @@ def _gather(module: str, bodies: dict[str, str], imports: set[str]) -> None:
     lines, tree = source.splitlines(), ast.parse(source)
     dropped: set[int] = set()
     for number, node in enumerate(tree.body):
-        span = set(range(node.lineno - 1, node.end_lineno or node.lineno))
-        if number == 0 and isinstance(node, ast.Expr):
-            dropped |= span
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("seqapps"):
-            _gather(str(node.module), bodies, imports)
-            dropped |= span
-        elif isinstance(node, ast.Import | ast.ImportFrom):
-            imports.add(ast.unparse(node))
-            dropped |= span
+        # What others import when it is used, one file imports at once.
+        inner: list[ast.stmt] = [node]
+        if isinstance(node, ast.With) and ast.unparse(node.items[0]) == "lazy_imports()":
+            inner = node.body
+        # Nor does one file say what each module of it exports.
+        silent = (number == 0 and isinstance(node, ast.Expr)) or _exports(node)
+        if not silent and not all(isinstance(i, ast.Import | ast.ImportFrom) for i in inner):
+            continue
+        dropped |= set(range(node.lineno - 1, node.end_lineno or node.lineno))
+        for each in inner:
+            if isinstance(each, ast.ImportFrom) and (each.module or "").startswith("seqapps"):
+                if each.module != "seqapps.lazy":
+                    _gather(str(each.module), bodies, imports)
+            elif not silent:
+                imports.add(ast.unparse(each))
     bodies[module] = "\n".join(line for i, line in enumerate(lines) if i not in dropped)
+
+
+def _exports(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"
+
+
+def _check_names(bodies: dict[str, str]) -> None:
+    """Checks that no module hides what another calls by the same name.
+
+    Raises:
+        ValueError: If one does.
+    """
+    owners: dict[str, tuple[str, str]] = {}
+    for module, body in bodies.items():
+        for node in ast.parse(body).body:
+            match node:
+                case ast.FunctionDef(name=name) | ast.ClassDef(name=name):
+                    names = [name]
+                case ast.Assign(targets=targets):
+                    names = [n.id for t in targets for n in ast.walk(t) if isinstance(n, ast.Name)]
+                case ast.AnnAssign(target=ast.Name(id=name)):
+                    names = [name]
+                case _:
+                    continue
+            for name in names:
+                here = (module, ast.unparse(node))
+                if owners.setdefault(name, here)[1] != here[1]:
+                    raise ValueError(
+                        f"{module} and {owners[name][0]} both define {name}, and stand in one file "
+                        "together; rename one."
+                    )

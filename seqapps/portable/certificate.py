@@ -22,10 +22,11 @@ import tensorflow as tf
 
 from seqapps.bundle.application import load_network
 from seqapps.bundle.servable import default_options, input_specs, option_specs
-from seqapps.bundle.values import answers_of, batch_of, row_of, size
+from seqapps.bundle.values import answers_of, batch_of, for_json, row_of, size
 from seqapps.errors import UserError
 from seqapps.fields import MAIN, OPTIONS, Answer, Answers, Field, Interface, Option
 from seqapps.layers.cudnn import reset_cudnn
+from seqapps.portable.probes import alike, input_of, probes
 from seqapps.portable.recorded import ask_again, keep, pack, unpack
 
 TOLERANCE = 1e-5
@@ -33,7 +34,9 @@ TOLERANCE = 1e-5
 
 _NAME = "certificate.json"
 _KEPT = 8
-"""Real texts that a certificate keeps, at most."""
+"""Real inputs that a certificate keeps, at most."""
+_LARGEST = 1 << 13
+"""Bytes and numbers of each of them, at most."""
 _EAGER = 4
 """Inputs that are asked operation by operation too."""
 
@@ -149,7 +152,7 @@ def compare_forms(
     kept: dict[str, Any] = {}
     for name in (MAIN, *(signature.name for signature in interface.further)):
         taken = interface.inputs_of(name)
-        rows = probes(taken, samples if _alike(taken, interface.inputs) else ())
+        rows = probes(taken, samples if alike(taken, interface.inputs) else ())
         together, alone = [rows], [[row] for row in rows]
         asked[name] = [*together, *alone]
         # Operation by operation, which takes long: the short ones.
@@ -220,22 +223,37 @@ def compare_answers(
     ]
 
 
-def _kept(interface: Interface, samples: Sequence[Any]) -> list[str]:
-    """Real texts with which other forms of the bundle are compared later."""
-    if len(interface.inputs) != 1 or interface.inputs[0].media != "text":
-        return []
-    texts = [text for text in samples if isinstance(text, str)]
-    middle = sorted(texts, key=len)[len(texts) // 4 : -(len(texts) // 4) or None]
-    return middle[:: max(1, len(middle) // _KEPT)][:_KEPT]
+def _kept(interface: Interface, samples: Sequence[Any]) -> list[Any]:
+    """Real inputs, ready for JSON, with which other forms of the bundle are compared later."""
+    rows = [row_of(interface.inputs, sample) for sample in samples]
+    order = sorted((row for row in rows if _bulk(row) <= _LARGEST), key=size)
+    middle = order[len(order) // 4 : -(len(order) // 4) or None]
+    chosen = middle[:: max(1, len(middle) // _KEPT)][:_KEPT]
+    return [_said(interface.inputs, row) for row in chosen]
 
 
-def samples_of(folder: Path) -> list[str]:
-    """The real texts that a bundle's certificate keeps; older ones keep none."""
+def _said(fields: Sequence[Field], row: dict[str, Any]) -> Any:
+    """An input as JSON says it; a text as it is."""
+    value = input_of(fields, row)
+    if isinstance(value, bytes) and fields[0].media == "text":
+        return value.decode("utf-8", "replace")
+    return for_json(value)
+
+
+def _bulk(row: dict[str, Any]) -> int:
+    """Bytes and numbers of one input."""
+    return sum(
+        len(value) if isinstance(value, bytes) else int(np.size(value)) for value in row.values()
+    )
+
+
+def samples_of(folder: Path) -> list[Any]:
+    """The real inputs that a bundle's certificate keeps, for `row_of`; older ones keep none."""
     try:
         found = json.loads((folder / _NAME).read_text(encoding="utf-8")).get("samples", [])
     except (OSError, ValueError, AttributeError):
         return []
-    return [text for text in found if isinstance(text, str)]
+    return found if isinstance(found, list) else []
 
 
 def hashes(folder: Path) -> dict[str, str]:
@@ -268,43 +286,6 @@ def check_files(folder: Path) -> None:
             f"{folder} is not what was certified: {', '.join(changed)} changed; "
             "train or copy the bundle again."
         )
-
-
-def _alike(fields: Sequence[Field], others: Sequence[Field]) -> bool:
-    """Whether real inputs of the one are real inputs of the other, their names aside."""
-    kinds = [[(f.dtype, f.rank, f.width, f.media) for f in each] for each in (fields, others)]
-    return kinds[0] == kinds[1] and (len(fields) == 1 or fields == others)
-
-
-def probes(fields: Sequence[Field], samples: Sequence[Any]) -> list[dict[str, Any]]:
-    """Inputs that are easy to get wrong, and real ones from shortest to longest.
-
-    Args:
-        fields: What is taken.
-        samples: Real inputs: values, or dicts by field name where there are several fields.
-    """
-    edges = {field.name: _edges(field) for field in fields}
-    count = max(map(len, edges.values()))
-    made = [{name: found[i % len(found)] for name, found in edges.items()} for i in range(count)]
-    several = len(fields) > 1
-    first = fields[0].name
-    rows = [row_of(fields, row if several else row[first]) for row in made]
-    real = sorted((row_of(fields, sample) for sample in samples), key=size)
-    middle, last = len(real) // 2, len(real) - 1
-    chosen = {0, 1, middle - 1, middle, middle + 1, last - 1, last} & set(range(len(real)))
-    return [*rows, *(real[i] for i in sorted(chosen))]
-
-
-def _edges(field: Field) -> list[Any]:
-    """Values at the edge of what a field allows."""
-    if field.dtype == "string":
-        texts = ["", " ", "a", "☃ \u4f60\u597d \x07", b"\xff\xfe broken", "long " * 40]
-        return texts if field.rank == 0 else [[], texts]
-    numbers = np.array([0, 1, -1], field.dtype)
-    if not field.varies:
-        return [np.full(field.width, number) for number in numbers]
-    ones = np.ones((50, *field.width), field.dtype)
-    return [ones[:0], 0 * ones[:1], ones]
 
 
 def _traced(answer: Answer, fields: Sequence[Field], options: Sequence[Option]) -> Answer:

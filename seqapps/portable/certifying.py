@@ -22,7 +22,8 @@ from seqapps.fields import MAIN
 from seqapps.layers.cudnn import reset_cudnn
 from seqapps.portable import certificate, litert, onnx
 from seqapps.portable.c_api import call_servable
-from seqapps.portable.certificate import compare, compare_answers, compare_forms, probes
+from seqapps.portable.certificate import compare, compare_answers, compare_forms
+from seqapps.portable.probes import input_of, probes
 from seqapps.portable.recorded import pack, unpack
 
 Log = Callable[[str], None]
@@ -95,7 +96,7 @@ def _compared(folder: Path, exported: Sequence[Path], *, recipe: Any, log: Log) 
             folder, interface, lambda name, batch: _numpy(application, name, batch)
         )
     asked = probes(interface.inputs, samples)
-    want = application.answers([_given(interface, row) for row in asked])
+    want = application.answers([input_of(interface.inputs, row) for row in asked])
     for form, run in (("saved_model_cli", _by_cli), ("TensorFlow's C interface", _by_c)):
         log(f"Asking {form}")
         rows += _tried(form, functools.partial(run, servable, interface, asked), interface, want)
@@ -154,10 +155,6 @@ def _broken(form: str, error: UserError) -> dict[str, Any]:
     }
 
 
-def _given(interface: Any, row: dict[str, Any]) -> Any:
-    return row[interface.inputs[0].name] if len(interface.inputs) == 1 else row
-
-
 def _tried(
     form: str, run: Callable[[], Any], interface: Any, want: Sequence[Any]
 ) -> list[dict[str, Any]]:
@@ -177,7 +174,7 @@ def _tried(
 
 
 def _by_c(servable: Path, interface: Any, asked: Sequence[Any]) -> Any:
-    taken, given = interface.inputs_of(MAIN), interface.outputs_of(MAIN)
+    taken, fields = interface.inputs_of(MAIN), interface.outputs_of(MAIN)
     batches = [asked, *([row] for row in asked)]
     packed = []
     for batch in batches:
@@ -188,7 +185,7 @@ def _by_c(servable: Path, interface: Any, asked: Sequence[Any]) -> Any:
     answers, seconds = call_servable(servable, MAIN, packed)
     rows: list[Any] = []
     for outputs in answers:
-        rows += answers_of(given, {name: unpack(*value) for name, value in outputs.items()})
+        rows += answers_of(fields, {name: unpack(*value) for name, value in outputs.items()})
     return rows[: len(asked)], rows[len(asked) :], 1000 * float(np.median(seconds[1:]))
 
 

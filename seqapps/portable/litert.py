@@ -114,7 +114,7 @@ def verify(name: str, part: Part, path: Path) -> Mapping[str, Any]:
                 found = run(path, inputs)
         except (ValueError, RuntimeError) as error:
             raise UserError(f"LiteRT does not run {name}: {str(error)[:300]}.") from error
-        # LiteRT names what a function gives by number, in the order of the names.
+        # LiteRT gives what a function gives in the order of the names, which it does not keep.
         for key, value in zip(sorted(want), found, strict=True):
             gap = difference(want[key].numpy().tolist(), value.tolist())
             largest = max(largest, gap)
@@ -137,8 +137,7 @@ def run(path: Path, inputs: Mapping[str, Any]) -> list[Any]:
     for detail in details:
         interpreter.set_tensor(detail["index"], inputs[_plain(detail["name"])])
     interpreter.invoke()
-    found = sorted(interpreter.get_output_details(), key=lambda d: _number(d["name"]))
-    return [interpreter.get_tensor(detail["index"]) for detail in found]
+    return [interpreter.get_tensor(d["index"]) for d in interpreter.get_output_details()]
 
 
 @contextmanager
@@ -165,22 +164,21 @@ def _plain(name: str) -> str:
     return name.removeprefix("serving_default_").partition(":")[0]
 
 
-def _number(name: str) -> int:
-    """The place of an output that is called `Identity`, `Identity_1`, ..."""
-    _, _, number = name.rpartition("_")
-    return int(number) if number.isdigit() else 0
-
-
 def _inputs(part: Part, steps: int) -> dict[str, Any]:
+    """One row for a network, `steps` long in every direction."""
     rng, made = np.random.default_rng(steps), {}
     for spec in part.inputs:
         shape = [
             1 if i == 0 else steps if size is None else size for i, size in enumerate(spec.shape)
         ]
-        if spec.name.endswith("lengths"):
+        kind = spec.dtype.as_numpy_dtype
+        if spec.name.endswith(("lengths", "_sizes")):
             made[spec.name] = np.full(shape, steps, np.int32)
-        elif spec.dtype == tf.int32:
-            made[spec.name] = np.array(rng.integers(4, _TOKENS, shape), np.int32)
+        elif spec.name.endswith("_status"):
+            made[spec.name] = np.zeros(shape, np.int32)
+        elif spec.dtype.is_integer:
+            low, high = (0, 256) if kind == np.uint8 else (4, _TOKENS)
+            made[spec.name] = np.array(rng.integers(low, high, shape), kind)
         else:
             made[spec.name] = rng.normal(0, 0.3, shape).astype(np.float32)
     return made

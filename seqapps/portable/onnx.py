@@ -4,7 +4,6 @@ tf2onnx translates each network; what stands around them is `seqapps.portable.ru
 is asked in a fresh process, without TensorFlow, and must answer as the SavedModel does.
 """
 
-import base64
 import contextlib
 import inspect
 import io
@@ -18,21 +17,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
 
 from seqapps.bundle.application import Application
 from seqapps.bundle.folder import read_assets, staging, write_assets, write_config, write_json
-from seqapps.data.recordings import riff
+from seqapps.bundle.values import for_json
 from seqapps.errors import UserError
-from seqapps.fields import Assets, Interface, Part, Parts
+from seqapps.fields import Assets, Field, Interface, Part, Parts
 from seqapps.layers.recurrent import fused_recurrence
 from seqapps.portable.assemble import assemble, required
-from seqapps.portable.certificate import compare, hashes, probes
+from seqapps.portable.certificate import compare, hashes
 from seqapps.portable.onnx_application import OnnxApplication, predictor_class
 from seqapps.portable.onnx_int8 import Loss, quantise
 from seqapps.portable.onnx_recurrence import trace_recurrence, write_recurrence
-from seqapps.portable.runtime.sound import parse_wav
+from seqapps.portable.probes import alike, heard, input_of, probes
 from seqapps.version import __version__
 
 Measure = Callable[[Any], tuple[Mapping[str, Any], str]]
@@ -45,16 +43,16 @@ _FRESH = """
 import base64, json, sys
 sys.path.insert(0, sys.argv[1])
 import predictor
-request = json.load(sys.stdin)
+
+def once(table):
+    return base64.b64decode(table["b64"]) if table.keys() == {"b64"} else table
+
+request = json.load(sys.stdin, object_hook=once)
 application = getattr(predictor, request["name"])(sys.argv[1])
-inputs = [base64.b64decode(text) for text in request["inputs"]]
+inputs = request["inputs"]
 found = [application.answers(inputs, **options) for options in request["options"]]
 found += [[application.answers([row], **request["options"][0])[0] for row in inputs]]
-for name in application.further:
-    rows = request["further"][name]
-    found += [application.ask(name, [
-        base64.b64decode(row) if isinstance(row, str) else row for row in rows
-    ])]
+found += [application.ask(name, rows) for name, rows in request["further"].items()]
 assert not {"tensorflow", "keras", "seqapps"} & sys.modules.keys(), "it imports TensorFlow"
 json.dump(found, sys.stdout)
 """
@@ -151,8 +149,7 @@ def write_export(
     for name, part in parts.parts.items():
         to_onnx(part, folder / "networks" / f"{name}.onnx")
     write_assets(folder, assets)
-    made = predictor_class(parts.predictor)
-    name = made.__name__
+    name = predictor_class(parts.predictor).__name__
     source = assemble(
         parts.predictor,
         main="seqapps.portable.runtime.command",
@@ -171,7 +168,7 @@ def write_export(
             "recipe": recipe,
             "predictor": parts.predictor,
             "class": name,
-            "interface": answered(interface, made.further).to_json(),
+            "interface": answered(interface, parts).to_json(),
             "settings": dict(parts.settings),
         },
     )
@@ -179,12 +176,17 @@ def write_export(
 
 def _asked(interface: Interface) -> str:
     """What follows `predictor.py` on the command line."""
-    return "recording.wav" if interface.inputs[0].media == "wav" else "< in.txt > out.txt"
+    if len(interface.inputs) > 1:
+        return "< in.jsonl > out.jsonl"
+    (field,) = interface.inputs
+    named = {"wav": "recording.wav", "image": "picture.png", "text": "< in.txt > out.txt"}
+    return named.get(field.media, "< in.jsonl > out.txt")
 
 
-def answered(interface: Interface, further: Sequence[str]) -> Interface:
-    """An interface without the further signatures that a predictor does not answer."""
-    return replace(interface, further=tuple(s for s in interface.further if s.name in further))
+def answered(interface: Interface, parts: Parts) -> Interface:
+    """An interface without the further signatures that its predictor does not answer."""
+    known = predictor_class(parts.predictor).answered(tuple(parts.parts))
+    return replace(interface, further=tuple(s for s in interface.further if s.name in known))
 
 
 def verify(
@@ -202,24 +204,20 @@ def verify(
     """
     table = json.loads((folder / "predictor.json").read_text("utf-8"))
     interface = Interface.from_json(table["interface"])
-    if interface.inputs[0].media == "wav":
-        samples = [*samples, *recordings()]
-    inputs = [row[interface.inputs[0].name] for row in probes(interface.inputs, samples)]
+    inputs = _questions(interface.inputs, samples)
     asked = strategies(interface)
     further = {
-        signature.name: _questions(interface, signature.name, samples)
+        signature.name: _questions(
+            taken := interface.inputs_of(signature.name),
+            samples if alike(taken, interface.inputs) else (),
+        )
         for signature in interface.further
     }
     request = {
         "name": table["class"],
-        "inputs": [base64.b64encode(value).decode() for value in inputs],
+        "inputs": for_json(inputs),
         "options": asked,
-        "further": {
-            name: [
-                base64.b64encode(row).decode() if isinstance(row, bytes) else row for row in rows
-            ]
-            for name, rows in further.items()
-        },
+        "further": for_json(further),
     }
     done = subprocess.run(
         [sys.executable, "-IB", "-c", _FRESH, str(folder.resolve())],
@@ -246,51 +244,9 @@ def verify(
     return rows
 
 
-def _questions(interface: Interface, signature: str, samples: Sequence[Any]) -> list[Any]:
-    """What a further signature is asked, ready for JSON but for bytes."""
-    taken = interface.inputs_of(signature)
-    if any(field.media == "sound" for field in taken):
-        read = [parse_wav(recording)[:2] for recording in recordings()]
-        return [{"samples": values.tolist(), "rate_hz": rate} for values, rate in read]
-    return [row[taken[0].name] for row in probes(taken, samples)]
-
-
-def recordings() -> list[bytes]:
-    """WAV files of some encodings and rates: a voice-like sound that glides and pauses."""
-    found = []
-    for number, (rate, tag, width, channels) in enumerate(
-        [
-            (8000, 1, 2, 1),
-            (16_000, 1, 2, 2),
-            (22_050, 3, 4, 1),
-            (44_100, 1, 3, 1),
-            (11_025, 1, 1, 1),
-        ]
-    ):
-        time_N = np.arange(int(rate * (0.6 + 0.4 * number))) / rate
-        pitch_N = 110 + 40 * np.sin(2 * np.pi * (0.7 + 0.2 * number) * time_N)
-        phase_N = 2 * np.pi * np.cumsum(pitch_N) / rate
-        formant_N = 900 + 600 * np.sin(2 * np.pi * 1.3 * time_N + number)
-        voice_N = np.zeros_like(time_N)
-        for harmonic in range(1, 25):
-            near_N = np.exp(-(((harmonic * pitch_N - formant_N) / 400) ** 2))
-            voice_N += (near_N + 0.05) * np.sin(harmonic * phase_N)
-        noise_N = np.random.default_rng(number).normal(0, 0.01, len(time_N))
-        loud_N = np.maximum(0, np.sin(2 * np.pi * 2.1 * time_N))
-        wave_N = np.clip(0.15 * voice_N * loud_N + noise_N, -0.99, 0.99)
-        data = _encoded(np.repeat(wave_N, channels), tag, width)
-        found.append(riff(data, tag=tag, channels=channels, rate_hz=rate, width=width))
-    return [*found, found[0][: len(found[0]) // 2]]
-
-
-def _encoded(wave_N: Any, tag: int, width: int) -> bytes:
-    """Samples as a WAV file holds them."""
-    if tag == 3:
-        return bytes(wave_N.astype("<f4").tobytes())
-    if width == 1:
-        return bytes((wave_N * 127 + 128).astype(np.uint8).tobytes())
-    whole_N = (wave_N * (2 ** (8 * width - 1) - 1)).astype("<i4")
-    return bytes(whole_N[:, np.newaxis].view(np.uint8)[:, :width].tobytes())
+def _questions(fields: Sequence[Field], samples: Sequence[Any]) -> list[Any]:
+    """What a signature is asked."""
+    return [input_of(fields, row) for row in [*probes(fields, samples), *heard(fields)]]
 
 
 def _row(form: str, fields: Any, want: Any, found: Any) -> dict[str, Any]:
@@ -358,7 +314,7 @@ def export(
         write_config(
             folder,
             recipe=application.recipe,
-            interface=answered(interface, predictor_class(parts.predictor).further),
+            interface=answered(interface, parts),
             settings=application.config,
         )
         log("Asking them, without TensorFlow, what the SavedModel is asked")

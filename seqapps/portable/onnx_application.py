@@ -3,15 +3,23 @@
 import importlib
 import inspect
 import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from seqapps.bundle.folder import read_config
 from seqapps.errors import UserError
+from seqapps.fields import WHOLE
+from seqapps.lazy import lazy_imports
+
+with lazy_imports():
+    from seqapps.portable.runtime import base
 
 _PORTION = 256
 """Inputs after which progress is told."""
+_PREDICTORS = re.compile(rf"seqapps\.recipes\.[A-Za-z_]\w*\.predictor|{re.escape(WHOLE)}", re.ASCII)
+"""Names of the modules that hold a predictor."""
 
 
 class OnnxApplication:
@@ -35,6 +43,8 @@ class OnnxApplication:
         try:
             table = json.loads((path / "predictor.json").read_text(encoding="utf-8"))
             self._predictor = predictor_class(table["predictor"])(path)
+            # With the ranges, which exports of earlier versions do not have.
+            self._predictor.interface = self.interface.to_json()
         except ImportError as error:
             raise UserError(
                 f"an ONNX export needs {error.name}; pip install 'seqapps[onnx]'."
@@ -118,16 +128,35 @@ class OnnxApplication:
         return found
 
 
-def predictor_class(name: str) -> Any:
+def predictor_class(name: str) -> "type[base.Predictor]":
     """The class that runs an application's networks.
 
     Args:
-        name: Of its module; exports of earlier versions have the recipe's name alone.
+        name: Of its module; exports of earlier versions have the recipe's name alone. It may come
+            from a file that nobody vouches for, so nothing else is ever imported.
+
+    Raises:
+        UserError: If no predictor of this package has that name.
+        ImportError: If a package is missing that it needs.
     """
-    module = importlib.import_module(name if "." in name else f"seqapps.recipes.{name}.predictor")
+    full = f"seqapps.recipes.{name}.predictor" if str(name).isidentifier() else str(name)
+    if not _PREDICTORS.fullmatch(full):
+        raise UserError(
+            f"a predictor is a module seqapps.recipes.NAME.predictor or {WHOLE}, got {name!r}; "
+            "this is no export of seqapps, or it was changed."
+        )
+    try:
+        module = importlib.import_module(full)
+    except ModuleNotFoundError as error:
+        if not full.startswith(str(error.name)):
+            raise
+        raise UserError(
+            f"the predictor {name!r} was made by a recipe that is not here; update seqapps, or run "
+            "the export's own predictor.py."
+        ) from None
     (found,) = [
         value
         for value in vars(module).values()
-        if inspect.isclass(value) and value.__module__ == module.__name__
+        if inspect.isclass(value) and value.__module__ == full and issubclass(value, base.Predictor)
     ]
     return found

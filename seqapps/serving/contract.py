@@ -2,6 +2,7 @@
 
 # B rows of a request or a batch, T steps of the longest row
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,22 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from seqapps.bundle.values import FILES
 from seqapps.fields import Field, Interface, Option
+from seqapps.images.header import MOST_PIXELS, picture_size
 from seqapps.portable.runtime.sound import read_header
+from seqapps.ranges import LIMITS, fits, in_words
 from seqapps.serving.refusals import Refused, short
 from seqapps.serving.settings import Serve
 
-_SEARCHED = ("beam_width", "samples", "n_best")
-_WRITTEN = ("max_length", "min_length", "length")
-_RANGES = {
-    "temperature": (0.0, 1e4),
-    "top_p": (1e-6, 1.0),
-    "min_p": (0.0, 1.0),
-    "top_k": (0, 2**31 - 1),
-    "repetition_penalty": (1e-3, 1e3),
-    "pause_s": (0.0, 3600.0),
-}
-"""Of other strategy values, as the recipes' settings have them."""
 _LIST, _LISTED_BYTES = 64, 256
 _WORK = 1 << 17
 """Tokens × hypotheses of all rows of a request, at most."""
@@ -35,6 +28,8 @@ _LONGEST_TOGETHER = 8
 _FASTEST_HZ = 192_000
 _ELEMENTS = 1 << 26
 """Numbers of one tensor, at most."""
+_PIXELS = 4 * MOST_PIXELS
+"""Rows × pixels of the largest picture of a request, at most."""
 
 Arrays = dict[str, Any]
 """NumPy arrays by tensor name; of strings, arrays of bytes objects."""
@@ -60,6 +55,8 @@ class Tensor:
     """Name of the companion that says how many steps are real."""
     companion: bool = False
     """Whether it is such a companion, which a request may leave out."""
+    limits: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """Range of a strategy value, see `ranges.fits`, and what it `costs`."""
 
     @property
     def numpy(self) -> Any:
@@ -121,8 +118,9 @@ def _tensors(fields: Sequence[Field], options: Sequence[Option]) -> dict[str, Te
                 dtype=field.dtype,
                 shape=field.batch_shape,
                 media=field.media,
-                description=" ".join(filter(None, (field.description, field.unit))),
+                description=" ".join(filter(None, (field.description, field.unit, _file(field)))),
                 lengths=field.lengths if field.varies else None,
+                limits={"least": 0, "costs": field.costs} if field.costs else {},
             )
         )
         if field.varies:
@@ -148,9 +146,15 @@ def _tensors(fields: Sequence[Field], options: Sequence[Option]) -> dict[str, Te
                 media="option",
                 description=option.description,
                 default=default,
+                limits={name: getattr(option, name) for name in LIMITS},
             )
         )
     return {tensor.name: tensor for tensor in found}
+
+
+def _file(field: Field) -> str:
+    """What the API page says of bytes, which JSON has no form of its own for."""
+    return f"(b64 of {FILES[field.media]})" if field.media in FILES else ""
 
 
 def check(contract: Contract, given: Mapping[str, Any], limits: Serve) -> Call:
@@ -199,7 +203,7 @@ def check(contract: Contract, given: Mapping[str, Any], limits: Serve) -> Call:
         if tensor.lengths is not None:
             _lengths(tensor, arrays)
     _sound(contract, arrays, limits)
-    return Call(arrays=arrays, rows=rows, size=max(longest, _work(arrays, rows)))
+    return Call(arrays=arrays, rows=rows, size=max(longest, _work(contract, arrays, rows)))
 
 
 def _fit(tensor: Tensor, array: Any) -> Any:
@@ -247,6 +251,8 @@ def _limit(tensor: Tensor, array: Any, limits: Serve) -> int:
         if tensor.media == "wav":
             _recordings(name, array, limits)
             return longest
+        if tensor.media == "image":
+            return max(longest, _pictures(name, array))
         if longest > limits.text_bytes:
             raise Refused(
                 "invalid",
@@ -268,45 +274,41 @@ def _limit(tensor: Tensor, array: Any, limits: Serve) -> int:
                 f"{_BYTES} together; send several requests.",
             )
         return longest * max(1, a_row)
-    if tensor.media == "option" or name in _WRITTEN:
-        _strategy(name, array, limits)
+    if tensor.media == "option" or tensor.limits:
+        _strategy(tensor, array, limits)
         return 1
     if array.size > _ELEMENTS:
         raise Refused("invalid", f"{name} has at most {_ELEMENTS} numbers, got {array.size}.")
     return array.shape[1] if array.ndim > 1 else 1
 
 
-def _strategy(name: str, array: Any, limits: Serve) -> None:
-    """Checks the range of a strategy value."""
-    if not array.size:
-        return
-    least: float
-    most: float
-    flag = ""
-    if name in _SEARCHED:
-        least, most, flag = 1, limits.beam, "; the server's --beam sets the limit"
-    elif name in _WRITTEN:
-        least, most, flag = 0, limits.length, "; the server's --length sets the limit"
-    elif name in _RANGES:
-        least, most = _RANGES[name]
-    else:
-        return
-    for value in (array.min().item(), array.max().item()):
-        if not least <= value <= most:
-            raise Refused("invalid", f"{name} is {least} to {most} here, got {value:g}{flag}.")
+def _strategy(tensor: Tensor, array: Any, limits: Serve) -> None:
+    """Checks the range of a strategy value, and what the server allows of what costs."""
+    flag = {"hypotheses": "beam", "tokens": "length"}.get(tensor.limits.get("costs", ""))
+    allowed = dict(tensor.limits)
+    if flag:
+        # The server's own limit is never wider than the setting's.
+        allowed["most"] = min(getattr(limits, flag), allowed.get("most") or math.inf)
+    for value in (array.min().item(), array.max().item()) if array.size else ():
+        if not fits(value, allowed):
+            said = f"; the server's --{flag} sets the limit" if flag else ""
+            raise Refused(
+                "invalid", f"{tensor.name} is {in_words(allowed)} here, got {value:g}{said}."
+            )
 
 
-def _work(arrays: Arrays, rows: int) -> int:
+def _work(contract: Contract, arrays: Arrays, rows: int) -> int:
     """Tokens × hypotheses that one row takes, at most.
 
     Raises:
         Refused: If all rows together take more than a request may.
     """
 
-    def most(names: Sequence[str]) -> int:
-        return max((int(arrays[name].max()) for name in names if name in arrays), default=1)
+    def most(cost: str) -> int:
+        names = [t.name for t in contract.inputs.values() if t.limits.get("costs") == cost]
+        return max((int(arrays[name].max()) for name in names), default=1)
 
-    work = most(_SEARCHED) * max(1, most(_WRITTEN))
+    work = most("hypotheses") * max(1, most("tokens"))
     if work * rows > _WORK:
         raise Refused(
             "invalid",
@@ -332,6 +334,20 @@ def _recordings(name: str, files: Any, limits: Serve) -> None:
             f"the rows of {name} are padded to the longest, {longest:.1f} s, and have at most "
             f"{most:g} s together; send several requests.",
         )
+
+
+def _pictures(name: str, files: Any) -> int:
+    """Checks how large pictures are, by their headers; gives the pixels of the largest."""
+    # What is no picture, or a larger one than any model reads, the model reports.
+    pixels = [height * width for height, width in map(picture_size, files.flat)]
+    largest = max((count for count in pixels if count <= MOST_PIXELS), default=0)
+    if files.size * largest > _PIXELS:
+        raise Refused(
+            "invalid",
+            f"the rows of {name} are padded to the largest, {largest} pixels, and have at most "
+            f"{_PIXELS} together; send several requests.",
+        )
+    return largest
 
 
 def _not_too_long(seconds: float, limits: Serve) -> None:

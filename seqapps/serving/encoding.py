@@ -112,7 +112,9 @@ def _rows(contract: Contract, instances: Any) -> Arrays:
 def _stack(contract: Contract, tensor: Tensor, values: Sequence[Any], given: Arrays) -> Any:
     """Puts the values of rows together, padded on the right where they vary in length."""
     parts: list[Any] = [
-        value if isinstance(value, np.ndarray | np.generic) else array(tensor, value)
+        value
+        if isinstance(value, np.ndarray | np.generic)
+        else _widened(tensor, array(tensor, value), tensor.shape[1:])
         for value in values
     ]
     # As wide as the values are: whether they fit the tensor is checked later.
@@ -174,7 +176,15 @@ def _column(tensor: Tensor, value: Any) -> Any:
                 "invalid", f"{tensor.name} is a list in 'inputs', with a value for each row."
             )
         value = [value]
-    return array(tensor, value)
+    return _widened(tensor, array(tensor, value), tensor.shape)
+
+
+def _widened(tensor: Tensor, values: Any, shape: Sequence[int | None]) -> Any:
+    """Lists of no steps, which have lost their width, as wide as the tensor has them."""
+    lost = shape[values.ndim :]
+    if values.size or not lost or None in lost:
+        return values
+    return values.reshape(*values.shape, *lost)
 
 
 def array(tensor: Tensor, value: Any, *, depth: int = 0) -> Any:

@@ -203,6 +203,11 @@ def _value(tensor: Tensor) -> dict[str, Any]:
         schema = {"type": "array", "items": schema}
         if size is not None:
             schema |= {"minItems": size, "maxItems": size}
+    least, most = tensor.limits.get("least"), tensor.limits.get("most")
+    if least is not None:
+        schema["exclusiveMinimum" if tensor.limits.get("above") else "minimum"] = least
+    if most is not None:
+        schema["maximum"] = most
     return schema | ({"description": tensor.description} if tensor.description else {})
 
 

@@ -43,9 +43,9 @@ class Alphabet:
         if not pieces:
             return cls(tuple(sorted({c for text in cleaned for c in text} | {" "})), lower)
         model = Tokenizer.train(cleaned, vocabulary=pieces, character_coverage=1.0)
-        found = [piece.replace(WORD_START, " ") for piece in model.pieces[_SPECIAL:]]
+        learned = [piece.replace(WORD_START, " ") for piece in model.pieces[_SPECIAL:]]
         characters = sorted({c for text in cleaned for c in text} | {" "})
-        return cls(tuple(dict.fromkeys([*found, *characters])), lower)
+        return cls(tuple(dict.fromkeys([*learned, *characters])), lower)
 
     @property
     def assets(self) -> dict[str, bytes]:
@@ -89,13 +89,13 @@ class Alphabet:
                 if text[start:end] in places
             ]
             best.append(min(options, default=(best[end - 1][0] + 1, end - 1, -1)))
-        found = []
+        backwards = []
         end = len(text)
         while end:
             _, start, symbol = best[end]
-            found.append(symbol)
+            backwards.append(symbol)
             end = start
-        return np.array([i for i in reversed(found) if i >= 0], np.int32)
+        return np.array([i for i in reversed(backwards) if i >= 0], np.int32)
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of numbers, without spaces at its ends."""

@@ -93,18 +93,18 @@ class NGram:
             The log-probability, in nats, of each token in its context; and the contexts after it.
         """
         nodes, tokens = np.broadcast_arrays(np.asarray(nodes, np.int64), tokens)
-        found, total = np.zeros_like(nodes), np.zeros(nodes.shape)
+        reached, total = np.zeros_like(nodes), np.zeros(nodes.shape)
         searching = np.ones(nodes.shape, bool)
         while searching.any():
             children = self._child(nodes, tokens)
             hit = searching & (children > 0)
-            found = np.where(hit, children, found)
+            reached = np.where(hit, children, reached)
             total += np.where(hit, self.log_prob[children], 0.0)
             searching &= ~hit
             total += np.where(searching, self.log_backoff[nodes], 0.0)
             nodes = np.where(searching, self.suffix[nodes], nodes)
         # The longest n-grams are no contexts.
-        return total, np.where(self.depth[found] == self.order, self.suffix[found], found)
+        return total, np.where(self.depth[reached] == self.order, self.suffix[reached], reached)
 
     def log_probs(self, ids: Ids) -> npt.NDArray[np.float64]:
         """Log-probability, in nats, of each token of a sequence, given those before it.
@@ -260,9 +260,9 @@ def _discounts(counts: npt.NDArray[np.int64]) -> tuple[float, float, float]:
     if not (ones and twos and threes and fours):
         return _FALLBACK
     share = ones / (ones + 2.0 * twos)
-    found = (
+    discounts = (
         1.0 - 2.0 * share * twos / ones,
         2.0 - 3.0 * share * threes / twos,
         3.0 - 4.0 * share * fours / threes,
     )
-    return found if all(0.0 <= d <= n for n, d in enumerate(found, 1)) else _FALLBACK
+    return discounts if all(0.0 <= d <= n for n, d in enumerate(discounts, 1)) else _FALLBACK

@@ -128,12 +128,12 @@ def _compose(codes_N: tf.Tensor, rows_N: tf.Tensor) -> tuple[tf.Tensor, tf.Tenso
         firsts_N = tf.cast(codes_N, tf.int64)
         seconds_N = tf.concat([firsts_N[1:], [0]], 0)
         pairs_N = firsts_N * PLANE + seconds_N
-        found_N = tf.minimum(tf.searchsorted(keys, pairs_N), tf.size(keys) - 1)
+        places_N = tf.minimum(tf.searchsorted(keys, pairs_N), tf.size(keys) - 1)
         # A key of two characters outside the plane could equal another pair's.
-        known_N = tf.equal(tf.gather(keys, found_N), pairs_N) & _can_be_second(
+        known_N = tf.equal(tf.gather(keys, places_N), pairs_N) & _can_be_second(
             tf.cast(seconds_N, tf.int32)
         )
-        return known_N, tf.gather(composed, found_N)
+        return known_N, tf.gather(composed, places_N)
 
     def any_pair(codes_N: tf.Tensor, _: tf.Tensor) -> tf.Tensor:
         return tf.reduce_any(composed_with_next(codes_N)[0])

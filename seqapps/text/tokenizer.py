@@ -12,6 +12,8 @@ from seqapps.errors import UserError
 from seqapps.fields import asset, damaged_asset
 from seqapps.text.normalise import normalise
 
+__all__ = ["BOS", "EOS", "PAD", "Tokenizer"]
+
 PAD, UNKNOWN, BOS, EOS = 0, 1, 2, 3
 WORD_START = "\u2581"
 """The character by which SentencePiece marks the start of a word inside a piece."""
@@ -204,14 +206,14 @@ class _Candidates:
         self._unknown_score = float(scores[EOS + 1 :].min()) - 10.0
         self._count = 0
         self._numbers: dict[str, int] = {}
-        self._found: list[list[list[int]]] = []
+        self._cuts: list[list[list[int]]] = []
         self._laid_out: tuple[int, float] = (0, 0.0)
 
     def draw(
         self, texts: Sequence[str], *, alpha: float, count: int, rng: np.random.Generator
     ) -> list[Ids]:
         if count != self._count:
-            self._count, self._numbers, self._found = count, {}, []
+            self._count, self._numbers, self._cuts = count, {}, []
         rows = [
             np.array([self._number(word) for word in normalise(text).split()], np.int32)
             for text in texts
@@ -219,7 +221,7 @@ class _Candidates:
         words = np.concatenate([np.empty(0, np.int32), *rows])
         if not len(words):
             return rows
-        if self._laid_out != (len(self._found), alpha):
+        if self._laid_out != (len(self._cuts), alpha):
             self._lay_out(alpha)
         # Each word's cumulative probabilities are lifted by the word's number, so that one search
         # finds the candidate of every word.
@@ -236,20 +238,20 @@ class _Candidates:
     def _number(self, word: str) -> int:
         number = self._numbers.get(word)
         if number is None:
-            number = self._numbers[word] = len(self._found)
+            number = self._numbers[word] = len(self._cuts)
             if len(word) > _LONGEST_SAMPLED_WORD or self._count == 1:
-                self._found.append([self._model.encode(word)])
+                self._cuts.append([self._model.encode(word)])
             else:
-                self._found.append(self._model.nbest_encode_as_ids(word, self._count))
+                self._cuts.append(self._model.nbest_encode_as_ids(word, self._count))
         return number
 
     def _lay_out(self, alpha: float) -> None:
         """Makes the flat arrays: pieces and span per candidate, probabilities per word."""
-        flat = [candidate for found in self._found for candidate in found]
+        flat = [candidate for cuts in self._cuts for candidate in cuts]
         self._lengths = np.array([len(candidate) for candidate in flat])
         self._starts = np.cumsum(self._lengths) - self._lengths
         self._pieces = np.array([piece for candidate in flat for piece in candidate], np.int32)
-        counts = np.array([len(found) for found in self._found])
+        counts = np.array([len(cuts) for cuts in self._cuts])
         self._last = np.cumsum(counts) - 1
         owner = np.repeat(np.arange(len(counts)), counts)
         score = np.where(self._pieces == UNKNOWN, self._unknown_score, self._scores[self._pieces])
@@ -260,4 +262,4 @@ class _Candidates:
         total = np.cumsum(weights)
         before = (total[first] - weights[first])[owner]
         self._cumulative = owner + np.minimum(total - before, 1.0)
-        self._laid_out = (len(self._found), alpha)
+        self._laid_out = (len(self._cuts), alpha)

@@ -105,11 +105,11 @@ class PieceSearch(tf.Module):
             int32, (N, L). The trie node reached after L, ..., 2, 1 code points, DEAD where no
             piece goes on. No piece holds a space but at its front, so no walk leaves its word.
         """
-        found_N = tf.searchsorted(self._alphabet, codes_N)
+        places_N = tf.searchsorted(self._alphabet, codes_N)
         known_N = tf.equal(
-            tf.gather(self._alphabet, tf.minimum(found_N, tf.size(self._alphabet) - 1)), codes_N
+            tf.gather(self._alphabet, tf.minimum(places_N, tf.size(self._alphabet) - 1)), codes_N
         )
-        symbols_N = tf.pad(tf.where(known_N, found_N + 1, 0), [[self._longest_piece, 0]])
+        symbols_N = tf.pad(tf.where(known_N, places_N + 1, 0), [[self._longest_piece, 0]])
         nodes_N = tf.fill(tf.shape(order_N), ROOT)
         walked: list[tf.Tensor] = []
         for back in range(self._longest_piece):
@@ -254,17 +254,17 @@ def _best_spans(scores_NL: tf.Tensor, counts_S: tf.Tensor) -> tf.Tensor:
     def turn(
         number: tf.Tensor, window: tf.Tensor, spans: tf.TensorArray
     ) -> Sequence[tf.Tensor | tf.TensorArray]:
-        found = []
+        lengths = []
         for step in range(_STEPS_PER_TURN):
             texts = counts_S[number * _STEPS_PER_TURN + step]
             offset = offsets_S[number * _STEPS_PER_TURN + step]
             totals = window[:texts] + tf.slice(scores_NL, [offset, 0], [texts, width])
             # On the CPU argmax gives the first of equals.
-            found.append(width - tf.argmax(totals, 1, output_type=tf.int32))
+            lengths.append(width - tf.argmax(totals, 1, output_type=tf.int32))
             best = tf.reduce_max(totals, 1, keepdims=True)
             window = tf.concat([tf.slice(window, [0, 1], [texts, width - 1]), best], 1)
             window = tf.ensure_shape(window, [None, width])
-        return number + 1, window, spans.write(number, tf.concat(found, 0))
+        return number + 1, window, spans.write(number, tf.concat(lengths, 0))
 
     _, _, spans = tf.while_loop(
         lambda number, *_: number < turns, turn, (0, window, spans), parallel_iterations=1

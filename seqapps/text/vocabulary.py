@@ -15,6 +15,8 @@ import sentencepiece as spm
 from seqapps.errors import UserError
 from seqapps.fields import Assets, asset, damaged_asset
 
+__all__ = ["Vocabulary"]
+
 Ids = npt.NDArray[np.int32]
 Kind = Literal["characters", "bytes", "pieces"]
 
@@ -124,8 +126,8 @@ class Vocabulary:
         table: dict[str, Any] = {"kind": self.kind}
         if self.kind == "characters":
             table["tokens"] = [surface.decode() for surface in self.surfaces[2:]]
-        found = {_NAME: json.dumps(table, ensure_ascii=False).encode()}
-        return {**found, _MODEL: self.proto} if self.proto else found
+        files = {_NAME: json.dumps(table, ensure_ascii=False).encode()}
+        return {**files, _MODEL: self.proto} if self.proto else files
 
     def encode(self, document: bytes) -> Ids:
         """The tokens of a text: int32, (tokens,), without marks.
@@ -141,8 +143,8 @@ class Vocabulary:
         if not len(self._codes):
             return np.full(len(codes), UNKNOWN, np.int32)
         places = np.minimum(np.searchsorted(self._codes, codes), len(self._codes) - 1)
-        found = np.where(self._codes[places] == codes, places + 2, UNKNOWN)
-        return np.asarray(found, np.int32)
+        ids = np.where(self._codes[places] == codes, places + 2, UNKNOWN)
+        return np.asarray(ids, np.int32)
 
     def decode(self, ids: Iterable[int]) -> bytes:
         """What tokens write, in bytes."""

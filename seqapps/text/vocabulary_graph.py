@@ -70,9 +70,9 @@ class GraphVocabulary(tf.Module):
             if self.kind == "pieces":
                 return _dense(*self._pieces(texts_B), tf.size(texts_B))
             codes_N, rows_N = _code_points(texts_B)
-            found_N = tf.searchsorted(self._codes, codes_N)
-            known_N = tf.equal(tf.gather(self._codes, found_N), codes_N)
-            return _dense(tf.where(known_N, found_N + 2, UNKNOWN), rows_N, tf.size(texts_B))
+            places_N = tf.searchsorted(self._codes, codes_N)
+            known_N = tf.equal(tf.gather(self._codes, places_N), codes_N)
+            return _dense(tf.where(known_N, places_N + 2, UNKNOWN), rows_N, tf.size(texts_B))
 
     def _pieces(self, texts_B: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Tokens of all texts in one vector, int32 (P,), and the row of each."""

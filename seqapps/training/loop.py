@@ -20,6 +20,8 @@ from seqapps.training.schedule import Schedule
 from seqapps.training.settings import Training
 from seqapps.training.step import NOT_FINITE, Loss, Trainee
 
+__all__ = ["Goal", "Pass", "fit"]
+
 
 class Pass(Protocol):
     """One pass over the training split, in batches."""
@@ -232,13 +234,13 @@ class _Run:
                 raise
             raise KeyboardInterrupt from error
         except tf.errors.InvalidArgumentError as error:
-            if not (found := NOT_FINITE.search(str(error))):
+            if not (match := NOT_FINITE.search(str(error))):
                 raise
             done = self.steps - self.progress.epoch_start
             intact = " and the last checkpoint is intact" if self.checkpoints.latest else ""
             raise UserError(
                 f"epoch {epoch + 1}, batch {done + 1} of {len(self.current.tokens)}: gradient norm "
-                f"and loss must be finite, got {float(found[1])} and {float(found[2])}. The update "
+                f"and loss must be finite, got {float(match[1])} and {float(match[2])}. The update "
                 f"was not applied{intact}. Look for broken numbers in that batch, or lower "
                 f"--training.learning_rate (now {self.settings.learning_rate:g})."
             ) from error

@@ -6,6 +6,8 @@ import tensorflow as tf
 
 from seqapps.training.step import Batch, Loss
 
+__all__ = ["class_cross_entropy", "ctc", "language_model_cross_entropy", "token_cross_entropy"]
+
 
 def token_cross_entropy(*, label_smoothing: float = 0.0) -> Loss:
     """Cross-entropy of `labels` (B, T) under logits (B, T, V), padding left out.

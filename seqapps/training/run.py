@@ -261,8 +261,8 @@ def start(config: Any) -> None:
 
 def _copy_weights(network: Any, trained: Any, source: Path) -> None:
     wanted = [tuple(weight.shape) for weight in network.weights]
-    found = [tuple(weight.shape) for weight in trained.weights]
-    if wanted != found:
+    given = [tuple(weight.shape) for weight in trained.weights]
+    if wanted != given:
         raise UserError(
             f"the settings describe another network than the one in {source}; leave the model's "
             "settings as they are there."

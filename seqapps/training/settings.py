@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+__all__ = ["Training"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Training:

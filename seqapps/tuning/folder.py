@@ -79,8 +79,8 @@ class StudyFolder:
     @property
     def plan(self) -> dict[str, Any]:
         """What the study is about."""
-        found: dict[str, Any] = json.loads(self._plan.read_text("utf-8"))
-        return found
+        plan: dict[str, Any] = json.loads(self._plan.read_text("utf-8"))
+        return plan
 
     def reopen(self, plan: Mapping[str, Any]) -> None:
         """Checks that the study can go on as it began.

@@ -143,10 +143,10 @@ def plot_history(rows: Sequence[Row], measure: str, path: Path, *, highest: bool
         zorder=1,
     )
     for state, marker in {"complete": "o", "pruned": "x"}.items():
-        found = [(r.number, r.value) for r in rows if r.state == state and r.value is not None]
-        if found:
+        points = [(r.number, r.value) for r in rows if r.state == state and r.value is not None]
+        if points:
             colour = _COLOURS[state]
-            axis.scatter(*zip(*found, strict=True), marker=marker, s=30, color=colour, label=state)
+            axis.scatter(*zip(*points, strict=True), marker=marker, s=30, color=colour, label=state)
     if failed := [row.number for row in rows if row.state == "failed"]:
         # They have no value: a mark on the frame.
         axis.scatter(

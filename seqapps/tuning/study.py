@@ -179,8 +179,8 @@ class Study:
 
     def rows(self) -> list[Row]:
         """The trials that ended, by number."""
-        found = [_row(t, self.highest) for t in self._alive() if t.state != TrialState.RUNNING]
-        return sorted(found, key=lambda row: row.number)
+        ended = [_row(t, self.highest) for t in self._alive() if t.state != TrialState.RUNNING]
+        return sorted(ended, key=lambda row: row.number)
 
     def best(self) -> Row | None:
         """The complete trial with the best value; of equals, the first."""
@@ -197,8 +197,8 @@ class Study:
         with warnings.catch_warnings():
             # It would give each setting the same share.
             warnings.filterwarnings("error", "Target and region quantiles", UserWarning)
-            found = optuna.importance.get_param_importances(self.handle)
-        return {path: float(share) for path, share in found.items()}
+            shares = optuna.importance.get_param_importances(self.handle)
+        return {path: float(share) for path, share in shares.items()}
 
     def _alive(self) -> list[optuna.trial.FrozenTrial]:
         """Trials but for those whose process was killed."""

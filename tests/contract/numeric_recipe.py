@@ -1,6 +1,8 @@
-"""A recipe without a string in it: a series of numbers in, its mean out.
+"""A recipe without a text in it: a series of two channels and a picture in, numbers and events out.
 
-It is a program as every recipe is, and proves that nothing in the machinery assumes text.
+It is a program as every recipe is, and proves that nothing in the machinery assumes text. What
+stands here is all that such an application declares: it gets commands, SavedModel, certificate,
+server, ONNX with a predictor, and LiteRT.
 """
 
 import sys
@@ -13,7 +15,7 @@ import numpy as np
 
 from seqapps.bundle.application import Application
 from seqapps.commands.program import run
-from seqapps.fields import MAIN, Answers, Assets, Field, Interface, Signature
+from seqapps.fields import MAIN, Answers, Assets, Field, Interface, Parts, Signature
 from seqapps.lazy import lazy_imports
 from seqapps.recipe import Evaluation, Recipe, View, strategy_options
 from seqapps.report import Reporter
@@ -25,8 +27,15 @@ with lazy_imports():
     import tensorflow as tf
 
     from seqapps.data import batching, pipeline
+    from seqapps.images import decode
     from seqapps.layers import recurrent
+    from seqapps.portable import one_pass
     from seqapps.training import loop
+
+# B batch, T steps, H height, W width of a picture
+
+NAMES = {"verdict": ("light", "heavy"), "trend": "trend.json"}
+"""Of answers that are one of a list: the list, or the asset that holds it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,30 +71,51 @@ class Batches:
     padding: float
 
 
+def picture(grey: int, height: int, width: int) -> bytes:
+    """A PNG file of one shade of grey."""
+    return bytes(tf.io.encode_png(tf.fill([height, width, 3], tf.cast(grey, tf.uint8))).numpy())
+
+
 @dataclass(frozen=True)
 class Series:
-    """What the machinery asks of examples."""
+    """What the machinery asks of examples: the mean of each series, as dark as its picture."""
 
     config: Config
 
     @cached_property
-    def _columns(self) -> dict[str, list[Any]]:
+    def _drawn(self) -> tuple[list[Any], list[bytes]]:
         rng = np.random.default_rng(self.config.seed)
-        lengths = rng.integers(1, 20, self.config.data.series)
-        series = [rng.uniform(0, self.config.data.highest, n).astype(np.float32) for n in lengths]
-        return {"series": series, "mean": [s.mean(keepdims=True) for s in series]}
+        count = self.config.data.series
+        series = [
+            rng.uniform(0, self.config.data.highest, (n, 2)).astype(np.float32)
+            for n in rng.integers(1, 20, count)
+        ]
+        return series, [picture(*rng.integers((0, 1, 1), (256, 9, 9))) for _ in series]
+
+    @cached_property
+    def _columns(self) -> dict[str, list[Any]]:
+        series, pictures = self._drawn
+        pixels, sizes, _ = decode.decode_pictures(tf.constant(pictures))
+        shades = brightness(pixels, sizes).numpy()
+        means = [s.mean(keepdims=True)[0] * shade for s, shade in zip(series, shades, strict=True)]
+        return {"series": series, "shade": list(shades), "mean": means}
 
     @property
     def assets(self) -> Assets:
-        return {"unit.txt": b"kilogram"}
+        return {"unit.txt": b"kilogram", "trend.json": b'["falling", "steady", "rising"]'}
 
     @property
     def samples(self) -> list[Any]:
-        return [series.tolist() for series in self._columns["series"][:20]]
+        series, pictures = self._drawn
+        pairs = zip(series[:20], pictures, strict=False)
+        return [{"series": s.tolist(), "picture": file} for s, file in pairs]
 
     @property
     def test(self) -> tuple[list[Any], Any]:
-        return self._columns["series"][-30:], np.concatenate(self._columns["mean"][-30:])
+        series, pictures = self._drawn
+        pairs = zip(series[-30:], pictures[-30:], strict=True)
+        asked = [{"series": s, "picture": file} for s, file in pairs]
+        return asked, np.concatenate(self._columns["mean"][-30:])
 
     def training_pass(self, epoch: int) -> Batches:
         lengths = np.array([len(series) for series in self._columns["series"]])
@@ -107,13 +137,30 @@ class Series:
 
 
 def interface(config: Config) -> Interface:
+    more = Field(name="more", dtype="float32", rank=2, width=(2,), unit="kg", media="series")
+    sums = Field(name="sums", dtype="float32", rank=1, width=(2,), fixed=True)
     return Interface(
-        inputs=(Field(name="series", dtype="float32", rank=1, unit="kg", media="series"),),
+        inputs=(
+            Field(name="series", dtype="float32", rank=2, width=(2,), unit="kg", media="series"),
+            Field(name="picture", media="image", description="The darker, the lighter."),
+        ),
         outputs=(
             Field(name="mean", dtype="float32", unit="kg", media="number"),
             Field(name="running", dtype="float32", rank=1, unit="kg", media="series"),
+            Field(
+                name="falls",
+                dtype="float32",
+                rank=2,
+                width=(2,),
+                media="events",
+                description="Where the first channel falls: the step, and the running mean then.",
+            ),
         ),
-        details=(Field(name="steps", dtype="int32", media="number"),),
+        details=(
+            Field(name="steps", dtype="int32", media="number"),
+            Field(name="verdict", description="light or heavy"),
+            Field(name="trend", rank=1, description="Of the first channel, step by step."),
+        ),
         options=strategy_options(config.decoding),
         further=(
             Signature(
@@ -126,15 +173,9 @@ def interface(config: Config) -> Interface:
             ),
             Signature(
                 name="continued",
-                inputs=(
-                    Field(name="sums", dtype="float32", rank=1, width=(2,), fixed=True),
-                    Field(name="more", dtype="float32", rank=1, unit="kg", media="series"),
-                ),
+                inputs=(sums, more),
                 options=("scale",),
-                outputs=(
-                    Field(name="sums", dtype="float32", rank=1, width=(2,), fixed=True),
-                    Field(name="scaled", dtype="float32"),
-                ),
+                outputs=(sums, Field(name="scaled", dtype="float32")),
             ),
         ),
     )
@@ -148,21 +189,31 @@ def load(config: Config, assets: Assets | None, reporter: Reporter) -> Series:
 
 def build(config: Config, examples: Series) -> "keras.Model":
     inputs = {
-        "series": keras.Input((None,), dtype="float32", name="series"),
+        "series": keras.Input((None, 2), dtype="float32", name="series"),
         "series_lengths": keras.Input((), dtype="int32", name="series_lengths"),
+        "shade": keras.Input((1,), dtype="float32", name="shade"),
     }
-    steps = keras.layers.Reshape((-1, 1))(inputs["series"])
-    outputs, _ = recurrent.RecurrentStack(config.units)(steps, inputs["series_lengths"])
-    return keras.Model(inputs, keras.layers.Dense(1)(outputs))
+    outputs, _ = recurrent.RecurrentStack(config.units)(inputs["series"], inputs["series_lengths"])
+    running_BT1 = keras.layers.Dense(1)(outputs)
+    shade_B11 = keras.layers.Reshape((1, 1))(inputs["shade"])
+    return keras.Model(inputs, keras.layers.Multiply()([running_BT1, shade_B11]))
 
 
-def last(running_BT1: Any, lengths_B: Any) -> Any:
-    return tf.gather(running_BT1[:, :, 0], tf.maximum(lengths_B - 1, 0), batch_dims=1)
+def brightness(pixels_BHW3: Any, sizes_B2: Any) -> Any:
+    """Mean of all real pixels, (B, 1), from 0 to 1; 0 for a picture that could not be read."""
+    # Padding is black.
+    sums_B = tf.reduce_sum(tf.cast(pixels_BHW3, tf.float32), (1, 2, 3))
+    counts_B = tf.cast(tf.maximum(1, sizes_B2[:, 0] * sizes_B2[:, 1]), tf.float32)
+    return (sums_B / (3 * 255 * counts_B))[:, tf.newaxis]
+
+
+def last(running_BT: Any, lengths_B: Any) -> Any:
+    return tf.gather(running_BT, tf.maximum(lengths_B - 1, 0), batch_dims=1)
 
 
 def loss(config: Config) -> Callable[[Any, Any, bool], tuple[Any, Any]]:
     def squared(outputs: Any, batch: Any, training: bool) -> tuple[Any, Any]:
-        errors = last(outputs, batch["series_lengths"]) - batch["mean"][:, 0]
+        errors = last(outputs[:, :, 0], batch["series_lengths"]) - batch["mean"][:, 0]
         return tf.reduce_sum(errors**2), tf.cast(tf.size(errors), tf.float32)
 
     return squared
@@ -178,29 +229,51 @@ def goal(config: Config, network: "keras.Model", examples: Series) -> "loop.Goal
     return loop.Goal(name="mean_error", score=score, highest=False)
 
 
-def answers(config: Config, network: "keras.Model", assets: Assets) -> Answers:
+def computed(network: "keras.Model") -> Answers:
+    """The answers in numbers: of `names` their places, of a picture its pixels."""
+
+    def running(inputs: dict[str, Any]) -> Any:
+        shade_B1 = brightness(inputs["picture"], inputs["picture_sizes"])
+        seen = {"series": inputs["series"], "series_lengths": inputs["series_lengths"]}
+        return network({**seen, "shade": shade_B1})[:, :, 0]
+
     def mean(inputs: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
-        lengths_B = inputs["series_lengths"]
-        running_BT1 = network(inputs) * options["scale"][:, tf.newaxis, tf.newaxis]
+        series_BT, lengths_B = inputs["series"][:, :, 0], inputs["series_lengths"]
+        running_BT = running(inputs) * options["scale"][:, tf.newaxis]
+        steps_T = tf.range(tf.shape(series_BT)[1])
+        before_BT = tf.concat([series_BT[:, :1], series_BT[:, :-1]], 1)
+        falls_BT = (series_BT < before_BT) & (steps_T < lengths_B[:, tf.newaxis])
+        # The steps that fall come first, in their order.
+        rank_BT = tf.where(falls_BT, -steps_T, -steps_T - tf.size(steps_T))
+        _, order_BT = tf.math.top_k(rank_BT, tf.size(steps_T))
+        when_BT, what_BT = (
+            tf.cast(order_BT, tf.float32),
+            tf.gather(running_BT, order_BT, batch_dims=1),
+        )
+        trend_BT = tf.cast(series_BT >= before_BT, tf.int32) + tf.cast(
+            series_BT > before_BT, tf.int32
+        )
         return {
-            "mean": last(running_BT1, lengths_B),
-            "running": running_BT1[:, :, 0],
+            "mean": last(running_BT, lengths_B),
+            "running": running_BT,
             "running_lengths": lengths_B,
+            "falls": tf.stack([when_BT, what_BT], 2),
+            "falls_lengths": tf.reduce_sum(tf.cast(falls_BT, tf.int32), 1),
             "steps": lengths_B,
+            "verdict": tf.cast(lengths_B > 9, tf.int32),
+            "trend": trend_BT,
+            "trend_lengths": lengths_B,
         }
 
     def extremes(inputs: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
         """The running means from large to small, the largest of them, and how many there are."""
-        lengths_B = inputs["series_lengths"]
-        running_BT = network(inputs)[:, :, 0]
-        real_BT = tf.sequence_mask(lengths_B, tf.shape(running_BT)[1])
-        falling_BT = tf.sort(
-            tf.where(real_BT, running_BT, running_BT.dtype.min), direction="DESCENDING"
-        )
-        # An empty series has no largest; 0 stands for it.
-        largest_B = tf.where(lengths_B == 0, 0.0, tf.pad(falling_BT, [[0, 0], [0, 1]])[:, 0])
+        lengths_B, running_BT = inputs["series_lengths"], running(inputs)
+        steps_T = tf.range(tf.shape(running_BT)[1])
+        lowered_BT = tf.where(steps_T < lengths_B[:, tf.newaxis], running_BT, running_BT.dtype.min)
+        falling_BT, _ = tf.math.top_k(lowered_BT, tf.size(steps_T))
         return {
-            "largest": largest_B,
+            # An empty series has no largest; 0 stands for it.
+            "largest": tf.where(lengths_B == 0, 0.0, falling_BT[:, 0]),
             "count": lengths_B,
             "falling": falling_BT,
             "falling_lengths": lengths_B,
@@ -208,19 +281,27 @@ def answers(config: Config, network: "keras.Model", assets: Assets) -> Answers:
 
     def continued(inputs: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
         """State in, state out: the sum and the number of everything so far."""
-        lengths_B = tf.cast(inputs["more_lengths"], tf.float32)
-        sums_B2 = inputs["sums"] + tf.stack([tf.reduce_sum(inputs["more"], 1), lengths_B], 1)
+        numbers_B = 2.0 * tf.cast(inputs["more_lengths"], tf.float32)
+        sums_B2 = inputs["sums"] + tf.stack([tf.reduce_sum(inputs["more"], (1, 2)), numbers_B], 1)
         return {"sums": sums_B2, "scaled": sums_B2[:, 0] * options["scale"]}
 
     return {MAIN: mean, "extremes": extremes, "continued": continued}
 
 
+def answers(config: Config, network: "keras.Model", assets: Assets) -> Answers:
+    return one_pass.whole_answers(computed(network), interface(config), assets, NAMES)
+
+
+def parts(config: Config, network: "keras.Model", assets: Assets) -> Parts:
+    return one_pass.whole_parts(computed(network), interface(config), NAMES)
+
+
 def evaluate(
     config: Config, application: Application, examples: Series, reporter: Reporter
 ) -> Evaluation:
-    series, means = examples.test
-    with reporter.bar("Measuring", total=len(series), unit="series") as bar:
-        found = application(series, advance=bar.advance, **vars(config.decoding))
+    asked, means = examples.test
+    with reporter.bar("Measuring", total=len(asked), unit="series") as bar:
+        found = application(asked, advance=bar.advance, **vars(config.decoding))
     return Evaluation(
         metrics={"mean_error": float(np.abs(found - means).mean()), "series": 30},
         draw=lambda folder: (folder / "none.png").write_bytes(b""),
@@ -229,7 +310,7 @@ def evaluate(
 
 RECIPE = Recipe(
     name="numeric",
-    summary="The mean of a series of numbers.",
+    summary="The mean of a series of numbers, as dark as a picture.",
     config=Config,
     interface=interface,
     load=load,
@@ -237,6 +318,7 @@ RECIPE = Recipe(
     loss=loss,
     goal=goal,
     answers=answers,
+    parts=parts,
     evaluate=evaluate,
     views={
         "largest": View(

@@ -49,9 +49,9 @@ def app(tiny_bundle):
 
 def test_the_predictor_runs_where_neither_tensorflow_nor_seqapps_is(exported, app, tmp_path):
     # An environment with what requirements.txt names and nothing else.
-    python = linked_environment(tmp_path / "env")
     requirements = (exported / "requirements.txt").read_text().split()
     assert requirements == ["numpy", "onnxruntime", "sentencepiece"]
+    python = linked_environment(tmp_path / "env", requirements)
     done = subprocess.run(
         [python, "-IB", exported / "predictor.py", "--json", "--set", "n_best=2"],
         input="".join(f"{line}\n" for line in LINES).encode(),
@@ -64,7 +64,7 @@ def test_the_predictor_runs_where_neither_tensorflow_nor_seqapps_is(exported, ap
     assert compare(fields, app.answers(LINES, n_best=2), found)["equal"]
     for given, code, words in (
         (["in.txt"], 2, "texts come from standard input"),
-        (["--set", "beam_width=0"], 1, "error: option beam_width is 1 to 2147483647, got 0."),
+        (["--set", "beam_width=0"], 1, "error: option beam_width is from 1 to 1000, got 0."),
         (["--set", "n_best=2.7"], 1, "n_best takes whole numbers, got 2.7"),
         (["--set", "beam_width=null"], 1, "beam_width takes whole numbers, got None"),
         (["--set", "beam_width=" + "9" * 20], 1, "beam_width"),
@@ -104,7 +104,8 @@ def test_every_strategy_gives_what_the_savedmodel_gives(exported, app, options):
 def test_predict_answers_from_an_onnx_export_without_tensorflow(exported, app, tmp_path):
     code = (
         "import sys; sys.argv = ['', 'predict', sys.argv[1]]\n"
-        "from seqapps.recipe import run; from seqapps.recipes.translate import RECIPE\n"
+        "from seqapps.commands.program import run\n"
+        "from seqapps.recipes.translate import RECIPE\n"
         "assert run(RECIPE) == 0\n"
         "assert 'tensorflow.python' not in sys.modules"
     )
@@ -129,7 +130,7 @@ def test_wrong_options_of_an_export_are_refused(exported):
 
 
 def test_an_export_that_answers_differently_is_refused(command, tiny_bundle, tmp_path, monkeypatch):
-    from seqapps.models import parts
+    from seqapps.recipes.translate import parts
 
     def forgets(*given, **named):
         found = translator_parts(*given, **named)
@@ -144,13 +145,10 @@ def test_an_export_that_answers_differently_is_refused(command, tiny_bundle, tmp
     assert not place.exists()
 
 
-def test_certify_asks_every_form_and_finds_a_changed_file(tiny_bundle, exported, tmp_path):
-    command = [warm_python(), "-m", "seqapps", "certify"]
-    done = subprocess.run(
-        [*command, str(tiny_bundle), str(exported), "--json"], capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
+def test_certify_asks_every_form_and_finds_a_changed_file(tiny_bundle, exported, tmp_path, capsys):
+    words = ["certify", str(tiny_bundle), str(exported), "--json"]
+    assert main.run(main.PROGRAM, words) == 0
+    found = json.loads(capsys.readouterr().out)
     forms = {row["form"] for row in found["rows"]}
     assert {
         "eager",

@@ -1,4 +1,4 @@
-"""The whole machinery with numbers in and out, by its own command line."""
+"""The whole machinery with numbers and pictures in and out, by its own command line."""
 
 import io
 import json
@@ -14,15 +14,24 @@ import numeric_recipe
 import numpy as np
 import pytest
 import tensorflow as tf
+from clean_environment import linked_environment
 from numeric_recipe import RECIPE
+from server_process import serving
+from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 import seqapps
-from seqapps.bundle.folder import write_config
+from seqapps.bundle.folder import write_config, write_json
 from seqapps.bundle.unfinished import Unfinished
+from seqapps.bundle.values import answers_of, batch_of, for_json, row_of
 from seqapps.commands import train as training
+from seqapps.commands.program import run
 from seqapps.config import to_json
 from seqapps.errors import UserError
+from seqapps.fields import WHOLE
 from seqapps.layers.cudnn import cudnn_operations
+from seqapps.portable.certificate import compare
+from seqapps.portable.certifying import certify_bundle
+from seqapps.portable.onnx_application import OnnxApplication
 from seqapps.recipes.translate import recipe as translate
 from seqapps.report import Reporter
 from seqapps.training import run as training_run
@@ -32,6 +41,17 @@ from seqapps.training.settings import Training
 pytestmark = pytest.mark.timeout(900)
 
 PROGRAM = [sys.executable, numeric_recipe.__file__]
+WHITE, GREY = numeric_recipe.picture(255, 2, 3), numeric_recipe.picture(51, 4, 1)
+
+
+def asked(*numbers, picture=WHITE):
+    """An input: a series with the same numbers in both channels, and a picture."""
+    return {"series": [[float(x), float(x)] for x in numbers], "picture": picture}
+
+
+def line(*numbers, picture=WHITE):
+    """The same as a line of JSON."""
+    return json.dumps(for_json(asked(*numbers, picture=picture))).encode()
 
 
 def _started(command, *, until, **options):
@@ -141,12 +161,14 @@ def test_a_bundle_written_where_a_gpu_is_holds_no_cudnn(tmp_path):
     examples = numeric_recipe.Series(config)
     network = numeric_recipe.build(config, examples)
     specs = {
-        "series": tf.TensorSpec([None, None]),
+        "series": tf.TensorSpec([None, None, 2]),
         "series_lengths": tf.TensorSpec([None], tf.int32),
+        "shade": tf.TensorSpec([None, 1]),
     }
     traced = tf.function(network, input_signature=[specs]).get_concrete_function()
     assert cudnn_operations(traced) == ["CudnnRNNV3"]
-    training_run._write_bundle(RECIPE, config, network, examples, tmp_path, Reporter(io.StringIO()))
+    reporter = Reporter(io.StringIO())
+    training_run._write_bundle(RECIPE, config, network, examples.assets, tmp_path, reporter)
     loaded = tf.saved_model.load(str(tmp_path / "servable" / "1"))
     assert set(loaded.signatures) == {"serving_default", "options", "extremes", "continued"}
     for function in loaded.signatures.values():
@@ -181,30 +203,49 @@ def test_load_answers_with_numbers(bundle):
     assert mean.recipe == "numeric"
     assert mean.config["data"]["series"] == 200
     assert mean.metrics["series"] == 30
-    series = [[0.25, 0.75], [], [0.5], np.linspace(0, 1, 40)]
-    found = mean.answers(series)
+    rows = [asked(0.25, 0.75), asked(), asked(0.5), asked(*np.linspace(0, 1, 40))]
+    found = mean.answers(rows)
     assert [len(row["running"]) for row in found] == [2, 0, 1, 40]
     assert [row["steps"] for row in found] == [2, 0, 1, 40]
     assert all(isinstance(row["mean"], float) for row in found)
     # The mean is the last of the running means, and the same numbers come from model.keras.
     assert found[3]["running"][-1] == found[3]["mean"]
-    batch = {"series": tf.constant([[0.25, 0.75]]), "series_lengths": tf.constant([2])}
+    series = tf.constant([rows[0]["series"]])
+    batch = {"series": series, "series_lengths": tf.constant([2]), "shade": tf.ones([1, 1])}
     np.testing.assert_allclose(found[0]["running"], mean.model(batch)[0, :, 0], atol=1e-6)
-    doubled = mean(series, scale=[2.0, 1.0, 1.0, 2.0])
+    doubled = mean(rows, scale=[2.0, 1.0, 1.0, 2.0])
     np.testing.assert_allclose(doubled[3], 2 * found[3]["mean"], rtol=1e-6)
     np.testing.assert_allclose(doubled[2], found[2]["mean"], rtol=1e-6)
 
 
+def test_pictures_events_and_names_are_what_they_say(bundle):
+    mean = seqapps.load(bundle)
+    numbers = (0.5, 0.25, 0.75, 0.75, 0.1)
+    damaged = WHITE[:-9]
+    white, grey, broken = mean.answers(
+        [asked(*numbers, picture=file) for file in (WHITE, GREY, damaged)]
+    )
+    # A shade of 51 is a fifth of one of 255; what cannot be read is black, and alone in that.
+    np.testing.assert_allclose(grey["running"], np.array(white["running"]) / 5, rtol=1e-5)
+    assert broken["running"] == [0.0] * 5
+    # Where the first channel falls, and the running mean then.
+    assert white["falls"] == [[1.0, white["running"][1]], [4.0, white["running"][4]]]
+    assert white["trend"] == ["steady", "falling", "rising", "steady", "falling"]
+    short, long = mean.answers([asked(*[1] * 9), asked(*[1] * 10)])
+    assert (short["verdict"], long["verdict"]) == ("light", "heavy")
+    assert (short["falls"], mean.answers([asked()])[0]["falls"]) == ([], [])
+
+
 def test_predict_reads_numbers_and_writes_numbers(command, bundle, tmp_path):
     mean = seqapps.load(bundle)
-    lines = b"[0.25, 0.75]\r\n[]\n[1]"
+    lines = line(0.25, 0.75) + b"\r\n" + line(picture=GREY) + b"\n" + line(1)
     code, out, err = command(RECIPE, "predict", bundle, stdin=lines)
     assert (code, err) == (0, "")
-    expected = mean([[0.25, 0.75], [], [1]])
+    expected = mean([asked(0.25, 0.75), asked(picture=GREY), asked(1)])
     np.testing.assert_allclose([float(line) for line in out.splitlines()], expected, rtol=1e-6)
 
     (tmp_path / "a.jsonl").write_bytes(lines)
-    (tmp_path / "b.jsonl").write_text("[2, 2, 2]\n")
+    (tmp_path / "b.jsonl").write_bytes(line(2, 2, 2) + b"\n")
     files = [tmp_path / "b.jsonl", tmp_path / "a.jsonl"]
     code, out, err = command(RECIPE, "predict", bundle, *files, "--json", "--decoding.scale", "10")
     assert (code, err) == (0, "")
@@ -220,7 +261,10 @@ def test_a_further_signature_of_numbers_is_certified_and_asked(bundle):
     }
     for form in ("model.keras, reloaded, extremes", "SavedModel in a fresh CPU process, extremes"):
         assert forms[form] is True
-    mean, series = seqapps.load(bundle), [[0.25, 0.75, 0.1], [], np.linspace(0, 1, 70)]
+    mean, series = (
+        seqapps.load(bundle),
+        [asked(0.25, 0.75, 0.1), asked(), asked(*np.linspace(0, 1, 70))],
+    )
     advanced = []
     found = mean.ask("extremes", series, advance=advanced.append)
     assert advanced == [3]
@@ -241,13 +285,14 @@ def test_a_signature_with_inputs_of_its_own_takes_its_state_back(bundle):
     assert forms["SavedModel in a fresh CPU process, continued, each input alone"] is True
     mean = seqapps.load(bundle)
     assert mean.interface.inputs_of("continued")[0].batch_shape == (None, 2)
-    asked = [{"sums": [0, 0], "more": [1, 2]}, {"sums": [5, 3], "more": []}]
-    first = mean.ask("continued", asked, scale=[1.0, 10.0])
-    assert first == [{"sums": [3.0, 2.0], "scaled": 3.0}, {"sums": [5.0, 3.0], "scaled": 50.0}]
-    again = mean.ask("continued", [{"sums": first[0]["sums"], "more": [4]}])
-    assert again == [{"sums": [7.0, 3.0], "scaled": 7.0}]
+    begun = [{"sums": [0, 0], "more": [[1, 1], [0, 1]]}, {"sums": [5, 3], "more": []}]
+    first = mean.ask("continued", begun, scale=[1.0, 10.0])
+    assert first == [{"sums": [3.0, 4.0], "scaled": 3.0}, {"sums": [5.0, 3.0], "scaled": 50.0}]
+    again = mean.ask("continued", [{"sums": first[0]["sums"], "more": [[4, 0]]}])
+    assert again == [{"sums": [7.0, 6.0], "scaled": 7.0}]
     # The same through whole batches; the defaults are in the signature.
-    found = mean.call("continued", sums=[[3.0, 2.0]], more=[[4.0]], more_lengths=[1], scale=[2.0])
+    batch = {"sums": [[3.0, 2.0]], "more": [[[4.0, 0.0]]], "more_lengths": [1], "scale": [2.0]}
+    found = mean.call("continued", **batch)
     assert found["scaled"].numpy().tolist() == [14.0]
     taken = mean._loaded.signatures["continued"].structured_input_signature[1]
     assert set(taken) == {"sums", "more", "more_lengths", "scale"}
@@ -258,18 +303,18 @@ def test_a_signature_with_inputs_of_its_own_takes_its_state_back(bundle):
 
 
 def test_views_of_numbers_are_printed(command, bundle):
-    rows = seqapps.load(bundle).ask("extremes", [[0.25, 0.75], []])
-    asked = {"stdin": b"[0.25, 0.75]\n[]\n"}
-    code, out, err = command(RECIPE, "predict", bundle, "--view", "largest", **asked)
+    rows = seqapps.load(bundle).ask("extremes", [asked(0.25, 0.75), asked()])
+    lines = {"stdin": line(0.25, 0.75) + b"\n" + line() + b"\n"}
+    code, out, err = command(RECIPE, "predict", bundle, "--view", "largest", **lines)
     assert (code, err) == (0, "")
     assert out.splitlines() == [f"{rows[0]['largest']:.6f} of 2", "0.000000 of 0"]
-    code, out, err = command(RECIPE, "predict", bundle, "--view", "table", **asked)
+    code, out, err = command(RECIPE, "predict", bundle, "--view", "table", **lines)
     assert (code, out, err) == (0, "2 series\n", "")
     for view in ("largest", "table"):
-        code, out, err = command(RECIPE, "predict", bundle, "--view", view, "--json", **asked)
+        code, out, err = command(RECIPE, "predict", bundle, "--view", view, "--json", **lines)
         assert (code, err) == (0, "")
         assert [json.loads(line) for line in out.splitlines()] == rows
-    code, out, err = command(RECIPE, "predict", bundle, "--view", "larges", **asked)
+    code, out, err = command(RECIPE, "predict", bundle, "--view", "larges", **lines)
     assert (code, out) == (2, "")
     assert "--view must be one of answer, largest, table" in err
 
@@ -277,10 +322,24 @@ def test_views_of_numbers_are_printed(command, bundle):
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        (b"[1]\n[1, 2\n", r"line 2: each line must be JSON \(series: a list of numbers \(kg\)\)"),
-        (b"[1]\n\n", "line 2: each line must be JSON"),
-        (b'[1]\n[2]\n["3"]\n', r"line 3: .*: series must be a list of numbers \(kg\), got"),
-        (b"7\n", "line 1: .*: series must be a list of numbers"),
+        (
+            line(1) + b"\n[1, 2\n",
+            r"line 2: each line must be JSON \(series: a list of numbers × 2 ",
+        ),
+        (line(1) + b"\n\n", "line 2: each line must be JSON"),
+        (
+            line(1) + b'\n{"series": []}\n',
+            "line 2: .*: an input must be a dict with series: a list",
+        ),
+        (
+            b'{"series": [["3", 4]], "picture": ""}\n',
+            r"line 1: .*: series must be a list of numbers × 2 \(kg\), got",
+        ),
+        (b'{"series": 7, "picture": ""}\n', "line 1: .*: series must be a list of numbers"),
+        (
+            b'{"series": [], "picture": {"b64": "#"}}\n',
+            "line 1: .*: picture must be a PNG or JPEG file, in JSON .*base64.*got",
+        ),
         (b"\xff\xfe\xfa\n", "line 1: each line must be JSON"),
     ],
 )
@@ -307,10 +366,12 @@ def test_export_writes_a_servable_that_stands_alone(command, bundle, tmp_path):
     assert (code, out, err) == (0, f"{tmp_path / 'served' / '1'}\n", "")
     loaded = tf.saved_model.load(out.strip())
     answer = loaded.signatures["serving_default"](
-        series=tf.constant([[0.5, 0.5]]), series_lengths=tf.constant([2])
+        series=tf.constant([[[0.5, 0.5], [0.5, 0.5]]]),
+        series_lengths=tf.constant([2]),
+        picture=tf.constant([WHITE]),
     )
-    assert set(answer) == {"mean", "running", "running_lengths"}
-    np.testing.assert_allclose(answer["mean"], seqapps.load(bundle)([[0.5, 0.5]]), rtol=1e-6)
+    assert set(answer) == {"mean", "running", "running_lengths", "falls", "falls_lengths"}
+    np.testing.assert_allclose(answer["mean"], seqapps.load(bundle)([asked(0.5, 0.5)]), rtol=1e-6)
     code, out, err = command(RECIPE, "export", bundle, "--output", tmp_path / "served")
     assert (code, out) == (1, "")
     assert "1 exists and nothing is overwritten unasked; give --overwrite" in err
@@ -323,6 +384,200 @@ def test_export_writes_a_servable_that_stands_alone(command, bundle, tmp_path):
     code, out, err = command(RECIPE, "export", bundle, *again)
     assert (code, out) == (1, "")
     assert "is not a SavedModel (it has no saved_model.pb)" in err
+
+
+@pytest.fixture(scope="module")
+def exports(killed_and_resumed, tmp_path_factory):
+    """The bundle in ONNX and in LiteRT."""
+    folder = tmp_path_factory.mktemp("exports")
+    for form in ("onnx", "litert"):
+        words = ["export", str(killed_and_resumed[0]), "--format", form]
+        assert run(RECIPE, [*words, "--output", str(folder / form)]) == 0
+    return folder
+
+
+ROWS = [asked(0.25, 0.75, 0.5), asked(), asked(1, picture=GREY), asked(2, 1, picture=b"none")]
+
+IN_ONNX = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+import predictor
+application = predictor.WholePredictor(sys.argv[1])
+print(json.dumps([application.ask(*question) for question in json.load(sys.stdin)]))
+"""
+
+
+def test_onnx_answers_where_neither_tensorflow_nor_seqapps_is(bundle, exports, tmp_path):
+    mean, place = seqapps.load(bundle), exports / "onnx"
+    assert "ONNX, continued" in (place / "CARD.md").read_text()
+    needed = (place / "requirements.txt").read_text().split()
+    assert needed == ["numpy", "onnxruntime", "pillow"]
+    python = linked_environment(tmp_path / "env", needed)
+    program = [python, "-IB", place / "predictor.py"]
+
+    def answered(lines, *flags):
+        return subprocess.run([*program, *flags], input=lines, capture_output=True, timeout=60)
+
+    lines = b"".join(json.dumps(for_json(row)).encode() + b"\n" for row in ROWS)
+    done = answered(lines, "--json", "--set", "scale=10")
+    assert (done.returncode, done.stderr) == (0, b"")
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    want = mean.answers(ROWS, scale=10.0)
+    assert compare(mean.interface.outputs_of("options"), want, found)["equal"]
+    assert [row.keys() for row in found] == [row.keys() for row in want]
+
+    begun = [{"sums": [1, 2], "more": [[1, 2], [3, 4]]}, {"sums": [5, 3], "more": []}]
+    questions = [["extremes", for_json(ROWS)], ["continued", begun]]
+    done = subprocess.run(
+        [python, "-IBc", IN_ONNX, place], input=json.dumps(questions).encode(), capture_output=True
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    for found, name, rows in zip(
+        json.loads(done.stdout), ("extremes", "continued"), (ROWS, begun), strict=True
+    ):
+        assert compare(mean.interface.outputs_of(name), mean.ask(name, rows), found)["equal"]
+
+    for given, flags, code, words in (
+        (line(1) + b"\n[1", [], 1, "error: line 2 must be JSON: "),
+        (
+            b"[1, 2]",
+            [],
+            1,
+            "error: an input must be a dict with series: a list of numbers × 2 (kg)",
+        ),
+        (line(1), ["--set", "scale=x"], 1, "option scale takes numbers, got 'x'"),
+        (line(1), ["x.jsonl"], 2, "lines of JSON come from standard input"),
+    ):
+        done = answered(given, *flags)
+        assert (done.returncode, done.stdout) == (code, b""), done.stderr
+        assert words in done.stderr.decode()
+        assert b"Traceback" not in done.stderr
+
+
+def test_an_onnx_export_is_asked_as_the_bundle_is(command, bundle, exports):
+    mean, onnx = seqapps.load(bundle), OnnxApplication(exports / "onnx")
+    assert onnx.interface == mean.interface
+    np.testing.assert_allclose(onnx(ROWS, scale=2.0), mean(ROWS, scale=2.0), rtol=1e-5, atol=1e-6)
+    with pytest.raises(UserError, match="picture must be a PNG or JPEG file, .*, got 3"):
+        onnx([{"series": [], "picture": 3}])
+    with pytest.raises(UserError, match="no signature 'extrems'"):
+        onnx.ask("extrems", ROWS)
+    lines = line(0.25, 0.75) + b"\n" + line(picture=GREY)
+    views = ("--view", "largest")
+    printed = [command(RECIPE, "predict", p, *views, stdin=lines) for p in (bundle, onnx.path)]
+    assert printed[0][1:] == printed[1][1:]
+    assert len(printed[0][1].splitlines()) == 2
+
+
+def test_an_export_whose_predictor_was_changed_runs_nothing(exports, tmp_path):
+    shutil.copytree(exports / "onnx", tmp_path / "onnx")
+    table = json.loads((tmp_path / "onnx" / "predictor.json").read_text())
+    assert table["predictor"] == WHOLE
+    for name, message in (
+        ("antigravity.predictor", "a predictor is a module seqapps.recipes.NAME.predictor or seqa"),
+        ("horoscope", "made by a recipe that is not here"),
+    ):
+        write_json(tmp_path / "onnx" / "predictor.json", table | {"predictor": name})
+        with pytest.raises(UserError, match=message):
+            OnnxApplication(tmp_path / "onnx")
+    assert "antigravity" not in sys.modules
+
+
+def test_every_network_runs_in_litert(exports):
+    rows = json.loads((exports / "litert" / "litert.json").read_text())["rows"]
+    assert [row["form"] for row in rows] == [
+        "LiteRT, serving_default",
+        "LiteRT, extremes",
+        "LiteRT, continued",
+    ]
+    assert all(row["equal"] and row["largest_difference"] <= 1e-5 for row in rows)
+
+
+def test_certify_asks_every_form_of_pictures_and_numbers(bundle, exports):
+    places = [exports / "onnx", exports / "litert"]
+    found = certify_bundle(bundle, places, recipe=RECIPE, log=lambda _: None)
+    assert found["holds"], found["rows"]
+    assert {row["form"] for row in found["rows"]} >= {
+        "saved_model_cli",
+        "TensorFlow's C interface, each input alone",
+        "the answers of the certificate, continued",
+        "ONNX, each input alone",
+        "ONNX, extremes",
+        "LiteRT, continued",
+    }
+    assert (found["not_core"], found["device_bound"]) == ([], [])
+
+
+@pytest.fixture(scope="module")
+def server(killed_and_resumed, tmp_path_factory):
+    """One that serves the bundle."""
+    with serving(tmp_path_factory.mktemp("server"), str(killed_and_resumed[0])) as found:
+        yield found
+
+
+def test_a_server_takes_pictures_and_gives_events(bundle, server):
+    mean = seqapps.load(bundle)
+    fields, want = mean.interface.outputs_of("options"), mean.answers(ROWS, scale=3.0)
+
+    def same(columns):
+        arrays = {name: np.array(column) for name, column in columns.items()}
+        answered = answers_of(fields, arrays)
+        assert compare(fields, want, answered)["equal"], answered
+
+    with server.http() as http:
+        rows = [for_json(row) | {"scale": 3.0} for row in ROWS]
+        body = {"signature_name": "options", "instances": rows}
+        reply = http.post("/v1/models/numeric:predict", json=body)
+        assert reply.status_code == 200, reply.text
+        told = reply.json()["predictions"]
+        same({name: [row[name] for row in told] for name in told[0]})
+
+        options = np.full(len(ROWS), 3, np.float32)
+        arrays = batch_of(mean.interface.inputs, [row_of(mean.interface.inputs, r) for r in ROWS])
+        arrays |= {"scale": options}
+        kinds = {"O": "BYTES", "f": "FP32", "i": "INT32"}
+        tensors = [
+            {
+                "name": name,
+                "datatype": kinds[array.dtype.kind],
+                "shape": list(array.shape),
+                "data": for_json(array.ravel()),
+            }
+            for name, array in arrays.items()
+        ]
+        body = {"parameters": {"signature_name": "options"}, "inputs": tensors}
+        reply = http.post("/v2/models/numeric/infer", json=body)
+        assert reply.status_code == 200, reply.text
+        same({t["name"]: np.array(t["data"]).reshape(t["shape"]) for t in reply.json()["outputs"]})
+
+        state = {"sums": [1, 2], "more": [[1, 2], [3, 4]]}
+        body = {"signature_name": "continued", "instances": [state]}
+        told = http.post("/v1/models/numeric:predict", json=body).json()["predictions"]
+        assert [{k: row[k] for k in ("sums", "scaled")} for row in told] == mean.ask(
+            "continued", [state]
+        )
+        huge = WHITE[:16] + b"\0\0\x10\0" * 2 + WHITE[24:]
+        body = {"instances": [for_json(asked(1, picture=huge))] * 5}
+        reply = http.post("/v1/models/numeric:predict", json=body)
+        assert (reply.status_code, "padded to the largest" in reply.text) == (400, True)
+
+        page = http.get("/openapi.json").json()
+        predict = page["paths"]["/v1/models/numeric:predict"]["post"]["requestBody"]
+        forms = predict["content"]["application/json"]["schema"]["anyOf"]
+        row = forms[0]["properties"]["instances"]["items"]
+        assert row["required"] == ["series", "picture"]
+        assert row["properties"]["series"]["items"]["minItems"] == 2
+        shown = row["properties"]["picture"]
+        assert "b64" in shown["anyOf"][1]["properties"]
+        assert "b64 of a PNG or JPEG file" in shown["description"]
+    with server.channel() as channel:
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        request = predict_pb2.PredictRequest()
+        request.model_spec.name, request.model_spec.signature_name = "numeric", "options"
+        for name, array in arrays.items():
+            request.inputs[name].CopyFrom(tf.make_tensor_proto(array))
+        reply = stub.Predict(request, timeout=60)
+        same({name: tf.make_ndarray(proto) for name, proto in reply.outputs.items()})
 
 
 MISTAKES = [
@@ -439,7 +694,7 @@ def test_fine_tuning_and_overfitting_one_batch(bundle, tmp_path, assert_only_our
         "import sys\n"
         f"sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
         "from numeric_recipe import RECIPE\n"
-        "from seqapps.recipe import run\n"
+        "from seqapps.commands.program import run\n"
         "hot = ['--training.learning_rate', '0.05']\n"
         "assert run(RECIPE, ['--overfit-one-batch', *hot]) == 0\n"
         "cold = ['--training.learning_rate', '1e-9']\n"
@@ -461,4 +716,5 @@ def test_fine_tuning_and_overfitting_one_batch(bundle, tmp_path, assert_only_our
     assert [path.name for path in tmp_path.iterdir()] == ["tuned"]
     # One update at a rate of nothing: the weights are those it began with.
     before, after = seqapps.load(bundle), seqapps.load(tmp_path / "tuned")
-    np.testing.assert_allclose(after([[0.1, 0.9]]), before([[0.1, 0.9]]), atol=1e-5)
+    some = [asked(0.1, 0.9)]
+    np.testing.assert_allclose(after(some), before(some), atol=1e-5)

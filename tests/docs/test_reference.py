@@ -19,4 +19,7 @@ def test_pages_are_up_to_date() -> None:
 def test_pages_name_what_people_use() -> None:
     modules = (REFERENCE / "modules.md").read_text(encoding="utf-8")
     assert "| `load()` | Loads a bundle that a recipe wrote. |" in modules
+    assert "| `hear()` |" in modules.partition("`seqapps.recipes.transcribe`")[2]
+    # What no `__all__` exports is private.
+    assert "seqapps.training.step" not in modules
     assert "--training.max_steps N" in (REFERENCE / "translate.md").read_text(encoding="utf-8")

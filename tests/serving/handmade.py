@@ -10,7 +10,8 @@ from seqapps.bundle.folder import write_config, write_json
 from seqapps.bundle.servable import write_servable
 from seqapps.bundle.values import answers_of, batch_of
 from seqapps.fields import MAIN, Field, Interface, Signature
-from seqapps.portable.certificate import hashes, probes
+from seqapps.portable.certificate import hashes
+from seqapps.portable.probes import probes
 from seqapps.portable.recorded import keep
 
 _RATE = Field(name="rate_hz", dtype="int32", media="number", unit="Hz")

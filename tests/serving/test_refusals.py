@@ -146,13 +146,13 @@ BAD = {
         TRANSLATE,
         {**OPTIONS, "instances": [{"source": "a", "beam_width": 9}]},
         400,
-        "beam_width is 1 to 8 here, got 9; the server's --beam",
+        "beam_width is from 1 to 8 here, got 9; the server's --beam",
     ),
     "no beam": (
         TRANSLATE,
         {**OPTIONS, "instances": [{"source": "a", "beam_width": 0}]},
         400,
-        "beam_width is 1 to 8",
+        "beam_width is from 1 to 8",
     ),
     "long answer": (
         WRITER,
@@ -164,7 +164,7 @@ BAD = {
         WRITER,
         {**OPTIONS, "instances": [{"prompt": "a", "temperature": -1}]},
         400,
-        "temperature is 0",
+        "temperature is from 0 to",
     ),
     "many stops": (
         WRITER,

@@ -13,6 +13,11 @@ from seqapps.fields import Field, Interface, Option, Signature
         ({"name": "a", "rank": 2}, r"field 'a' of rank 2 must give 1 widths .*got \(\)"),
         ({"name": "a", "rank": 1, "width": (3,)}, r"must give 0 widths .*got \(3,\)"),
         ({"name": "a", "rank": 2, "width": (3,), "fixed": True}, r"2 widths \(one for each axis\)"),
+        ({"name": "a", "media": "image", "rank": 1}, "a picture, the bytes of a file, so it must"),
+        (
+            {"name": "a", "media": "image", "dtype": "int32"},
+            "must be a string of rank 0, got int32",
+        ),
     ],
 )
 def test_a_field_must_be_well_described(arguments, message):

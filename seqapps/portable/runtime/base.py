@@ -8,6 +8,10 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
+from seqapps.ranges import fits, in_words
+
+MAIN = "serving_default"
+"""The signature of `answers`."""
 ROWS = 64
 """Inputs that are answered together, at most."""
 BUDGET = 1 << 16
@@ -59,14 +63,22 @@ class Predictor:
     further: tuple[str, ...] = ()
     """Further signatures that it answers, each by the method of that name."""
 
+    @classmethod
+    def answered(cls, networks: Sequence[str]) -> tuple[str, ...]:
+        """Further signatures that it answers where it has these networks."""
+        return cls.further
+
     def __init__(self, folder: str | Path, threads: int = 1) -> None:
         self.folder = Path(folder)
         table = json.loads((self.folder / "predictor.json").read_text(encoding="utf-8"))
         self.interface: dict[str, Any] = table["interface"]
         self.settings: dict[str, Any] = table["settings"]
         self._threads = threads
-        self._options = {option["name"]: option for option in self.interface["options"]}
         self.open()
+
+    @property
+    def _options(self) -> dict[str, Any]:
+        return {option["name"]: option for option in self.interface["options"]}
 
     def open(self) -> None:
         """Reads networks and assets."""
@@ -111,13 +123,15 @@ class Predictor:
         """Answers each input with everything the application gives, by field name.
 
         Args:
-            inputs: Texts, as strings or as bytes in UTF-8; or the bytes of recordings.
+            inputs: Texts, as strings or as bytes in UTF-8; the bytes of recordings or pictures;
+                numbers and lists of them; a dict by field name where there are several fields.
             **options: Strategy values by name, one for all inputs or one for each.
 
         Raises:
-            ValueError: If there is no such option, or it has another number of values.
+            ValueError: If there is no such option, or it has another number of values; or an input
+                does not fit its field.
         """
-        return self._asked(self.respond, inputs, options)
+        return self._asked(self.respond, self.rows(MAIN, inputs), options)
 
     def ask(self, signature: str, inputs: Sequence[Any], **options: Any) -> list[dict[str, Any]]:
         """Answers each input through a further signature.
@@ -128,12 +142,20 @@ class Predictor:
         if signature not in self.further:
             known = ", ".join(self.further) or "none"
             raise ValueError(f"there is no signature {signature!r}; there is {known}.")
-        return self._asked(getattr(self, signature), inputs, options)
+        return self._asked(self.responder(signature), self.rows(signature, inputs), options)
+
+    def rows(self, signature: str, inputs: Sequence[Any]) -> list[Any]:
+        """Inputs as `respond` and the methods of further signatures take them."""
+        return [as_bytes(row) for row in inputs]
+
+    def responder(self, signature: str) -> Callable[[list[Any], dict[str, Any]], Any]:
+        """What answers a batch of a further signature."""
+        found: Callable[[list[Any], dict[str, Any]], Any] = getattr(self, signature)
+        return found
 
     def _asked(
-        self, respond: Callable[..., Any], inputs: Sequence[Any], options: Mapping[str, Any]
+        self, respond: Callable[..., Any], rows: Sequence[Any], options: Mapping[str, Any]
     ) -> list[dict[str, Any]]:
-        rows = [as_bytes(row) for row in inputs]
         values = self.strategy(options, len(rows))
         found: list[dict[str, Any]] = [{}] * len(rows)
         for chosen in _together([_size(row) for row in rows], self.budget):
@@ -194,11 +216,10 @@ def _numbers(option: Mapping[str, Any], value: Any) -> Any:
         whole = "whole numbers" if wanted.kind == "i" else "numbers"
         raise ValueError(f"option {option['name']} takes {whole}, got {value!r}.")
     if wanted.kind == "i" and array.size:
-        least = 1 if option["name"] in ("beam_width", "n_best", "samples") else np.iinfo(wanted).min
-        if not least <= int(array.min()) <= int(array.max()) <= np.iinfo(wanted).max:
-            raise ValueError(
-                f"option {option['name']} is {least} to {np.iinfo(wanted).max}, got {value!r}."
-            )
+        if not np.iinfo(wanted).min <= int(array.min()) <= int(array.max()) <= np.iinfo(wanted).max:
+            raise ValueError(f"option {option['name']} is of {wanted}, got {value!r}.")
+    if not all(fits(number, option) for number in array.flat):
+        raise ValueError(f"option {option['name']} is {in_words(option)}, got {value!r}.")
     return array.astype(wanted)
 
 
@@ -208,7 +229,10 @@ def as_bytes(row: Any) -> Any:
 
 
 def _size(row: Any) -> int:
-    return sum(map(np.size, row.values())) if isinstance(row, Mapping) else len(row)
+    """Bytes and numbers of one input."""
+    if isinstance(row, Mapping):
+        return sum(map(_size, row.values()))
+    return len(row) if isinstance(row, bytes) else int(np.size(row))
 
 
 def _together(sizes: Sequence[int], budget: int) -> Iterator[list[int]]:

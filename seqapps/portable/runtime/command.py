@@ -1,6 +1,7 @@
 """The command line of `predictor.py`."""
 
 import argparse
+import base64
 import json
 import sys
 from pathlib import Path
@@ -10,9 +11,14 @@ from seqapps.portable.runtime.base import Predictor
 
 
 def run(predictor: type[Predictor], argv: list[str] | None = None) -> int:
-    """Answers each line of standard input, or each file that is a recording."""
-    parser = argparse.ArgumentParser(description="Answers each line of standard input.")
-    parser.add_argument("files", nargs="*", type=Path, help="recordings, where they are asked for")
+    """Answers each line of standard input, or each file that is a recording or a picture."""
+    parser = argparse.ArgumentParser(
+        description="Answers each line of standard input: the text itself, or JSON where it asks "
+        'for anything else ({"b64": ...} for bytes). Recordings and pictures are named as files.'
+    )
+    parser.add_argument(
+        "files", nargs="*", type=Path, help="recordings or pictures, where they are asked for"
+    )
     parser.add_argument("--json", action="store_true", help="print everything, as JSON")
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="a strategy value"
@@ -23,17 +29,23 @@ def run(predictor: type[Predictor], argv: list[str] | None = None) -> int:
         options = {
             name: _value(text) for name, _, text in (each.partition("=") for each in given.set)
         }
-        recordings = application.interface["inputs"][0]["media"] == "wav"
-        if recordings != bool(given.files):
+        fields = application.interface["inputs"]
+        media = fields[0]["media"] if len(fields) == 1 else ""
+        wanted = {"wav": "recordings to hear", "image": "pictures to see"}.get(media)
+        if bool(wanted) != bool(given.files):
             parser.error(
-                "name the recordings to hear"
-                if recordings
-                else "files are for recordings; texts come from standard input, one a line"
+                f"name the {wanted}"
+                if wanted
+                else "files are for recordings and pictures; "
+                f"{'texts' if media == 'text' else 'lines of JSON'} come from standard input, "
+                "one a line"
             )
-        if recordings:
+        if wanted:
             inputs = [path.read_bytes() for path in given.files]
         else:
             inputs = sys.stdin.buffer.read().splitlines()
+            if media != "text":
+                inputs = [_parsed(number, line) for number, line in enumerate(inputs, 1)]
         if not given.json and (len(inputs) == 1 or sys.stdout.isatty()):
             inputs = _live(application, inputs, options)
         answers = application.answers(inputs, **options)
@@ -47,7 +59,7 @@ def run(predictor: type[Predictor], argv: list[str] | None = None) -> int:
     return 0
 
 
-def _live(application: Predictor, inputs: list[bytes], options: dict[str, Any]) -> list[bytes]:
+def _live(application: Predictor, inputs: list[Any], options: dict[str, Any]) -> list[Any]:
     """Prints answers as they are written where somebody waits for them; gives the other inputs."""
     for number, row in enumerate(inputs):
         pieces = application.pieces(row, **options)
@@ -59,6 +71,24 @@ def _live(application: Predictor, inputs: list[bytes], options: dict[str, Any]) 
         sys.stdout.buffer.write(b"\n")
         sys.stdout.buffer.flush()
     return []
+
+
+def _parsed(number: int, line: bytes) -> Any:
+    """One line of JSON.
+
+    Raises:
+        ValueError: If it is none.
+    """
+
+    def once(table: dict[str, Any]) -> Any:
+        if table.keys() != {"b64"}:
+            return table
+        return base64.b64decode(table["b64"], validate=True)
+
+    try:
+        return json.loads(line, object_hook=once)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"line {number} must be JSON: {error}") from None
 
 
 def _value(text: str) -> Any:

@@ -7,11 +7,8 @@ from seqapps.lazy import offered
 __all__ = ["Config", "LanguageModel", "RECIPE", "build_model", "stream"]
 
 _FROM = {
-    "seqapps.recipes.generate.recipe": (
-        "RECIPE",
-        "Config",
-        "build_model",
-    ),
+    "seqapps.recipes.generate.recipe": ("RECIPE", "build_model"),
+    "seqapps.recipes.generate.settings": ("Config",),
     "seqapps.models.settings": ("LanguageModel",),
     "seqapps.recipes.generate.predict": ("stream",),
 }

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from seqapps.decoding.beam import beam_search
 from seqapps.decoding.choosing import Strategy
-from seqapps.decoding.writing import Pen, Written, write
+from seqapps.decoding.sampling_loop import Pen, Written, write
 from seqapps.models.recurrent_lm import read, state_size, step
 from seqapps.text.vocabulary import MARK, Vocabulary
 from seqapps.text.vocabulary_graph import GraphVocabulary
@@ -118,12 +118,12 @@ class GenerateText:
         options = {name: _for_rows(value, batch) for name, value in options.items()}
         limits_B = tf.clip_by_value(options["max_length"], 0, _MOST_TOKENS)
         most_B = tf.clip_by_value(inputs["length"], 0, _MOST_TOKENS)
-        found = self._write(pen, options, options["seed"], most=most_B, limit=limits_B)
+        written = self._write(pen, options, options["seed"], most=most_B, limit=limits_B)
         return {
-            **_fields(found.pen),
-            "text": found.text,
-            "token_log_probabilities": found.log_probs,
-            "token_log_probabilities_lengths": found.lengths,
+            **_fields(written.pen),
+            "text": written.text,
+            "token_log_probabilities": written.log_probs,
+            "token_log_probabilities_lengths": written.lengths,
         }
 
     def score(self, inputs: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
@@ -280,7 +280,7 @@ class GenerateText:
         """Searches for the likeliest texts in the rows that ask for it."""
         searched_B = options["beam_width"] > 1
         width_B = tf.where(searched_B, tf.minimum(options["beam_width"], 1000), 1)
-        found = beam_search(
+        hypotheses = beam_search(
             lambda tokens, state, _: step(self._network, tokens, state),
             pen.state,
             pen.token,
@@ -291,18 +291,20 @@ class GenerateText:
             n_best=tf.minimum(counts_B, width_B),
             banned=self._vocabulary.never,
         )
-        shape = tf.shape(found.tokens)
+        shape = tf.shape(hypotheses.tokens)
         with tf.device("/CPU:0"):
-            real = tf.sequence_mask(found.lengths, shape[2])
-            surfaces = tf.gather(self._vocabulary.surfaces_V, tf.where(real, found.tokens, MARK))
-            found_BK = tf.strings.reduce_join(surfaces, -1)
+            real = tf.sequence_mask(hypotheses.lengths, shape[2])
+            surfaces = tf.gather(
+                self._vocabulary.surfaces_V, tf.where(real, hypotheses.tokens, MARK)
+            )
+            searched_BK = tf.strings.reduce_join(surfaces, -1)
         asked = tf.shape(texts_BN)[1]
         spare = [[0, 0], [0, tf.maximum(asked - shape[1], 0)]]
-        hits_B = tf.reduce_sum(tf.cast(tf.math.is_finite(found.log_probs), tf.int32), 1)
+        hits_B = tf.reduce_sum(tf.cast(tf.math.is_finite(hypotheses.log_probs), tf.int32), 1)
         row_B1 = searched_B[:, tf.newaxis]
         with tf.device("/CPU:0"):
-            texts_BN = tf.where(row_B1, _padded(found_BK, asked, shape[1]), texts_BN)
-        log_probs_BK = tf.where(tf.math.is_finite(found.log_probs), found.log_probs, 0.0)
+            texts_BN = tf.where(row_B1, _padded(searched_BK, asked, shape[1]), texts_BN)
+        log_probs_BK = tf.where(tf.math.is_finite(hypotheses.log_probs), hypotheses.log_probs, 0.0)
         log_probs_BN = tf.where(row_B1, tf.pad(log_probs_BK, spare)[:, :asked], log_probs_BN)
         return texts_BN, log_probs_BN, tf.where(searched_B, tf.minimum(hits_B, counts_B), counts_B)
 
@@ -316,8 +318,8 @@ def _padded(texts_BK: Any, wanted: Any, there: Any) -> Any:
 def _for_rows(value: Any, batch: Any) -> Any:
     """An option with one value, or list, for each row."""
     shape = tf.concat([[batch], tf.shape(value)[1:]], 0)
-    found = tf.broadcast_to(value, shape)
-    return tf.ensure_shape(found, [None] * value.shape.rank)
+    rows = tf.broadcast_to(value, shape)
+    return tf.ensure_shape(rows, [None] * value.shape.rank)
 
 
 def _fields(pen: Pen) -> dict[str, Any]:

@@ -80,11 +80,11 @@ def cache_losses(
             f"weight must be at least 0 and below 1, got {weight}: a token that the cache does not "
             "hold has its probability from the network."
         )
-    found = [
+    losses = [
         _mixed(losses_T, shares_KT[0], weight)
         for losses_T, shares_KT in _shares(network, ids, window, [theta], advance)
     ]
-    return np.concatenate([np.zeros(0), *found])
+    return np.concatenate([np.zeros(0), *losses])
 
 
 def choose_cache(

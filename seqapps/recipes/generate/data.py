@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from seqapps.data import files
 from seqapps.data.files import Problem, Row
-from seqapps.data.splits import Split, check_shares, find_tfds, load_each, log_problems, sift
+from seqapps.data.splits import Split, check_shares, load_each, log_problems, read_tfds, sift
 from seqapps.errors import UserError
 
 _BOM = b"\xef\xbb\xbf"
@@ -134,21 +134,21 @@ def load_text(
             log(f"Measured without the {'training' if split == 'train' else split} text: {error}")
             return Documents([])
 
-    found, missing = load_each(settings, load)
+    parts, missing = load_each(settings, load)
     if "validation" in missing:
-        found["train"], found["validation"] = _cut(found["train"], settings.held_out_share)
+        parts["train"], parts["validation"] = _cut(parts["train"], settings.held_out_share)
         log(f"The last {settings.held_out_share:.0%} of the training text is for validation")
     if settings.tail_share:
-        found["train"], found["validation"] = _cut(found["train"], settings.tail_share)
-        found["test"] = found["validation"]
+        parts["train"], parts["validation"] = _cut(parts["train"], settings.tail_share)
+        parts["test"] = parts["validation"]
         log(
             f"Trying settings: the last {settings.tail_share:.0%} of the training text stands in "
             "for the validation text"
         )
     elif "test" in missing:
-        found["test"] = found["validation"]
+        parts["test"] = parts["validation"]
         log("There is no test text: what is reported on is the validation text")
-    return TextSplits(**found), wrong.get("train", "")
+    return TextSplits(**parts), wrong.get("train", "")
 
 
 def _load(
@@ -161,21 +161,19 @@ def _load(
     utf8: bool,
 ) -> Documents | None:
     """Loads one split, or returns None if `own` asks for a split that the location lacks."""
-    found = Documents([])
+    documents = Documents([])
     rows: Iterable[Row]
     if location == "pydoc" or not location.startswith("tfds:"):
         if own and split != "train":
             return None
     if location == "pydoc":
-        found.texts.extend(pydoc_topics())
+        documents.texts.extend(pydoc_topics())
     elif location.startswith("tfds:"):
-        from seqapps.data import tfds
-
-        place = find_tfds(location, settings.tfds_folder, split, own=own)
-        if place is None:
+        read = read_tfds(location, settings.tfds_folder, split, (settings.text_column,), own=own)
+        if read is None:
             return None
-        rows = tfds.read(*place, (settings.text_column,))
-        _take(rows, found, f"{location} {place[1]}", split, settings, utf8=utf8, log=log)
+        rows, name = read
+        _take(rows, documents, name, split, settings, utf8=utf8, log=log)
     else:
         path = Path(settings.folder).expanduser() / Path(location).expanduser()
         paths: Sequence[Path] = ()
@@ -183,16 +181,16 @@ def _load(
             rows = files.read_table(path, (settings.text_column,))
         else:
             paths, rows = _files(path, utf8=utf8)
-        _take(rows, found, str(path), split, settings, utf8=utf8, paths=paths, log=log)
-    log_problems(found.problems, split, log)
-    if not found.size:
+        _take(rows, documents, str(path), split, settings, utf8=utf8, paths=paths, log=log)
+    log_problems(documents.problems, split, log)
+    if not documents.size:
         raise UserError(
             f"There is no {split} text in {location}; look at it, or name another one with "
             f"--data.{split}."
         )
-    count = f"{len(found.texts):,} documents, " if len(found.texts) > 1 else ""
-    log(f"Read {count}{found.size:,} bytes of {split} text from {location}")
-    return found
+    count = f"{len(documents.texts):,} documents, " if len(documents.texts) > 1 else ""
+    log(f"Read {count}{documents.size:,} bytes of {split} text from {location}")
+    return documents
 
 
 def pydoc_topics() -> list[bytes]:
@@ -248,7 +246,7 @@ def read_document(path: Path, *, utf8: bool = True) -> str:
 
 def _take(
     rows: Iterable[Row],
-    found: Documents,
+    documents: Documents,
     name: str,
     split: Split,
     settings: TextData,
@@ -261,7 +259,7 @@ def _take(
 
     Args:
         rows: With the text in their only cell; empty ones are passed over.
-        found: Takes documents and problems.
+        documents: Takes texts and problems.
         name: File or data set of the rows.
         split: Split of the rows.
         settings: Where the text comes from.
@@ -293,9 +291,14 @@ def _take(
             yield Problem(name, row.line, reason)
 
     kept = sift(
-        filled(), problems, found.problems, split, name=name, max_bad_share=settings.max_bad_share
+        filled(),
+        problems,
+        documents.problems,
+        split,
+        name=name,
+        max_bad_share=settings.max_bad_share,
     )
-    found.texts.extend(_encoded(row.cells[0]) for row in kept)
+    documents.texts.extend(_encoded(row.cells[0]) for row in kept)
     if empty:
         log(f"Passed over {empty:,} empty {'documents' if empty > 1 else 'document'} of {name}")
 

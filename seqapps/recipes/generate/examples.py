@@ -11,7 +11,8 @@ import tensorflow as tf
 from seqapps.data.pipeline import Batches
 from seqapps.data.stream import stream_batches, stream_length, windows
 from seqapps.errors import UserError
-from seqapps.recipes.generate.data import TextData, TextSplits, load_text
+from seqapps.recipes.generate.data import TextSplits, load_text
+from seqapps.recipes.generate.settings import Config
 from seqapps.text.settings import RunningText
 from seqapps.text.vocabulary import UNKNOWN, Ids, Vocabulary
 
@@ -41,12 +42,8 @@ class RunningExamples:
     @classmethod
     def load(
         cls,
-        data: TextData,
+        config: Config,
         assets: Mapping[str, bytes] | None,
-        *,
-        text: RunningText,
-        batch_tokens: int,
-        seed: int,
         log: Callable[[str], None],
     ) -> "RunningExamples":
         """Reads the text; fits the vocabulary on the training split unless `assets` has one.
@@ -58,28 +55,36 @@ class RunningExamples:
             UserError: If the text cannot be used, see `load_text`, or is too short.
         """
         known = None if assets is None else Vocabulary.from_assets(assets)
+        text = config.text
         kind = known.kind if known else text.kind
         splits, missing = load_text(
-            data, log=log, utf8=kind != "bytes", test_alone=known is not None
+            config.data, log=log, utf8=kind != "bytes", test_alone=known is not None
         )
         vocabulary = known or Vocabulary.fit(kind, splits.train.texts, size=text.vocabulary)
-        streams = max(1, batch_tokens // text.window)
-        found = cls(splits, vocabulary, text, streams, seed, missing)
-        if missing:
-            return found
-        log(
-            f"Vocabulary: {vocabulary.size:,} {vocabulary.kind}; {len(found.training):,} training "
-            f"and {len(found.validation):,} validation tokens"
+        streams = max(1, config.training.batch_tokens // text.window)
+        examples = cls(
+            splits=splits,
+            vocabulary=vocabulary,
+            text=text,
+            streams=streams,
+            seed=config.seed,
+            missing=missing,
         )
-        if len(found.training) <= 2 * streams:
+        if missing:
+            return examples
+        log(
+            f"Vocabulary: {vocabulary.size:,} {vocabulary.kind}; {len(examples.training):,} "
+            f"training and {len(examples.validation):,} validation tokens"
+        )
+        if len(examples.training) <= 2 * streams:
             raise UserError(
-                f"a training text of {len(found.training):,} tokens is too short for "
+                f"a training text of {len(examples.training):,} tokens is too short for "
                 f"{streams} streams; give more text, or lower --training.batch_tokens."
             )
-        unknown = int((found.validation == UNKNOWN).sum()) if kind == "characters" else 0
+        unknown = int((examples.validation == UNKNOWN).sum()) if kind == "characters" else 0
         if unknown:
             log(f"{unknown:,} validation characters were never seen in training")
-        return found
+        return examples
 
     @property
     def assets(self) -> dict[str, bytes]:

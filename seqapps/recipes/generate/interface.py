@@ -13,22 +13,29 @@ def _whole(name: str, description: str, unit: str = "") -> Field:
     return Field(name=name, dtype="int32", media="number", unit=unit, description=description)
 
 
-def writer_interface(options: tuple[Option, ...], *, state_size: int) -> Interface:
-    """A prompt in, text out; or state in, state out; or a text in and how likely it is.
+_TOKENS = Field(
+    name="token_log_probabilities",
+    dtype="float32",
+    rank=1,
+    media="number",
+    unit=_NATS,
+    description="The network's own, of each token.",
+)
 
-    Args:
-        options: Strategy values, those of `decoding.settings.Sampling`.
-        state_size: Numbers that the network carries from token to token.
-    """
-    tokens = Field(
-        name="token_log_probabilities",
-        dtype="float32",
-        rank=1,
-        media="number",
-        unit=_NATS,
-        description="The network's own, of each token.",
-    )
-    pen = (
+
+_LENGTH = Field(
+    name="length",
+    dtype="int32",
+    media="number",
+    unit="tokens",
+    description="To write at most now.",
+    costs="tokens",
+)
+
+
+def _pen(state_size: int) -> tuple[Field, ...]:
+    """Where a text stands: `decoding.sampling_loop.Pen`."""
+    return (
         Field(
             name="state",
             dtype="float32",
@@ -51,6 +58,16 @@ def writer_interface(options: tuple[Option, ...], *, state_size: int) -> Interfa
         _whole("held", "How many of these were not handed out yet."),
         _whole("done", "1: nothing follows."),
     )
+
+
+def writer_interface(options: tuple[Option, ...], *, state_size: int) -> Interface:
+    """A prompt in, text out; or state in, state out; or a text in and how likely it is.
+
+    Args:
+        options: Strategy values, those of `decoding.settings.Sampling`.
+        state_size: Numbers that the network carries from token to token.
+    """
+    pen = _pen(state_size)
     return Interface(
         inputs=(Field(name="prompt", description="What the text goes on from; may be empty."),),
         outputs=(
@@ -62,16 +79,16 @@ def writer_interface(options: tuple[Option, ...], *, state_size: int) -> Interfa
             Field(
                 name="sample_log_probabilities", dtype="float32", rank=1, media="number", unit=_NATS
             ),
-            tokens,
+            _TOKENS,
         ),
         options=options,
         further=(
             Signature(name="init", outputs=pen, description="Reads a prompt."),
             Signature(
                 name="step",
-                inputs=(*pen, _whole("length", "To write at most now.", "tokens")),
+                inputs=(*pen, _LENGTH),
                 options=tuple(o.name for o in options if o.name not in ("samples", "beam_width")),
-                outputs=(*pen, Field(name="text", description="What can be shown now."), tokens),
+                outputs=(*pen, Field(name="text", description="What can be shown now."), _TOKENS),
                 description="Writes some more tokens: state in, state out.",
             ),
             Signature(
@@ -81,7 +98,7 @@ def writer_interface(options: tuple[Option, ...], *, state_size: int) -> Interfa
                     _number("log_probability", _NATS),
                     _number("perplexity", description="Of a token."),
                     _number("bits_per_character", "bits"),
-                    tokens,
+                    _TOKENS,
                 ),
                 description="How likely a text is.",
             ),

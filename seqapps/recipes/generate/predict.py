@@ -125,8 +125,8 @@ def print_texts(
     for prompts in asked:
         live = one and not as_json and (len(prompts) == 1 or sys.stdout.isatty())
         if not live:
-            for found in application.answers(prompts, **strategy):
-                lines = [json.dumps(found, ensure_ascii=False)] if as_json else found["samples"]
+            for answer in application.answers(prompts, **strategy):
+                lines = [json.dumps(answer, ensure_ascii=False)] if as_json else answer["samples"]
                 sys.stdout.write("".join(f"{line}\n" for line in lines))
             sys.stdout.flush()
             continue

@@ -39,15 +39,15 @@ class GeneratePredictor(Predictor):
         ids = [self._tokens.encode(row) for row in rows]
         gains, _ = self._through(ids)
         answers = []
-        for row, found in zip(rows, gains, strict=True):
-            total = float(found.sum(dtype=np.float32))
+        for row, token_gains in zip(rows, gains, strict=True):
+            total = float(token_gains.sum(dtype=np.float32))
             characters = max(1, sum((byte & 0xC0) != 0x80 for byte in row))
             answers.append(
                 {
                     "log_probability": total,
-                    "perplexity": math.exp(-total / max(1, len(found))),
+                    "perplexity": math.exp(-total / max(1, len(token_gains))),
                     "bits_per_character": abs(total) / (math.log(2) * characters),
-                    "token_log_probabilities": [float(gain) for gain in found],
+                    "token_log_probabilities": [float(gain) for gain in token_gains],
                 }
             )
         return answers
@@ -125,7 +125,7 @@ class GeneratePredictor(Predictor):
                 [row[start : start + WINDOW][: len(row) - 1 - start] for row in framed]
             )
             followers, _ = padded([row[start + 1 : start + 1 + WINDOW] for row in framed])
-            found = self._read(
+            outputs = self._read(
                 {
                     "tokens": tokens,
                     "tokens_lengths": lengths,
@@ -133,14 +133,14 @@ class GeneratePredictor(Predictor):
                     "state": state[chosen],
                 }
             )
-            state[chosen] = found["next_state"]
-            for i, row, length in zip(chosen, found["log_probs"], lengths, strict=True):
+            state[chosen] = outputs["next_state"]
+            for i, row, length in zip(chosen, outputs["log_probs"], lengths, strict=True):
                 gains[i] = np.concatenate([gains[i], row[:length]])
         return gains, state
 
     def _logits(self, tokens: Any, state: Any) -> tuple[Any, Any]:
-        found = self._step({"tokens": tokens, "state": state["state"]})
-        return found["logits"], {"state": found["next_state"]}
+        outputs = self._step({"tokens": tokens, "state": state["state"]})
+        return outputs["logits"], {"state": outputs["next_state"]}
 
     def _extend(self, tokens: Any, state: Any, count: int) -> tuple[Any, Any, Any]:
         logits, state = self._logits(tokens, state)
@@ -154,7 +154,7 @@ class GeneratePredictor(Predictor):
     def _search(
         self, state: Any, last: Any, own: dict[str, Any], limit: Any, count: Any
     ) -> dict[str, Any]:
-        found = beam_search(
+        hypotheses = beam_search(
             self._extend,
             {"state": state[None]},
             bos=last[None],
@@ -164,8 +164,8 @@ class GeneratePredictor(Predictor):
             length_penalty=np.zeros(1, np.float32),
             n_best=np.array([min(count, own["beam_width"])]),
         )
-        texts = [b"".join(self._tokens.surfaces[i] for i in ids) for ids in found.tokens[0]]
-        return _answer(texts, [float(s) for s in found.scores[0][: len(texts)]], [])
+        texts = [b"".join(self._tokens.surfaces[i] for i in ids) for ids in hypotheses.tokens[0]]
+        return _answer(texts, [float(s) for s in hypotheses.scores[0][: len(texts)]], [])
 
     def _draw(
         self, state: Any, last: Any, seen: Any, own: dict[str, Any], limits: Any
@@ -176,8 +176,8 @@ class GeneratePredictor(Predictor):
             try:
                 next(drawing)
             except StopIteration as end:
-                found: tuple[list[bytes], list[list[float]]] = end.value
-                return found
+                drawn: tuple[list[bytes], list[list[float]]] = end.value
+                return drawn
 
     def _drawing(
         self, state: Any, last: Any, seen: Any, own: dict[str, Any], limits: Any
@@ -197,45 +197,17 @@ class GeneratePredictor(Predictor):
         Returns:
             The texts in bytes, and the log-probability of each of their tokens.
         """
-        count, size = len(last), len(self._tokens.surfaces)
-        forced = [self._tokens.encode(text) for text in own["begin"]]
+        choice = _Choice(own, self._tokens)
         stops = [[text for text in texts if 0 < len(text) <= TAIL] for texts in own["stop"]]
-        banned_BV = np.array([self._tokens.mask(texts) for texts in own["banned"]])
-        asked = own["repetition_penalty"].astype(np.float32)
-        penalty_B1 = np.where(asked > 0, np.clip(asked, 1e-6, 1e6), 1)[:, None].astype(np.float32)
-        hot_B1 = own["temperature"][:, None] > 1e-30
-        heat_B1 = np.where(hot_B1, np.minimum(own["temperature"][:, None], 1e30), 1)
-        heat_B1 = heat_B1.astype(np.float32)
-        floor_B1 = np.log(np.maximum(own["min_p"].astype(np.float32), np.float32(1e-30)))[:, None]
-        texts, gains = [b""] * count, [list[float]() for _ in range(count)]
-        cuts = [-1] * count
+        texts, gains = [b""] * len(last), [list[float]() for _ in last]
+        cuts = [-1] * len(last)
         tokens, seen_BV = np.array(last, np.int32), np.array(seen)
         live = np.flatnonzero(limits > 0)
         t = 0
         while len(live):
             logits, after = self._logits(tokens[live], {"state": state[live]})
             state[live] = after["state"]
-            lowered = np.where(logits > 0, logits / penalty_B1[live], logits * penalty_B1[live])
-            again = (seen_BV[live] > 0) & (penalty_B1[live] != 1)
-            allowed = np.where(again, lowered, logits)
-            allowed[:, list(self._tokens.never)] = NEVER
-            allowed[banned_BV[live]] = NEVER
-            allowed[t < own["min_length"][live], MARK] = NEVER
-            shifted = allowed - allowed.max(1, keepdims=True)
-            hot = hot_B1[live]
-            if hot.any():
-                scaled = shifted / heat_B1[live]
-                kept = scaled
-                top_k, top_p = own["top_k"][live], own["top_p"][live]
-                if ((top_k > 0) | (top_p < 1)).any():
-                    kept = keep_top(scaled, top_k, top_p)
-                if (own["min_p"][live] > 0).any():
-                    kept = np.where(scaled >= floor_B1[live], kept, NEVER)
-                shifted = np.where(hot, kept + gumbel(own["seed"][live], t, size), shifted)
-            chosen = shifted.argmax(1).astype(np.int32)
-            for place, row in enumerate(live):
-                if t < len(forced[row]):
-                    chosen[place] = forced[row][t]
+            chosen = choice(logits, seen_BV[live], live, t)
             gained = log_prob(logits, chosen)
             tokens[live] = chosen
             seen_BV[live, chosen] += 1
@@ -255,6 +227,74 @@ class GeneratePredictor(Predictor):
                 yield texts
         shown = [text if cut < 0 else text[:cut] for text, cut in zip(texts, cuts, strict=True)]
         return shown, gains
+
+
+class _Choice:
+    """Chooses the next token of each row, as `decoding.choosing.Choice` does in the graph.
+
+    Args:
+        own: Strategy values, (B,) each.
+        tokens: The vocabulary.
+    """
+
+    def __init__(self, own: dict[str, Any], tokens: Tokens) -> None:
+        self._own, self._never, self._size = own, list(tokens.never), len(tokens.surfaces)
+        self._forced = [tokens.encode(text) for text in own["begin"]]
+        self._banned_BV = np.array([tokens.mask(texts) for texts in own["banned"]])
+        asked = own["repetition_penalty"].astype(np.float32)
+        penalty_B = np.where(asked > 0, np.clip(asked, 1e-6, 1e6), 1)
+        self._penalty_B1 = penalty_B[:, None].astype(np.float32)
+        temperature_B1 = own["temperature"][:, None]
+        self._hot_B1 = temperature_B1 > 1e-30
+        heat_B1 = np.where(self._hot_B1, np.minimum(temperature_B1, 1e30), 1)
+        self._heat_B1 = heat_B1.astype(np.float32)
+        floor_B = np.maximum(own["min_p"].astype(np.float32), np.float32(1e-30))
+        self._floor_B1 = np.log(floor_B)[:, None]
+
+    def __call__(self, logits: Any, seen: Any, live: Any, t: int) -> Any:
+        """Chooses for some rows.
+
+        Args:
+            logits: float32, (N, V).
+            seen: int, (N, V). How often each token occurred.
+            live: int, (N,). The rows.
+            t: Tokens written before.
+
+        Returns:
+            int32, (N,).
+        """
+        shifted = self._allowed(logits, seen, live, t)
+        shifted -= shifted.max(1, keepdims=True)
+        hot = self._hot_B1[live]
+        if hot.any():
+            drawn = self._kept(shifted, live) + gumbel(self._own["seed"][live], t, self._size)
+            shifted = np.where(hot, drawn, shifted)
+        chosen = shifted.argmax(1).astype(np.int32)
+        for place, row in enumerate(live):
+            if t < len(self._forced[row]):
+                chosen[place] = self._forced[row][t]
+        return chosen
+
+    def _allowed(self, logits: Any, seen: Any, live: Any, t: int) -> Any:
+        """Logits after penalties, and without what must not be chosen."""
+        penalty_N1 = self._penalty_B1[live]
+        lowered = np.where(logits > 0, logits / penalty_N1, logits * penalty_N1)
+        allowed = np.where((seen > 0) & (penalty_N1 != 1), lowered, logits)
+        allowed[:, self._never] = NEVER
+        allowed[self._banned_BV[live]] = NEVER
+        allowed[t < self._own["min_length"][live], MARK] = NEVER
+        return allowed
+
+    def _kept(self, shifted: Any, live: Any) -> Any:
+        """Logits divided by the temperature, and without what is not drawn from."""
+        scaled = shifted / self._heat_B1[live]
+        kept = scaled
+        top_k, top_p, min_p = (self._own[name][live] for name in ("top_k", "top_p", "min_p"))
+        if ((top_k > 0) | (top_p < 1)).any():
+            kept = keep_top(scaled, top_k, top_p)
+        if (min_p > 0).any():
+            kept = np.where(scaled >= self._floor_B1[live], kept, NEVER)
+        return kept
 
 
 def _answer(texts: list[bytes], totals: list[float], gains: list[float]) -> dict[str, Any]:

@@ -9,22 +9,17 @@ Drawing from the predictions, one after another, writes text.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from seqapps.bundle.application import Application
-from seqapps.decoding.settings import Sampling
 from seqapps.fields import MAIN, Answers, Assets, Interface, Parts, Rating
 from seqapps.lazy import lazy_imports
 from seqapps.models.settings import LanguageModel
 from seqapps.recipe import Evaluation, Predict, Recipe, strategy_options
-from seqapps.recipes.generate.data import TextData
 from seqapps.recipes.generate.interface import writer_interface
 from seqapps.recipes.generate.predict import WriteOptions, write_texts
-from seqapps.recipes.generate.settings import LANGUAGE_MODEL_SPACE, WriterEvaluation
+from seqapps.recipes.generate.settings import LANGUAGE_MODEL_SPACE, Config
 from seqapps.report import Reporter
-from seqapps.text.settings import RunningText
-from seqapps.training.settings import Training
 
 with lazy_imports():
     from seqapps.models import recurrent_lm
@@ -42,33 +37,6 @@ if TYPE_CHECKING:
     from seqapps.recipes.generate.examples import RunningExamples
 
 
-@dataclass(frozen=True, kw_only=True)
-class Config:
-    """All settings of a language model."""
-
-    data: TextData = field(default_factory=TextData)
-    text: RunningText = field(default_factory=RunningText)
-    model: LanguageModel = field(
-        default_factory=lambda: LanguageModel(dropout=0.2, output_dropout=0.2, weight_drop=0.1)
-    )
-    training: Training = field(
-        default_factory=lambda: Training(
-            epochs=12,
-            monitor="loss",
-            batch_tokens=2048,
-            learning_rate=5e-3,
-            warmup_steps=100,
-            weight_decay=0.02,
-            average_decay=0.98,
-            label_smoothing=0.0,
-        )
-    )
-    evaluation: WriterEvaluation = field(default_factory=WriterEvaluation)
-    decoding: Sampling = field(default_factory=Sampling)
-    seed: int = 0
-    """Of everything random in training."""
-
-
 def interface(config: Config) -> Interface:
     """A prompt in, text out; or state in, state out; or a text in and how likely it is."""
     return writer_interface(strategy_options(config.decoding), state_size=config.model.state_size)
@@ -76,14 +44,7 @@ def interface(config: Config) -> Interface:
 
 def load(config: Config, assets: Assets | None, reporter: Reporter) -> "RunningExamples":
     """Reads the text; the vocabulary is that of training."""
-    return running_examples.RunningExamples.load(
-        config.data,
-        assets,
-        text=config.text,
-        batch_tokens=config.training.batch_tokens,
-        seed=config.seed,
-        log=reporter.log,
-    )
+    return running_examples.RunningExamples.load(config, assets, reporter.log)
 
 
 def build_model(model: LanguageModel, *, vocabulary: int, seed: int = 0) -> "keras.Model":
@@ -136,18 +97,18 @@ def evaluate(
     network, total = application.model, len(examples.test) - 1
     with reporter.bar("Reading the text", total=total, unit="tokens") as bar:
         losses_N = writing_scores.token_losses(network, examples.test, advance=bar.advance)
-    found = writing_scores.measure(
+    measured = writing_scores.measure(
         network, losses_N, examples, write=application.answers, seed=config.seed, log=reporter.log
     )
     window = config.evaluation.cache_window
     cached = neural_cache.measure_cache(network, examples, window=window, reporter=reporter)
     return Evaluation(
-        metrics={**found.metrics, **cached},
-        samples=found.samples,
+        metrics={**measured.metrics, **cached},
+        samples=measured.samples,
         title="What it writes",
-        on=f"the {found.metrics['measured_on']}",
+        on=f"the {measured.metrics['measured_on']}",
         draw=lambda folder: plots.plot_surprise(
-            found.passage, found.surprise, folder / "surprise.png"
+            measured.passage, measured.surprise, folder / "surprise.png"
         ),
     )
 

@@ -167,8 +167,8 @@ def token_losses(
     Returns:
         float64, (tokens - 1,).
     """
-    found = [losses_T.numpy() for losses_T, _ in read_whole(network, ids, advance=advance)]
-    return np.concatenate([np.zeros(0), *found]).astype(np.float64)
+    losses = [losses_T.numpy() for losses_T, _ in read_whole(network, ids, advance=advance)]
+    return np.concatenate([np.zeros(0), *losses]).astype(np.float64)
 
 
 def read_whole(
@@ -221,8 +221,9 @@ def window_loss(network: keras.Model, windows_NT: Ids) -> float:
     """
     read, losses = _reader(network), []
     for part in np.array_split(windows_NT, min(8, len(windows_NT))):
-        found, *_ = read(tf.constant(part, tf.int32), tf.zeros([len(part), state_size(network)]))
-        losses.append(found.numpy())
+        start = tf.zeros([len(part), state_size(network)])
+        losses_NT, *_ = read(tf.constant(part, tf.int32), start)
+        losses.append(losses_NT.numpy())
     return float(np.concatenate(losses).mean())
 
 
@@ -233,10 +234,10 @@ def _reader(network: keras.Model) -> Any:
         tokens_BT = ids_BT[:, :-1]
         lengths_B = tf.fill([tf.shape(ids_BT)[0]], tf.shape(tokens_BT)[1])
         inputs = {"tokens": tokens_BT, "tokens_lengths": lengths_B, "state": state_BS}
-        found = network(inputs, training=False)
-        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(ids_BT[:, 1:], found["logits"])
-        hidden_BTH = tf.cast(softmax_input(network, found["raw"]), tf.float32)
-        return losses, hidden_BTH, found["state"]
+        outputs = network(inputs, training=False)
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(ids_BT[:, 1:], outputs["logits"])
+        hidden_BTH = tf.cast(softmax_input(network, outputs["raw"]), tf.float32)
+        return losses, hidden_BTH, outputs["state"]
 
     state = tf.TensorSpec([None, state_size(network)], tf.float32)
     return tf.function(read, input_signature=[tf.TensorSpec([None, None], tf.int32), state])
@@ -277,7 +278,7 @@ def _write(
 ) -> tuple[list[str], list[dict[str, str]]]:
     """Texts for comparison, and some of them to be shown."""
     prompts = ["", *examples.samples[:3]]
-    found = write([""], samples=_WRITTEN, seed=seed, max_length=500)[0]["samples"]
+    drawn = write([""], samples=_WRITTEN, seed=seed, max_length=500)[0]["samples"]
     # With one seed for all, all would soon draw the same.
     seeds = [seed + number for number in range(len(prompts))]
     continued = write(prompts, seed=seeds, max_length=300)
@@ -285,7 +286,7 @@ def _write(
         {"prompt": prompt or "(nothing)", "text": answer["text"]}
         for prompt, answer in zip(prompts, continued, strict=True)
     ]
-    return found, shown
+    return drawn, shown
 
 
 def distinct(texts: Sequence[str], n: int) -> float:
@@ -306,14 +307,14 @@ def _copied(written: Sequence[str], examples: RunningExamples) -> dict[str, floa
     encode = examples.vocabulary.encode
     texts = [encode(text.encode()) for text in written]
     held_out = [examples.test[:20_000]]
-    found = {}
+    shares = {}
     for n in _COPIED:
         known = _grams([examples.training[-_COMPARED:]], n)
-        found[f"copied_{n}_grams"] = round(_share_of(known, _grams(texts, n)), 4)
-        found[f"copied_{n}_grams_of_held_out_text"] = round(
+        shares[f"copied_{n}_grams"] = round(_share_of(known, _grams(texts, n)), 4)
+        shares[f"copied_{n}_grams_of_held_out_text"] = round(
             _share_of(known, _grams(held_out, n)), 4
         )
-    return found
+    return shares
 
 
 def _grams(sequences: Sequence[Ids], n: int) -> npt.NDArray[np.uint64]:

@@ -7,13 +7,10 @@ from seqapps.lazy import offered
 __all__ = ["Classifier", "Config", "Pretraining", "RECIPE", "build_model"]
 
 _FROM = {
-    "seqapps.recipes.sentiment.recipe": (
-        "RECIPE",
-        "Config",
-        "build_model",
-    ),
+    "seqapps.recipes.sentiment.recipe": ("RECIPE", "build_model"),
     "seqapps.recipes.sentiment.settings": (
         "Classifier",
+        "Config",
         "Pretraining",
     ),
 }

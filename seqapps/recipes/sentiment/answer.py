@@ -142,9 +142,9 @@ class ClassifyText:
         """Log-odds of each text's label when one word is not there: float32, (V,)."""
         count = tf.size(rows_V)
         turns = -(-count // _AT_ONCE)
-        found = tf.TensorArray(tf.float32, turns, element_shape=[None], infer_shape=False)
+        odds = tf.TensorArray(tf.float32, turns, element_shape=[None], infer_shape=False)
 
-        def turn(number: Any, found: Any) -> tuple[Any, Any]:
+        def turn(number: Any, odds: Any) -> tuple[Any, Any]:
             chosen = slice(number * _AT_ONCE, (number + 1) * _AT_ONCE)
             rows_C, word_C = rows_V[chosen], left_out_V[chosen]
             real_CT = tf.sequence_mask(tf.gather(lengths_B, rows_C), tf.shape(tokens_BT)[1])
@@ -160,12 +160,12 @@ class ClassifyText:
             variants_CT = tf.scatter_nd(targets_N2, tokens_N, tf.shape(kept_CT))
             logits_CK = self._logits(variants_CT, kept_lengths_C)
             odds_C = _log_odds(logits_CK, tf.gather(label_B, rows_C))
-            return number + 1, found.write(number, odds_C)
+            return number + 1, odds.write(number, odds_C)
 
-        _, found = tf.while_loop(
-            lambda number, _: number < turns, turn, (0, found), parallel_iterations=1
+        _, odds = tf.while_loop(
+            lambda number, _: number < turns, turn, (0, odds), parallel_iterations=1
         )
-        return tf.cond(count > 0, found.concat, lambda: tf.zeros([0]))
+        return tf.cond(count > 0, odds.concat, lambda: tf.zeros([0]))
 
 
 def _log_odds(logits_BK: Any, label_B: Any) -> Any:

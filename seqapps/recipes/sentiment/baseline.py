@@ -79,9 +79,6 @@ class BagOfWords:
                 strength is not positive.
             UserError: The training texts are all of one class, or empty.
         """
-        from sklearn.feature_extraction.text import TfidfVectorizer
-        from sklearn.linear_model import LogisticRegression
-
         train = _labels("train", train_texts, train_labels)
         validation = _labels("validation", validation_texts, validation_labels)
         if not strengths or min(strengths) <= 0:
@@ -95,36 +92,15 @@ class BagOfWords:
                 f"{len(train)} have class {train[0]}; look at the column that the labels are "
                 "read from."
             )
-        few = {"sublinear_tf": True, "min_df": 2 if len(train) > _LARGE else 1}
-        vectorizer = TfidfVectorizer(ngram_range=(1, 2), **few)
-        try:
-            train_NF = vectorizer.fit_transform(train_texts)
-        except ValueError:  # No words, or none that two texts share.
-            log("bag of words: no words of two letters and more; n-grams of 1 to 3 characters")
-            vectorizer = TfidfVectorizer(analyzer="char", ngram_range=(1, 3), **few)
-            try:
-                train_NF = vectorizer.fit_transform(train_texts)
-            except ValueError as error:
-                raise UserError(
-                    f"the training texts must hold characters, and there are none in {len(train)} "
-                    f"texts; look at the column that the texts are read from ({error})."
-                ) from error
-        validation_NF = vectorizer.transform(validation_texts)
-        classes = 1 + max(int(train.max()), int(validation.max()))
-        best, best_key = None, (-1.0, 0.0)
-        # From strong to weak penalties, each fit begins where the last one ended.
-        model = LogisticRegression(max_iter=_ITERATIONS, tol=_TOLERANCE, warm_start=True)
-        for strength in sorted(strengths):
-            model.C = strength
-            _fit(model, train_NF, train, log)
-            probabilities_NK = _widened(model, validation_NF, classes)
-            accuracy = float((probabilities_NK.argmax(axis=1) == validation).mean())
-            truth_N = probabilities_NK[np.arange(len(validation)), validation]
-            likelihood = float(np.log(np.maximum(truth_N, 1e-12)).mean())
-            log(f"bag of words: C = {strength:g}, validation accuracy {accuracy:.4f}")
-            if best is None or (accuracy, likelihood) > best_key:
-                best, best_key = copy.deepcopy(model), (accuracy, likelihood)
-        assert best is not None
+        vectorizer, train_NF = _vectorised(train_texts, log)
+        best, classes = _best(
+            train_NF,
+            train,
+            vectorizer.transform(validation_texts),
+            validation,
+            strengths=strengths,
+            log=log,
+        )
         return cls(
             vectorizer,
             best,
@@ -167,14 +143,71 @@ class BagOfWords:
             if " " not in term
         )
         columns = [column for _, column in singles]
-        found: list[list[tuple[str, float]]] = [[] for _ in range(self._classes)]
+        strongest: list[list[tuple[str, float]]] = [[] for _ in range(self._classes)]
         for label, weights_F in zip(self._model.classes_, weights_KF, strict=True):
             weights = weights_F[columns]
             order = np.argsort(-weights, kind="stable")[:n]
-            found[int(label)] = [
+            strongest[int(label)] = [
                 (singles[i][0], float(weights[i])) for i in order if weights[i] > 0
             ]
-        return found
+        return strongest
+
+
+def _vectorised(texts: Sequence[str], log: Callable[[str], None]) -> tuple[Any, Any]:
+    """Fits words and pairs of words, or n-grams of characters where there are no words.
+
+    Returns:
+        The fitted vectorizer, and what it makes of the texts, (texts, features).
+
+    Raises:
+        UserError: If the texts hold no characters.
+    """
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    few = {"sublinear_tf": True, "min_df": 2 if len(texts) > _LARGE else 1}
+    vectorizer = TfidfVectorizer(ngram_range=(1, 2), **few)
+    try:
+        return vectorizer, vectorizer.fit_transform(texts)
+    except ValueError:  # No words, or none that two texts share.
+        log("bag of words: no words of two letters and more; n-grams of 1 to 3 characters")
+    vectorizer = TfidfVectorizer(analyzer="char", ngram_range=(1, 3), **few)
+    try:
+        return vectorizer, vectorizer.fit_transform(texts)
+    except ValueError as error:
+        raise UserError(
+            f"the training texts must hold characters, and there are none in {len(texts)} "
+            f"texts; look at the column that the texts are read from ({error})."
+        ) from error
+
+
+def _best(
+    train_NF: Any,
+    train: npt.NDArray[np.int64],
+    validation_NF: Any,
+    validation: npt.NDArray[np.int64],
+    *,
+    strengths: Sequence[float],
+    log: Callable[[str], None],
+) -> tuple[Any, int]:
+    """The model of the best strength, and how many classes there are."""
+    from sklearn.linear_model import LogisticRegression
+
+    classes = 1 + max(int(train.max()), int(validation.max()))
+    best, best_key = None, (-1.0, 0.0)
+    # From strong to weak penalties, each fit begins where the last one ended.
+    model = LogisticRegression(max_iter=_ITERATIONS, tol=_TOLERANCE, warm_start=True)
+    for strength in sorted(strengths):
+        model.C = strength
+        _fit(model, train_NF, train, log)
+        probabilities_NK = _widened(model, validation_NF, classes)
+        accuracy = float((probabilities_NK.argmax(axis=1) == validation).mean())
+        truth_N = probabilities_NK[np.arange(len(validation)), validation]
+        likelihood = float(np.log(np.maximum(truth_N, 1e-12)).mean())
+        log(f"bag of words: C = {strength:g}, validation accuracy {accuracy:.4f}")
+        if best is None or (accuracy, likelihood) > best_key:
+            best, best_key = copy.deepcopy(model), (accuracy, likelihood)
+    assert best is not None
+    return best, classes
 
 
 def _labels(name: str, texts: Sequence[str], labels: Labels) -> npt.NDArray[np.int64]:

@@ -87,12 +87,12 @@ def _weigh(
         fit_pairs(pairs, texts, labels, strength=strength, balance=examples.balance)
         said_NK, _ = _answers(pairs.alone, examples)
         shares_E = fit_shares([logits_NK, said_NK], labels_N)
-        found = loss(shares_E[0] * logits_NK + shares_E[1] * said_NK)
+        together = loss(shares_E[0] * logits_NK + shares_E[1] * said_NK)
         log(
             f"tokens and pairs: C = {strength:g}, validation loss {loss(said_NK):.4f} alone, "
-            f"{found:.4f} beside the recurrence"
+            f"{together:.4f} beside the recurrence"
         )
-        return found, strength, shares_E
+        return together, strength, shares_E
 
     log("Fitting the linear model of tokens and pairs of neighbours")
     _, strength, (recurrence, share) = min((tried(c) for c in _STRENGTHS), key=lambda t: t[:2])
@@ -150,5 +150,5 @@ def pairs_say(
 
 def pairs_of(network: keras.Model) -> HashedPairs | None:
     """The linear model of tokens and pairs in a network, if it has one."""
-    found = [layer for layer in network.layers if layer.name == PAIRS]
-    return found[0] if found else None
+    layers = [layer for layer in network.layers if layer.name == PAIRS]
+    return layers[0] if layers else None

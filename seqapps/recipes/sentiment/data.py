@@ -9,21 +9,20 @@ import functools
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from seqapps.data import files
+from seqapps.data.answered import AnsweredTexts, check_split, log_held_out, text_problem
 from seqapps.data.files import Problem, Row
 from seqapps.data.splits import (
     Split,
     check_shares,
     deal,
-    find_tfds,
     in_hash_order,
     load_each,
-    log_problems,
-    sift,
+    read_tfds,
     text_key,
 )
 from seqapps.errors import UserError
@@ -79,19 +78,13 @@ class LabelledData:
         check_shares(max_bad_share=self.max_bad_share, held_out_share=self.held_out_share)
 
 
-@dataclass(frozen=True)
-class Texts:
+class Texts(AnsweredTexts):
     """Texts and their classes."""
 
-    texts: list[str]
-    """The texts as they are in the data, of any length."""
-    labels: list[str]
-    """Names of their classes, in the same order."""
-    problems: list[Problem] = field(default_factory=list)
-    """Bad rows: left out of training data, kept in validation and test data."""
-
-    def __len__(self) -> int:
-        return len(self.texts)
+    @property
+    def labels(self) -> list[str]:
+        """Names of the texts' classes, in the same order."""
+        return self.answers
 
 
 class LabelledSplits(NamedTuple):
@@ -150,29 +143,26 @@ def load_labelled(
             known = known or there
         return texts
 
-    found, missing = load_each(settings, load)
-    there = set(found["train"].labels)
-    found["train"], removed = _without_evaluated(found)
-    gone = sorted(there - set(found["train"].labels))
+    parts, missing = load_each(settings, load)
+    there = set(parts["train"].labels)
+    parts["train"], removed = _without_evaluated(parts)
+    gone = sorted(there - set(parts["train"].labels))
     if gone:
         raise UserError(
             f"Every training text of the class {gone[0]!r} is in the validation or test data too, "
             "so none is left to learn from; name other validation and test data, or none to have "
             "them held out."
         )
-    _log_contradictions(found["train"], log)
+    _log_contradictions(parts["train"], log)
     if missing:
-        found.update(_hold_out(found["train"], missing, settings.held_out_share, seed))
-        log(
-            "Held out from the training texts: "
-            + ", ".join(f"{len(found[split]):,} for {split}" for split in missing)
-        )
+        parts.update(_hold_out(parts["train"], missing, settings.held_out_share, seed))
+        log_held_out(parts, missing, log, kind="texts")
     log(
         "The training data is free of duplicates across splits: "
         f"{removed:,} texts that are validation or test texts too were taken out of it."
     )
-    _log_overlap(found, log)
-    splits = LabelledSplits(**found)
+    _log_overlap(parts, log)
+    splits = LabelledSplits(**parts)
     _log_classes(splits, log)
     return splits
 
@@ -232,13 +222,10 @@ def _load(
         rows = embedded()[split]
         name = f"{location} {split}"
     elif location.startswith("tfds:"):
-        from seqapps.data import tfds
-
-        place = find_tfds(location, settings.tfds_folder, split, own=own)
-        if place is None:
+        read = read_tfds(location, settings.tfds_folder, split, columns, own=own, codes=codes)
+        if read is None:
             return None
-        rows = tfds.read(*place, columns, codes=codes)
-        name = f"{location} {place[1]}"
+        rows, name = read
     elif own:
         return None
     else:
@@ -251,12 +238,8 @@ def _load(
         rows = files.read_table(path, columns, codes=codes)
         name = str(path)
     texts = _sift(rows, name, split, settings, known)
-    log_problems(texts.problems, split, log)
-    if not len(texts):
-        raise UserError(
-            f"There are no {split} texts in {location}: each needs a text and a label. Look at the "
-            f"file, or name another one with --data.{split}."
-        )
+    needs = "each needs a text and a label"
+    check_split(texts, split, location, log, kind="texts", needs=needs)
     log(f"Read {len(texts):,} {split} texts from {location}")
     return texts
 
@@ -302,27 +285,28 @@ def _sift(
     Raises:
         UserError: If a label is not among the known ones, or too many rows are bad.
     """
-    result = Texts([], [])
-    names = None if known is None else set(known)
-    kept = sift(
+    return Texts.sifted(
         _with_labels(rows),
         lambda row: _problems(row, name),
-        result.problems,
         split,
         name=name,
         max_bad_share=settings.max_bad_share,
+        checked=lambda kept: kept if known is None else _of_classes(kept, known, name),
     )
-    for row in kept:
-        text, label = row.cells
-        if known is not None and names is not None and label not in names:
+
+
+def _of_classes(rows: Iterable[Row], known: Sequence[str], name: str) -> Iterator[Row]:
+    """Yields the rows, whose labels must be known."""
+    names = set(known)
+    for row in rows:
+        label = row.cells[1]
+        if label not in names:
             raise UserError(
                 f"{name}:{row.line}: The label {label!r} is not among the {len(known)} classes of "
                 f"the training: {_listed(known)}.{files.suggestion(label, known)} Mend the row, "
                 "or train with texts of this class."
             )
-        result.texts.append(files.repaired(text))
-        result.labels.append(label)
-    return result
+        yield row
 
 
 def _with_labels(rows: Iterable[Row]) -> Iterator[Row]:
@@ -342,13 +326,9 @@ def _with_labels(rows: Iterable[Row]) -> Iterator[Row]:
 
 def _problems(row: Row, name: str) -> Iterator[Problem]:
     """Yields what is wrong with the text of a row."""
-    text = row.cells[0]
-    if not files.is_text(text):
-        yield Problem(name, row.line, "the text is not UTF-8")
-    elif not text:
-        yield Problem(name, row.line, "the text is empty")
-    elif files.is_blank(text):
-        yield Problem(name, row.line, "the text is all spaces or control characters")
+    reason = text_problem(row.cells[0])
+    if reason:
+        yield Problem(name, row.line, reason)
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -398,13 +378,7 @@ def _hold_out(train: Texts, splits: Sequence[Split], share: float, seed: int) ->
             f"{len(splits) + 1} distinct training texts of its own, and the largest has "
             f"{max(map(len, classes.values()), default=0)}; give more texts, or name these splits."
         )
-    result: dict[Split, Texts] = {split: Texts([], []) for split in splits}
-    result["train"] = Texts([], [], train.problems)
-    for text, label in zip(train.texts, train.labels, strict=True):
-        part = result[owners.get(text_key(text), "train")]
-        part.texts.append(text)
-        part.labels.append(label)
-    return result
+    return train.dealt(map(text_key, train.texts), owners, splits)
 
 
 def _log_contradictions(train: Texts, log: Callable[[str], None]) -> None:

@@ -14,12 +14,12 @@ from seqapps.data.batching import evaluation_batches, padding_share, token_batch
 from seqapps.data.pipeline import Batches, batches
 from seqapps.fields import asset, damaged_asset
 from seqapps.recipes.sentiment.data import (
-    LabelledData,
     LabelledSplits,
     Texts,
     class_weights,
     load_labelled,
 )
+from seqapps.recipes.sentiment.settings import Config
 from seqapps.text.cut import Cut
 from seqapps.text.tokenizer import BOS, EOS, Tokenizer, tokenizer_in
 
@@ -58,15 +58,8 @@ class LabelledExamples:
     @classmethod
     def load(
         cls,
-        data: LabelledData,
+        config: Config,
         assets: Mapping[str, bytes] | None,
-        *,
-        vocabulary: int,
-        cut: Cut,
-        sampling: float,
-        batch_tokens: int,
-        balance: bool,
-        seed: int,
         log: Callable[[str], None],
     ) -> "LabelledExamples":
         """Reads the texts; fits tokenizer and classes on the training split unless `assets` do.
@@ -75,18 +68,28 @@ class LabelledExamples:
             UserError: If the data cannot be used, see `load_labelled`.
         """
         known = None if assets is None else classes_of(assets)
-        splits = load_labelled(data, seed=seed, log=log, classes=known)
+        splits = load_labelled(config.data, seed=config.seed, log=log, classes=known)
         if assets is None:
             tokenizer = Tokenizer.train(
-                splits.train.texts, vocabulary=vocabulary, character_coverage=0.9998
+                splits.train.texts,
+                vocabulary=config.text.vocabulary,
+                character_coverage=0.9998,
             )
         else:
             tokenizer = tokenizer_of(assets)
         log(f"Vocabulary: {tokenizer.size:,} pieces")
-        names = known or splits.classes
-        found = cls(splits, tokenizer, names, cut, sampling, batch_tokens, balance, seed)
-        found._log_cut(log)
-        return found
+        examples = cls(
+            splits=splits,
+            tokenizer=tokenizer,
+            classes=known or splits.classes,
+            cut=config.text.cut,
+            sampling=config.text.sampling,
+            batch_tokens=config.training.batch_tokens,
+            balance=config.balance,
+            seed=config.seed,
+        )
+        examples._log_cut(log)
+        return examples
 
     @property
     def assets(self) -> dict[str, bytes]:
@@ -245,10 +248,10 @@ def _frame(ids: Ids) -> Ids:
 
 def _windows(tokens: Sequence[Ids], most: int) -> list[Ids]:
     """Cuts framed texts into windows of about equal length, none longer than `most` and two."""
-    found: list[Ids] = []
+    windows: list[Ids] = []
     for ids in map(_frame, tokens):
-        found.extend(np.array_split(ids, -(-len(ids) // (most + 2))))
-    return found
+        windows.extend(np.array_split(ids, -(-len(ids) // (most + 2))))
+    return windows
 
 
 def _first(windows: list[Ids]) -> list[Ids]:

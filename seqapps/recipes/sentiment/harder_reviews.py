@@ -24,16 +24,16 @@ def harder_reviews() -> reviews.Reviews:
     """
     made = reviews.reviews()
     drawn = draw_split("train", seed=0, size=len(made.train))
-    train = [found.review for found in drawn if not any(_cells(found))]
+    train = [candidate.review for candidate in drawn if not any(_cells(candidate))]
     known = {form for review in train for form in forms(review.text)}
     harder = [
-        found.review
-        for found in drawn
-        if all(_cells(found)) and known.issuperset(forms(found.review.text))
+        candidate.review
+        for candidate in drawn
+        if all(_cells(candidate)) and known.issuperset(forms(candidate.review.text))
     ]
     return reviews.Reviews(train, made.validation + harder, made.test)
 
 
-def _cells(found: Drawn) -> Sequence[bool]:
+def _cells(candidate: Drawn) -> Sequence[bool]:
     """Whether each deciding sentence of a review has a cell that is held out."""
-    return [not HELD.isdisjoint(combined.cells) for combined in found.deciding]
+    return [not HELD.isdisjoint(combined.cells) for combined in candidate.deciding]

@@ -49,9 +49,9 @@ def fit_pairs(
         (np.ones(len(columns), np.float32), columns, ends), shape=(len(rows), layer.buckets)
     )
     counts_NM.sum_duplicates()
-    found_NM = counts_NM.sign()
+    holds_NM = counts_NM.sign()
     holding_MK = np.stack(
-        [np.asarray(found_NM[labels_N == k].sum(0))[0] for k in range(layer.classes)], 1
+        [np.asarray(holds_NM[labels_N == k].sum(0))[0] for k in range(layer.classes)], 1
     )
     weights_M = _weights(holding_MK, np.bincount(labels_N, minlength=layer.classes))
     scale_N = 1.0 / np.sqrt(np.maximum(counts_NM @ weights_M**2, 1e-12))
@@ -62,15 +62,16 @@ def fit_pairs(
         max_iter=1000,
         class_weight="balanced" if balance else None,
     ).fit(inputs_NM, labels_N)
-    found_KM, found_K = model.coef_, model.intercept_
+    fitted_KM, fitted_K = model.coef_, model.intercept_
     if len(model.classes_) == 2:
         # scikit-learn gives the log-odds of the second alone.
-        found_KM, found_K = np.vstack([-found_KM, found_KM]) / 2, np.append(-found_K, found_K) / 2
+        fitted_KM = np.vstack([-fitted_KM, fitted_KM]) / 2
+        fitted_K = np.append(-fitted_K, fitted_K) / 2
     coefficients_MK = np.zeros((layer.buckets, layer.classes))
-    coefficients_MK[:, model.classes_] = found_KM.T
+    coefficients_MK[:, model.classes_] = fitted_KM.T
     # A class without training texts is as unlikely as the unlikeliest.
-    bias_K = np.full(layer.classes, found_K.min())
-    bias_K[model.classes_] = found_K
+    bias_K = np.full(layer.classes, fitted_K.min())
+    bias_K[model.classes_] = fitted_K
     layer.set(weights_M=weights_M, coefficients_MK=coefficients_MK, bias_K=bias_K)
 
 

@@ -267,8 +267,8 @@ def fit_temperature(
 
     # In 1 / T the loss is convex, so it has one valley in log T as well.
     low, high = (math.log(bound) for bound in _TEMPERATURES)
-    found = minimize_scalar(loss, bounds=(low, high), method="bounded", options={"xatol": 1e-6})
-    return math.exp(found.x) if found.fun < loss(0.0) else 1.0
+    lowest = minimize_scalar(loss, bounds=(low, high), method="bounded", options={"xatol": 1e-6})
+    return math.exp(lowest.x) if lowest.fun < loss(0.0) else 1.0
 
 
 def fit_shares(experts_ENK: npt.ArrayLike, labels_N: npt.ArrayLike) -> npt.NDArray[np.float64]:

@@ -48,8 +48,8 @@ class SentimentPredictor(Predictor):
                     [BOS, *(i for i, n in zip(ids, numbers, strict=True) if n != word), EOS]
                     for word in some
                 ]
-                found = odds - _log_odds(self._logits(without), label)
-                for word, lost in zip(some, found, strict=True):
+                drops = odds - _log_odds(self._logits(without), label)
+                for word, lost in zip(some, drops, strict=True):
                     importance[word] = float(lost)
             answers.append(
                 {

@@ -10,7 +10,6 @@ a linear model of single words and pairs stands beside it (Wang and Manning 2012
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,13 +17,10 @@ from seqapps.bundle.application import Application
 from seqapps.fields import MAIN, Answers, Assets, Interface, Parts, Rating
 from seqapps.lazy import lazy_imports
 from seqapps.recipe import Evaluation, Recipe, View
-from seqapps.recipes.sentiment.data import LabelledData
 from seqapps.recipes.sentiment.importance import coloured, web_page
 from seqapps.recipes.sentiment.interface import classifier_interface
-from seqapps.recipes.sentiment.settings import CLASSIFIER_SPACE, Classifier, Pretraining
+from seqapps.recipes.sentiment.settings import CLASSIFIER_SPACE, Classifier, Config
 from seqapps.report import Reporter
-from seqapps.text.settings import LongText
-from seqapps.training.settings import Training
 
 with lazy_imports():
     from seqapps.recipes.sentiment import answer as text_classifier
@@ -42,34 +38,6 @@ if TYPE_CHECKING:
     from seqapps.training.optimizer import LayerGroup
 
 
-@dataclass(frozen=True, kw_only=True)
-class Config:
-    """All settings of a sentiment model."""
-
-    data: LabelledData = field(default_factory=LabelledData)
-    text: LongText = field(default_factory=LongText)
-    model: Classifier = field(default_factory=Classifier)
-    pretraining: Pretraining = field(default_factory=Pretraining)
-    training: Training = field(
-        default_factory=lambda: Training(
-            epochs=12,
-            # Accuracy soon stands at its best on validation texts while the loss still falls.
-            monitor="loss",
-            batch_tokens=2048,
-            learning_rate=6e-3,
-            warmup_steps=100,
-            weight_decay=0.05,
-            average_decay=0.98,
-            # Without it, what is sure and wrong is sure beyond what one temperature can mend.
-            label_smoothing=0.05,
-        )
-    )
-    balance: bool = False
-    """Let each class count the same in the loss, however few its examples are."""
-    seed: int = 0
-    """Of everything random in training, and of what is held out."""
-
-
 def interface(config: Config) -> Interface:
     """A text in; a label and the probabilities of all classes out; and the words that mattered."""
     return classifier_interface()
@@ -77,17 +45,7 @@ def interface(config: Config) -> Interface:
 
 def load(config: Config, assets: Assets | None, reporter: Reporter) -> "LabelledExamples":
     """Reads the texts and cuts them into pieces; tokenizer and classes are those of training."""
-    return labelled_texts.LabelledExamples.load(
-        config.data,
-        assets,
-        vocabulary=config.text.vocabulary,
-        cut=config.text.cut,
-        sampling=config.text.sampling,
-        batch_tokens=config.training.batch_tokens,
-        balance=config.balance,
-        seed=config.seed,
-        log=reporter.log,
-    )
+    return labelled_texts.LabelledExamples.load(config, assets, reporter.log)
 
 
 def build_model(
@@ -182,7 +140,7 @@ def evaluate(
     texts = examples.splits.test.texts
     with reporter.bar("Classifying the test split", total=len(texts), unit="texts") as bar:
         answers = application.answers(texts, advance=bar.advance)
-    found = classification.measure(
+    measured = classification.measure(
         answers,
         examples,
         temperature=calibration.temperature_of(application.model),
@@ -191,10 +149,10 @@ def evaluate(
         log=reporter.log,
     )
     return Evaluation(
-        metrics=found.metrics,
-        samples=found.mistakes,
+        metrics=measured.metrics,
+        samples=measured.mistakes,
         title="The surest mistakes",
-        draw=lambda folder: plots.draw(found, examples.classes, folder),
+        draw=lambda folder: plots.draw(measured, examples.classes, folder),
     )
 
 
@@ -203,9 +161,9 @@ def rate(config: Config, examples: "LabelledExamples") -> Rating:
     return classification.rating(examples)
 
 
-def show(config: Config, number: int, found: Mapping[str, Any]) -> str:
+def show(config: Config, number: int, answer: Mapping[str, Any]) -> str:
     """Label and probability, separated by a tab."""
-    return f"{found['label']}\t{found['probabilities'][0]:.4f}"
+    return f"{answer['label']}\t{answer['probabilities'][0]:.4f}"
 
 
 RECIPE = Recipe(

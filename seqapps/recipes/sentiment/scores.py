@@ -130,10 +130,10 @@ def _by_class(
 ) -> npt.NDArray[np.float64]:
     """Probabilities in the order of the classes, (N, K)."""
     number = {name: i for i, name in enumerate(classes)}
-    found_NK = np.zeros((len(answers), len(classes)))
-    for row, answer in zip(found_NK, answers, strict=True):
+    probabilities_NK = np.zeros((len(answers), len(classes)))
+    for row, answer in zip(probabilities_NK, answers, strict=True):
         row[[number[name] for name in answer["classes"]]] = answer["probabilities"]
-    return found_NK
+    return probabilities_NK
 
 
 def _without(

@@ -1,9 +1,12 @@
-"""Settings of the classifier."""
+"""Settings of a sentiment model."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
+from seqapps.recipes.sentiment.data import LabelledData
 from seqapps.space import Float, OneOf, Space, Whole
+from seqapps.text.settings import LongText
+from seqapps.training.settings import Training
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +101,34 @@ class Pretraining:
             raise ValueError(f"dropout must be in [0, 1), got {self.dropout}; 0 switches it off.")
         if not 0 < self.layer_rate <= 1:
             raise ValueError(f"layer_rate must be above 0 and at most 1, got {self.layer_rate}.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """All settings of a sentiment model."""
+
+    data: LabelledData = field(default_factory=LabelledData)
+    text: LongText = field(default_factory=LongText)
+    model: Classifier = field(default_factory=Classifier)
+    pretraining: Pretraining = field(default_factory=Pretraining)
+    training: Training = field(
+        default_factory=lambda: Training(
+            epochs=12,
+            # Accuracy soon stands at its best on validation texts while the loss still falls.
+            monitor="loss",
+            batch_tokens=2048,
+            learning_rate=6e-3,
+            warmup_steps=100,
+            weight_decay=0.05,
+            average_decay=0.98,
+            # Without it, what is sure and wrong is sure beyond what one temperature can mend.
+            label_smoothing=0.05,
+        )
+    )
+    balance: bool = False
+    """Let each class count the same in the loss, however few its examples are."""
+    seed: int = 0
+    """Of everything random in training, and of what is held out."""
 
 
 CLASSIFIER_SPACE: Space = {

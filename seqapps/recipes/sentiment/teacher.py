@@ -44,8 +44,8 @@ class NegativeSamples(keras.layers.Layer):
     def call(self, tokens_BT: tf.Tensor) -> tf.Tensor:
         """Draws: int32, (samples,), whatever the tokens."""
         drawn = keras.random.uniform((self.samples,), seed=self.seed_generator)
-        found = tf.searchsorted(tf.constant(self._cumulative), drawn, side="right")
-        return tf.minimum(found, len(self.probabilities) - 1)
+        tokens = tf.searchsorted(tf.constant(self._cumulative), drawn, side="right")
+        return tf.minimum(tokens, len(self.probabilities) - 1)
 
     def compute_output_spec(self, tokens_BT: Any) -> Any:
         """Says what `call` returns, for models built from `keras.Input`."""

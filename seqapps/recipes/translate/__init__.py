@@ -7,12 +7,8 @@ from seqapps.lazy import offered
 __all__ = ["Config", "RECIPE", "Translator", "build_model"]
 
 _FROM = {
-    "seqapps.recipes.translate.recipe": (
-        "RECIPE",
-        "Config",
-        "build_model",
-    ),
-    "seqapps.recipes.translate.settings": ("Translator",),
+    "seqapps.recipes.translate.recipe": ("RECIPE", "build_model"),
+    "seqapps.recipes.translate.settings": ("Config", "Translator"),
 }
 """Module → names that the package offers."""
 

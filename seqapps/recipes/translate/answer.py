@@ -72,13 +72,13 @@ class GreedyTranslator:
     def tokens(self, sources: Sequence[Ids]) -> list[Ids]:
         """The target tokens of each source, without BOS and EOS."""
         order = evaluation_batches([len(ids) for ids in sources], tokens=VALIDATION_TOKENS)
-        found = [np.zeros(0, np.int32)] * len(sources)
+        targets = [np.zeros(0, np.int32)] * len(sources)
         for rows, batch in zip(order, batches({"source": sources}, order), strict=True):
             hypotheses = self._decode(batch["source"], batch["source_lengths"])
             tokens, lengths = hypotheses.tokens.numpy(), hypotheses.lengths.numpy()
             for place, row in enumerate(rows):
-                found[row] = tokens[place, 0, : lengths[place, 0]]
-        return found
+                targets[row] = tokens[place, 0, : lengths[place, 0]]
+        return targets
 
 
 def _stepper(network: keras.Model) -> Callable[[Any, Any, Any], tuple[Any, Any]]:
@@ -119,19 +119,19 @@ class Translate:
         state, memory = translator.encode(self._network, source, lengths)
         drawn_B = options["temperature"] > 0.0
         searched = self._search(state, memory, lengths, options, drawn_B)
-        found = tf.cond(
+        hypotheses = tf.cond(
             tf.reduce_any(drawn_B),
             lambda: self._draw(state, memory, lengths, options, drawn_B, searched),
             lambda: searched,
         )
-        texts_BK = self._target.decode(found.tokens, found.lengths)
-        kept_B = tf.reduce_sum(tf.cast(tf.math.is_finite(found.scores), tf.int32), 1)
+        texts_BK = self._target.decode(hypotheses.tokens, hypotheses.lengths)
+        kept_B = tf.reduce_sum(tf.cast(tf.math.is_finite(hypotheses.scores), tf.int32), 1)
         return {
             "translation": texts_BK[:, 0],
-            "score": found.scores[:, 0],
+            "score": hypotheses.scores[:, 0],
             "alternatives": texts_BK,
             "alternatives_lengths": kept_B,
-            "alternative_scores": found.scores,
+            "alternative_scores": hypotheses.scores,
             "alternative_scores_lengths": kept_B,
         }
 

@@ -6,22 +6,21 @@ share. Those of a validation or test set stay, because a score is comparable onl
 
 import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
 from seqapps.data import files
+from seqapps.data.answered import AnsweredTexts, check_split, log_held_out, text_problem
 from seqapps.data.files import Problem, Row
 from seqapps.data.splits import (
     Split,
     check_shares,
     deal,
-    find_tfds,
     in_hash_order,
     load_each,
-    log_problems,
-    sift,
+    read_tfds,
     text_key,
 )
 from seqapps.errors import UserError
@@ -81,19 +80,18 @@ class PairData:
         return self.source_column or self.source, self.target_column or self.target
 
 
-@dataclass(frozen=True)
-class Pairs:
+class Pairs(AnsweredTexts):
     """Sentences and their translations."""
 
-    sources: list[str]
-    """Sentences of the source language."""
-    targets: list[str]
-    """Their translations, in the same order."""
-    problems: list[Problem] = field(default_factory=list)
-    """Bad rows: left out of training data, kept in validation and test data."""
+    @property
+    def sources(self) -> list[str]:
+        """Sentences of the source language."""
+        return self.texts
 
-    def __len__(self) -> int:
-        return len(self.sources)
+    @property
+    def targets(self) -> list[str]:
+        """Their translations, in the same order."""
+        return self.answers
 
 
 class PairSplits(NamedTuple):
@@ -128,15 +126,12 @@ def load_pairs(settings: PairData, *, seed: int, log: Callable[[str], None]) -> 
     def load(location: str, split: Split, own: bool) -> Pairs | None:
         return _load(settings, location, split, embedded, own=own, log=log)
 
-    found, missing = load_each(settings, load)
+    parts, missing = load_each(settings, load)
     if missing:
-        found.update(_hold_out(found["train"], missing, settings.held_out_share, seed))
-        log(
-            "Held out from the training pairs: "
-            + ", ".join(f"{len(found[split]):,} for {split}" for split in missing)
-        )
-    _log_overlap(found, log)
-    return PairSplits(**found)
+        parts.update(_hold_out(parts["train"], missing, settings.held_out_share, seed))
+        log_held_out(parts, missing, log, kind="pairs")
+    _log_overlap(parts, log)
+    return PairSplits(**parts)
 
 
 def _load(
@@ -152,15 +147,11 @@ def _load(
     if location == "phrasebook":
         pairs: Pairs = getattr(embedded(), split)
     elif location.startswith("tfds:"):
-        from seqapps.data import tfds
-
-        place = find_tfds(location, settings.tfds_folder, split, own=own)
-        if place is None:
+        read = read_tfds(location, settings.tfds_folder, split, settings.columns, own=own)
+        if read is None:
             return None
-        path, name = place
-        rows = tfds.read(path, name, settings.columns)
-        label = f"{location} {name}"
-        pairs = _sift(rows, (label, label), split, settings)
+        rows, name = read
+        pairs = _sift(rows, (name, name), split, settings)
     elif own:
         return None
     else:
@@ -170,12 +161,8 @@ def _load(
         else:
             rows = _aligned(source, target)
         pairs = _sift(rows, (str(source), str(target)), split, settings)
-    log_problems(pairs.problems, split, log)
-    if not len(pairs):
-        raise UserError(
-            f"There are no {split} pairs in {location}: a pair needs text on both sides. Look at "
-            f"the file, or name another one with --data.{split}."
-        )
+    needs = "a pair needs text on both sides"
+    check_split(pairs, split, location, log, kind="pairs", needs=needs)
     log(f"{split.capitalize()}: {len(pairs):,} pairs from {location}")
     return pairs
 
@@ -213,7 +200,7 @@ def _paths(settings: PairData, location: str) -> tuple[Path, Path]:
         if source == target:
             raise UserError(f"{location!r} names one file twice; name one file per language.")
         return source, target
-    found = []
+    aligned = []
     for ending in settings.columns:
         candidates = [path.with_name(f"{path.name}.{ending}{packed}") for packed in ("", ".gz")]
         file = next((file for file in candidates if file.is_file()), None)
@@ -224,8 +211,8 @@ def _paths(settings: PairData, location: str) -> tuple[Path, Path]:
                 f"({', '.join(files.TABLES)}), two files `FILE,FILE`, or the common beginning of "
                 f"two files that end in .{settings.columns[0]} and .{settings.columns[1]}."
             )
-        found.append(file)
-    return found[0], found[1]
+        aligned.append(file)
+    return aligned[0], aligned[1]
 
 
 def _aligned(source: Path, target: Path) -> Iterator[Row]:
@@ -248,33 +235,22 @@ def _aligned(source: Path, target: Path) -> Iterator[Row]:
 
 def _sift(rows: Iterable[Row], names: tuple[str, str], split: Split, settings: PairData) -> Pairs:
     """Takes rows into pairs, and notes or leaves out the bad ones."""
-    result = Pairs([], [])
-    kept = sift(
+    return Pairs.sifted(
         rows,
         lambda row: _problems(row, names, settings),
-        result.problems,
         split,
         name=names[0],
         max_bad_share=settings.max_bad_share,
     )
-    for row in kept:
-        result.sources.append(files.repaired(row.cells[0]))
-        result.targets.append(files.repaired(row.cells[1]))
-    return result
 
 
 def _problems(row: Row, names: tuple[str, str], settings: PairData) -> Iterator[Problem]:
     """Yields what is wrong with the texts of a row."""
     languages = (settings.source, settings.target)
     for text, name, language in zip(row.cells, names, languages, strict=True):
-        if not files.is_text(text):
-            yield Problem(name, row.line, f"the text ({language}) is not UTF-8")
-        elif not text:
-            yield Problem(name, row.line, f"the text ({language}) is empty")
-        elif files.is_blank(text):
-            yield Problem(
-                name, row.line, f"the text ({language}) is all spaces or control characters"
-            )
+        reason = text_problem(text, f"the text ({language})")
+        if reason:
+            yield Problem(name, row.line, reason)
         elif len(text) > settings.max_characters:
             yield Problem(
                 name,
@@ -294,14 +270,7 @@ def _hold_out(train: Pairs, splits: Sequence[Split], share: float, seed: int) ->
             f"{len(distinct)} distinct training sources are too few to hold out {each} for each "
             f"of {', '.join(splits)}; give more pairs, or name these splits."
         )
-    owners = deal(distinct, splits, each)
-    result: dict[Split, Pairs] = {split: Pairs([], []) for split in splits}
-    result["train"] = Pairs([], [], train.problems)
-    for key, source, target in zip(keys, train.sources, train.targets, strict=True):
-        pairs = result[owners.get(key, "train")]
-        pairs.sources.append(source)
-        pairs.targets.append(target)
-    return result
+    return train.dealt(keys, deal(distinct, splits, each), splits)
 
 
 def _log_overlap(splits: dict[Split, Pairs], log: Callable[[str], None]) -> None:

@@ -10,7 +10,8 @@ import tensorflow as tf
 
 from seqapps.data.batching import evaluation_batches, padding_share, token_batches
 from seqapps.data.pipeline import Batches, batches
-from seqapps.recipes.translate.data import PairData, Pairs, PairSplits, load_pairs
+from seqapps.recipes.translate.data import Pairs, PairSplits, load_pairs
+from seqapps.recipes.translate.settings import Config
 from seqapps.text.tokenizer import BOS, EOS, Tokenizer, tokenizer_in
 
 Columns = dict[str, list[npt.NDArray[np.int32]]]
@@ -43,14 +44,8 @@ class PairExamples:
     @classmethod
     def load(
         cls,
-        data: PairData,
+        config: Config,
         assets: Mapping[str, bytes] | None,
-        *,
-        vocabulary: int,
-        joint: bool,
-        sampling: float,
-        batch_tokens: int,
-        seed: int,
         log: Callable[[str], None],
     ) -> "PairExamples":
         """Reads the pairs; fits the tokenizers on the training split unless `assets` hold them.
@@ -58,17 +53,25 @@ class PairExamples:
         Raises:
             UserError: If the data cannot be used, see `load_pairs`.
         """
-        pairs = load_pairs(data, seed=seed, log=log)
+        pairs = load_pairs(config.data, seed=config.seed, log=log)
+        vocabulary = config.text.vocabulary
         if assets is not None:
             source, target = tokenizers(assets)
-        elif joint:
+        elif config.model.share_embeddings:
             lines = [*pairs.train.sources, *pairs.train.targets]
             source = target = Tokenizer.train(lines, vocabulary=vocabulary)
         else:
             source = Tokenizer.train(pairs.train.sources, vocabulary=vocabulary)
             target = Tokenizer.train(pairs.train.targets, vocabulary=vocabulary)
         log(f"Vocabulary: {source.size:,} source and {target.size:,} target pieces")
-        return cls(pairs, source, target, sampling, batch_tokens, seed)
+        return cls(
+            pairs=pairs,
+            source=source,
+            target=target,
+            sampling=config.text.sampling,
+            batch_tokens=config.training.batch_tokens,
+            seed=config.seed,
+        )
 
     @property
     def assets(self) -> dict[str, bytes]:

@@ -12,8 +12,6 @@ Source: Bahdanau et al. 2015 and Luong et al. 2015 (attention); Wu et al. 2016, 
 # B batch, S source steps, T target steps, D embedding width, U units, V target vocabulary,
 # N rows of a decoding loop.
 
-from typing import Any
-
 import keras
 import tensorflow as tf
 
@@ -50,56 +48,25 @@ def build_translator(
             f"shared embeddings need one joint vocabulary, got {source_vocabulary} source and "
             f"{target_vocabulary} target tokens; set share_embeddings to false."
         )
-    units = settings.units
-    seeds = iter(range(seed * 1000, (seed + 1) * 1000))
-
-    def drop(values: keras.KerasTensor, rate: float, **kwargs: object) -> keras.KerasTensor:
-        return keras.layers.Dropout(rate, seed=next(seeds), **kwargs)(values) if rate else values
-
-    def table(name: str, size: int) -> keras.layers.ReversibleEmbedding:
-        # The logits are products with this table, so it starts at the size that gives them a
-        # variance near one; a larger start costs the first passes.
-        start = keras.initializers.RandomNormal(stddev=settings.embedding**-0.5, seed=next(seeds))
-        return keras.layers.ReversibleEmbedding(
-            size, settings.embedding, embeddings_initializer=start, name=name
-        )
-
-    def embed(tokens: keras.KerasTensor, layer: keras.layers.Layer) -> keras.KerasTensor:
-        return drop(layer(tokens), settings.token_dropout, noise_shape=(None, None, 1))
-
-    def stack(name: str, width: int, **kwargs: Any) -> RecurrentStack:
-        return RecurrentStack(
-            width,
-            cell=settings.cell,
-            dropout=settings.dropout,
-            residual=settings.residual,
-            normalisation=settings.normalisation,
-            seed=next(seeds),
-            name=name,
-            **kwargs,
-        )
-
+    make = _Layers(settings, seed)
     inputs = _inputs()
     source_lengths, target_lengths = inputs["source_lengths"], inputs["target_lengths"]
-    target_table = source_table = table("target_embedding", target_vocabulary)
+    target_table = source_table = make.table("target_embedding", target_vocabulary)
     if not settings.share_embeddings:
-        source_table = table("source_embedding", source_vocabulary)
-    encoder = stack("encoder", units // 2, depth=settings.encoder_depth, bidirectional=True)
-    memory_BSU, encoded = encoder(embed(inputs["source"], source_table), source_lengths)
+        source_table = make.table("source_embedding", source_vocabulary)
+    encoder = make.stack(
+        "encoder", settings.units // 2, depth=settings.encoder_depth, bidirectional=True
+    )
+    source_BSD = make.embedded(inputs["source"], source_table)
+    memory_BSU, encoded = encoder(source_BSD, source_lengths)
     end_BU = keras.layers.Concatenate(name="encoder_end")(_last_layer(encoder, encoded))
-    start_BU = keras.layers.Dense(units, activation="tanh", name="bridge")(end_BU)
+    start_BU = keras.layers.Dense(settings.units, activation="tanh", name="bridge")(end_BU)
 
-    lower = stack("decoder_lower", units)
-    below_BTU, _ = lower(
-        embed(inputs["target"], target_table), target_lengths, _first_state(lower, start_BU)
-    )
-    attend = (
-        AdditiveAttention(units, name="attention")
-        if settings.attention == "additive"
-        else MultiplicativeAttention(name="attention")
-    )
-    context_BTU, _ = attend(below_BTU, memory_BSU, source_lengths)
-    upper = stack("decoder_upper", units, depth=settings.decoder_depth - 1)
+    lower = make.stack("decoder_lower", settings.units)
+    target_BTD = make.embedded(inputs["target"], target_table)
+    below_BTU, _ = lower(target_BTD, target_lengths, _first_state(lower, start_BU))
+    context_BTU, _ = make.attention()(below_BTU, memory_BSU, source_lengths)
+    upper = make.stack("decoder_upper", settings.units, depth=settings.decoder_depth - 1)
     above_BTU, _ = upper(
         keras.layers.Concatenate(name="upper_input")([below_BTU, context_BTU]),
         target_lengths,
@@ -107,8 +74,66 @@ def build_translator(
     )
     read = keras.layers.Concatenate(name="readout_input")([above_BTU, context_BTU])
     read_BTD = keras.layers.Dense(settings.embedding, name="readout")(read)
-    logits_BTV = target_table(drop(read_BTD, settings.dropout), reverse=True)
+    logits_BTV = target_table(make.dropped(read_BTD, settings.dropout), reverse=True)
     return keras.Model(inputs, logits_BTV, name="translator")
+
+
+class _Layers:
+    """Makes the layers that the settings ask for, each with the next seed.
+
+    Args:
+        settings: Size and kind.
+        seed: Of the network.
+    """
+
+    def __init__(self, settings: Translator, seed: int) -> None:
+        self._settings = settings
+        self._seeds = iter(range(seed * 1000, (seed + 1) * 1000))
+
+    def table(self, name: str, size: int) -> keras.layers.ReversibleEmbedding:
+        """Embeddings that serve as the last layer too."""
+        width, seed = self._settings.embedding, next(self._seeds)
+        # The logits are products with this table, so it starts at the size that gives them a
+        # variance near one; a larger start costs the first passes.
+        start = keras.initializers.RandomNormal(stddev=width**-0.5, seed=seed)
+        return keras.layers.ReversibleEmbedding(
+            size, width, embeddings_initializer=start, name=name
+        )
+
+    def dropped(
+        self, values: keras.KerasTensor, rate: float, **kwargs: object
+    ) -> keras.KerasTensor:
+        """The values, some of them dropped in training."""
+        if not rate:
+            return values
+        return keras.layers.Dropout(rate, seed=next(self._seeds), **kwargs)(values)
+
+    def embedded(self, tokens: keras.KerasTensor, table: keras.layers.Layer) -> keras.KerasTensor:
+        """Embeddings of tokens, (B, S, D); whole tokens are dropped in training."""
+        rate = self._settings.token_dropout
+        return self.dropped(table(tokens), rate, noise_shape=(None, None, 1))
+
+    def stack(
+        self, name: str, width: int, *, depth: int = 1, bidirectional: bool = False
+    ) -> RecurrentStack:
+        """Recurrent layers on top of each other."""
+        return RecurrentStack(
+            width,
+            depth=depth,
+            bidirectional=bidirectional,
+            cell=self._settings.cell,
+            dropout=self._settings.dropout,
+            residual=self._settings.residual,
+            normalisation=self._settings.normalisation,
+            seed=next(self._seeds),
+            name=name,
+        )
+
+    def attention(self) -> keras.layers.Layer:
+        """How the decoder looks at the encoder."""
+        if self._settings.attention == "additive":
+            return AdditiveAttention(self._settings.units, name="attention")
+        return MultiplicativeAttention(name="attention")
 
 
 def _inputs() -> dict[str, keras.KerasTensor]:

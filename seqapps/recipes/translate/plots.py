@@ -17,9 +17,11 @@ def draw_attention(network: Any, examples: PairExamples, folder: Path) -> None:
         examples: The pairs.
         folder: Gets `attention_1.png` ...
     """
-    for number, found in enumerate(attention_maps(network, examples, count=3), 1):
+    for number, attention in enumerate(attention_maps(network, examples, count=3), 1):
         path = folder / f"attention_{number}.png"
-        plot_attention(found.weights_TS, source=found.source, target=found.target, path=path)
+        plot_attention(
+            attention.weights_TS, source=attention.source, target=attention.target, path=path
+        )
 
 
 def plot_attention(

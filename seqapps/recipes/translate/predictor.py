@@ -38,9 +38,9 @@ class TranslatePredictor(Predictor):
             length_penalty=options["length_penalty"],
             n_best=np.where(drawn, 1, options["n_best"]),
         )
-        found = searched
+        sampled = searched
         if drawn.any():
-            found = sample(
+            sampled = sample(
                 self._logits,
                 state,
                 bos=BOS,
@@ -54,7 +54,7 @@ class TranslatePredictor(Predictor):
             )
         answers = []
         for row, is_drawn in enumerate(drawn):
-            tokens, scores = found if is_drawn else searched
+            tokens, scores = sampled if is_drawn else searched
             texts = [self._target.decode(ids) for ids in tokens[row]]
             numbers = [float(score) for score in scores[row][: len(texts)]]
             answers.append(
@@ -67,13 +67,13 @@ class TranslatePredictor(Predictor):
             )
         return answers
 
-    def _after(self, state: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
-        return state | {name: found[f"next_{name}"] for name in self._states}
+    def _after(self, state: dict[str, Any], outputs: dict[str, Any]) -> dict[str, Any]:
+        return state | {name: outputs[f"next_{name}"] for name in self._states}
 
     def _extend(self, tokens: Any, state: Any, count: int) -> tuple[Any, Any, Any]:
-        found = self._step({"tokens": tokens, "count": np.array(count, np.int32), **state})
-        return found["gains"], found["best"], self._after(state, found)
+        outputs = self._step({"tokens": tokens, "count": np.array(count, np.int32), **state})
+        return outputs["gains"], outputs["best"], self._after(state, outputs)
 
     def _logits(self, tokens: Any, state: Any) -> tuple[Any, Any]:
-        found = self._step({"tokens": tokens, "count": np.array(1, np.int32), **state})
-        return found["logits"], self._after(state, found)
+        outputs = self._step({"tokens": tokens, "count": np.array(1, np.int32), **state})
+        return outputs["logits"], self._after(state, outputs)

@@ -9,19 +9,14 @@ into SentencePiece pieces (Kudo 2018), a beam search finds the answer (Wu et al.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from seqapps.bundle.application import Application
-from seqapps.decoding.settings import Decoding
 from seqapps.fields import MAIN, Answers, Assets, Field, Interface, Parts, Rating
 from seqapps.lazy import lazy_imports
 from seqapps.recipe import Evaluation, Recipe, strategy_options
-from seqapps.recipes.translate.data import PairData
-from seqapps.recipes.translate.settings import TRANSLATOR_SPACE, Translator
+from seqapps.recipes.translate.settings import TRANSLATOR_SPACE, Config, Translator
 from seqapps.report import Reporter
-from seqapps.text.settings import Text
-from seqapps.training.settings import Training
 
 with lazy_imports():
     from seqapps.recipes.translate import answer as translation
@@ -36,23 +31,6 @@ if TYPE_CHECKING:
     import keras
 
     from seqapps.recipes.translate.examples import PairExamples
-
-
-@dataclass(frozen=True, kw_only=True)
-class Config:
-    """All settings of a translation model."""
-
-    data: PairData = field(default_factory=PairData)
-    text: Text = field(default_factory=Text)
-    model: Translator = field(default_factory=Translator)
-    training: Training = field(
-        default_factory=lambda: Training(
-            epochs=3, batch_tokens=1024, learning_rate=4e-3, warmup_steps=100, average_decay=0.99
-        )
-    )
-    decoding: Decoding = field(default_factory=Decoding)
-    seed: int = 0
-    """Of everything random in training."""
 
 
 def interface(config: Config) -> Interface:
@@ -82,16 +60,7 @@ def interface(config: Config) -> Interface:
 
 def load(config: Config, assets: Assets | None, reporter: Reporter) -> "PairExamples":
     """Reads the pairs and cuts them into pieces; vocabularies are fitted on training pairs."""
-    return sentence_pairs.PairExamples.load(
-        config.data,
-        assets,
-        vocabulary=config.text.vocabulary,
-        joint=config.model.share_embeddings,
-        sampling=config.text.sampling,
-        batch_tokens=config.training.batch_tokens,
-        seed=config.seed,
-        log=reporter.log,
-    )
+    return sentence_pairs.PairExamples.load(config, assets, reporter.log)
 
 
 def build_model(
@@ -167,11 +136,11 @@ def rate(config: Config, examples: "PairExamples") -> Rating:
     return measures.rating(examples.pairs.test, vars(config.decoding))
 
 
-def show(config: Config, number: int, found: Mapping[str, Any]) -> str:
+def show(config: Config, number: int, answer: Mapping[str, Any]) -> str:
     """The translation; if several are asked for, one a line as `number ||| text ||| score`."""
     if config.decoding.n_best == 1:
-        return str(found["translation"])
-    rows = zip(found["alternatives"], found["alternative_scores"], strict=True)
+        return str(answer["translation"])
+    rows = zip(answer["alternatives"], answer["alternative_scores"], strict=True)
     return "\n".join(f"{number} ||| {text} ||| {score:.4f}" for text, score in rows)
 
 

@@ -1,9 +1,13 @@
-"""Settings of the translator."""
+"""Settings of a translation model."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
+from seqapps.decoding.settings import Decoding
+from seqapps.recipes.translate.data import PairData
 from seqapps.space import Float, OneOf, Space, Whole
+from seqapps.text.settings import Text
+from seqapps.training.settings import Training
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +61,23 @@ class Translator:
                 raise ValueError(
                     f"{name} must be in [0, 1), got {getattr(self, name)}; 0 switches it off."
                 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """All settings of a translation model."""
+
+    data: PairData = field(default_factory=PairData)
+    text: Text = field(default_factory=Text)
+    model: Translator = field(default_factory=Translator)
+    training: Training = field(
+        default_factory=lambda: Training(
+            epochs=3, batch_tokens=1024, learning_rate=4e-3, warmup_steps=100, average_decay=0.99
+        )
+    )
+    decoding: Decoding = field(default_factory=Decoding)
+    seed: int = 0
+    """Of everything random in training."""
 
 
 TRANSLATOR_SPACE: Space = {

@@ -1,12 +1,24 @@
+import json
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from seqapps.bundle.values import answers_of, batch_of, describe, option_batch, row_of, size
+from seqapps.bundle.values import (
+    answers_of,
+    batch_of,
+    describe,
+    for_json,
+    option_batch,
+    row_of,
+    size,
+)
 from seqapps.errors import UserError
 from seqapps.fields import Field, Interface, Option
 
 FIELDS = {
     "text": Field(name="f"),
+    "image": Field(name="f", media="image"),
     "texts": Field(name="f", rank=1),
     "number": Field(name="f", dtype="float32", unit="Hz"),
     "count": Field(name="f", dtype="int32"),
@@ -24,6 +36,10 @@ def only(kind):
     [
         ("text", 3, "a string, got 3"),
         ("text", None, "a string, got None"),
+        ("image", 3, r'a PNG or JPEG file, in JSON {"b64": its bytes in base64}, got 3'),
+        ("image", {"b64": "#"}, "a PNG or JPEG file, .*got {'b64': '#'}"),
+        ("image", {"b64": 3}, "a PNG or JPEG file, "),
+        ("image", {"b64": "", "x": 1}, "a PNG or JPEG file, "),
         ("text", ["a"], r"a string, got \['a'\]"),
         ("texts", "abc", "a list of strings, got 'abc'"),
         ("texts", [1], r"a list of strings, got \[1\]"),
@@ -53,6 +69,19 @@ def batch(kind, *values):
             interface.inputs, [row_of(interface.inputs, v) for v in values]
         ).items()
     }
+
+
+def test_bytes_are_said_in_json_and_read_again():
+    fields = (FIELDS["image"], replace(FIELDS["frames"], name="g"), Field(name="t", rank=1))
+    row = row_of(fields, {"f": b"\x89\xff\0", "g": [[1, 2], [3, 4]], "t": ["ä", b"\xff"]})
+    said = json.loads(json.dumps(for_json(row)))
+    assert said == {
+        "f": {"b64": "if8A"},
+        "g": [[1, 2], [3, 4]],
+        "t": [{"b64": "w6Q="}, {"b64": "/w=="}],
+    }
+    assert for_json(row_of(fields, said)) == said
+    assert batch("image", {"b64": "if8A"}, b"\0") == {"f": [b"\x89\xff\0", b"\0"]}
 
 
 def test_values_become_padded_batches():
@@ -96,6 +125,7 @@ def test_answers_are_cut_to_their_lengths_and_made_plain():
 def test_fields_say_what_they_are():
     assert [describe(field) for field in FIELDS.values()] == [
         "a string",
+        'a PNG or JPEG file, in JSON {"b64": its bytes in base64}',
         "a list of strings",
         "a number (Hz)",
         "a whole number",

@@ -11,10 +11,13 @@ from tensorflow.core.protobuf import saved_model_pb2
 from seqapps.bundle.application import load, load_network
 from seqapps.bundle.folder import write_config
 from seqapps.bundle.servable import write_servable
+from seqapps.bundle.values import for_json, row_of
 from seqapps.errors import UserError
 from seqapps.fields import MAIN, Field, Interface, Option, Signature
 from seqapps.portable import certificate
-from seqapps.portable.certificate import certify, check_files, compare, device_bound, probes
+from seqapps.portable.certificate import certify, check_files, compare, device_bound
+from seqapps.portable.probes import probes
+from seqapps.portable.runtime.picture import decode_pictures
 
 # Keras 3.15 reads its variables in a way that NumPy 2 wants otherwise.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -316,8 +319,47 @@ def test_probes_hold_what_is_easy_to_get_wrong():
         outputs=(Field(name="o"),),
     )
     rows = probes(numbers.inputs, [{"x": [1, 2], "n": 3}])
-    assert {len(row["x"]) for row in rows} == {0, 1, 2, 50}
+    assert {len(row["x"]) for row in rows} == {0, 1, 2, 7, 50}
     assert {int(row["n"]) for row in rows} >= {0, 1, -1, 3}
+
+
+def test_probes_hold_numbers_that_differ_in_every_step_and_channel():
+    frames = (Field(name="x", dtype="float32", rank=2, width=(3,)),)
+    assert any(len(np.unique(row["x"])) == row["x"].size > 9 for row in probes(frames, []))
+    state = (Field(name="s", dtype="float32", rank=2, width=(2, 3), fixed=True),)
+    assert {row["s"].shape for row in probes(state, [])} == {(2, 3)}
+
+
+def test_probes_hold_pictures_of_every_kind_and_what_is_none():
+    fields = (Field(name="p", media="image"), Field(name="n", dtype="int32"))
+    rows = probes(fields, [{"p": {"b64": "AAE="}, "n": 7}])
+    read = decode_pictures([row["p"] for row in rows])
+    assert {0, 1} == {*read[2].tolist()}
+    assert len({(*size,) for size in read[1].tolist()}) > 3
+    assert rows[-1]["p"] == b"\0\1"
+
+
+def test_real_inputs_of_every_type_are_kept_and_read_again(tmp_path):
+    fields = (
+        Field(name="file", media="image"),
+        Field(name="frames", dtype="float32", rank=2, width=(2,)),
+        Field(name="words", rank=1),
+        Field(name="state", dtype="float32", rank=1, width=(2,), fixed=True),
+        Field(name="count", dtype="int32"),
+    )
+    sample = {
+        "file": b"\x89PNG\xff",
+        "frames": np.array([[0.1, 2], [3, 4]], np.float32),
+        "words": ["ä", b"\xff"],
+        "state": [0.3, 1.0],
+        "count": 3,
+    }
+    large = sample | {"file": bytes(10**6)}
+    interface = Interface(inputs=fields, outputs=(Field(name="o"),))
+    kept = certificate._kept(interface, [sample, large])
+    (tmp_path / "certificate.json").write_text(json.dumps({"samples": kept}))
+    (read,) = certificate.samples_of(tmp_path)
+    assert for_json(row_of(fields, read)) == for_json(row_of(fields, sample))
 
 
 VALUE = (Field(name="v", dtype="float32"),)

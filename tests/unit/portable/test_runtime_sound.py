@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from seqapps.audio import mel, read, wav
 from seqapps.audio.settings import Features
-from seqapps.portable.onnx import recordings
+from seqapps.portable.probes import recordings
 from seqapps.portable.runtime import sound
 
 FILES = [

@@ -190,12 +190,12 @@ def _templates(word: Word, form: str) -> tuple[str, ...]:
         return _FEELING[form]
     if word.kind == "verb":
         return _VERB[form]
-    found = _BE[form]
+    templates = _BE[form]
     if word.kind == "adjective":
-        found += _ADJECTIVE.get(form, ()) + (_GRADABLE if word.gradable else {}).get(form, ())
+        templates += _ADJECTIVE.get(form, ()) + (_GRADABLE if word.gradable else {}).get(form, ())
     if word.kind == "noun" or not (word.gradable or word.kind == "adverb"):
-        found += _EXTREME.get(form, ())
-    return found
+        templates += _EXTREME.get(form, ())
+    return templates
 
 
 def _impersonal(template: str) -> bool:

@@ -182,13 +182,13 @@ def draw_split(
             thing = draw.one(THINGS)
             label = balance.label(construction, thing.noun)
             try:
-                found = draw_review(draw, construction, thing, label)
+                candidate = draw_review(draw, construction, thing, label)
             except DeadEnd:
                 continue
-            text = found.review.text
+            text = candidate.review.text
             fits = known is None or (
                 # Every deciding sentence: one of an everyday kind would give the label away.
-                all(split in combined.owners() for combined in found.deciding)
+                all(split in combined.owners() for combined in candidate.deciding)
                 and known.issuperset(forms(text))
             )
             if fits and text not in drawn:
@@ -199,9 +199,9 @@ def draw_split(
                 f"(no further {construction!r}); "
                 "ask for fewer, or for more training reviews (every word must occur in training)."
             )
-        drawn[text] = found
+        drawn[text] = candidate
         balance.count(construction, thing.noun, label)
-        for combined in found.deciding:
+        for combined in candidate.deciding:
             draw.count(combined)
     return list(drawn.values())
 

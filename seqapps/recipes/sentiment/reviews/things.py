@@ -62,12 +62,12 @@ FIELDS = {"screen": "story", "page": "story", "gear": "gear", "place": "place"}
 
 def _aspects(field: str, listed: str) -> tuple[Subject, ...]:
     """Reads `plot/constructed, characters*/drawn`; `*` marks a plural, no participle no adverb."""
-    found = []
+    aspects = []
     for item in listed.split(","):
         name, _, made = item.strip().partition("/")
         plain = f"the {name.rstrip('*')}"
-        found.append(Subject(plain, plain, name.endswith("*"), field, made))
-    return tuple(found)
+        aspects.append(Subject(plain, plain, name.endswith("*"), field, made))
+    return tuple(aspects)
 
 
 _SEEN = (

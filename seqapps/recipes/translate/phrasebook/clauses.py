@@ -248,10 +248,13 @@ def build(
         )
     else:
         habit = tense == "habit"
-        thing, found = draw_object(draw, verb, subject, negated=marking.negated, habit=habit)
+        thing, thing_noun = draw_object(draw, verb, subject, negated=marking.negated, habit=habit)
         parts = parts._replace(thing=thing)
-        spots = SHOPPING[found.english] if found and verb.english == "buy" else verb.places
-        somewhere = bool(spots) and not marking.negated and (not found or not is_place(found))
+        buying = verb.english == "buy"
+        spots = SHOPPING[thing_noun.english] if thing_noun and buying else verb.places
+        somewhere = (
+            bool(spots) and not marking.negated and (not thing_noun or not is_place(thing_noun))
+        )
         if somewhere and draw.chance(place):
             parts = parts._replace(where=at(draw.one(spots), "the", None))
     if "company" in verb.flags and not marking.negated and draw.chance(0.2):

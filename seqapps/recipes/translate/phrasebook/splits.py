@@ -124,9 +124,9 @@ def forms(sentence: str) -> list[str]:
 
     German nouns keep their capital; the first word is compared in lower case.
     """
-    found = sentence.rstrip(".?").replace(",", "").split()
-    found[0] = found[0].lower()
-    return found
+    words = sentence.rstrip(".?").replace(",", "").split()
+    words[0] = words[0].lower()
+    return words
 
 
 def pairs(

@@ -24,10 +24,11 @@ from seqapps.recipes.generate.cache import (
 from seqapps.recipes.generate.data import TextData
 from seqapps.recipes.generate.examples import RunningExamples
 from seqapps.recipes.generate.scores import token_losses
-from seqapps.recipes.generate.settings import WriterEvaluation
+from seqapps.recipes.generate.settings import Config, WriterEvaluation
 from seqapps.report import Reporter
 from seqapps.text.settings import RunningText
 from seqapps.text.vocabulary import Vocabulary
+from seqapps.training.settings import Training
 
 # Keras 3.15 reads a TensorFlow variable in the way that NumPy 2 deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -185,14 +186,14 @@ def test_what_is_out_of_range_is_refused(network):
 
 
 def examples_of(folder, **data):
-    return RunningExamples.load(
-        TextData(folder=str(folder), **data),
-        Vocabulary.fit("characters", [b"abcdef"], size=0).assets,
+    config = Config(
+        data=TextData(folder=str(folder), **data),
         text=RunningText(window=20),
-        batch_tokens=160,
+        training=Training(batch_tokens=160),
         seed=3,
-        log=lambda line: None,
     )
+    assets = Vocabulary.fit("characters", [b"abcdef"], size=0).assets
+    return RunningExamples.load(config, assets, lambda line: None)
 
 
 def test_it_is_never_chosen_on_the_text_that_is_reported_on(tmp_path, capsys):

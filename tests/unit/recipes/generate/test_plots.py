@@ -3,7 +3,7 @@
 import numpy as np
 from matplotlib.image import imread
 
-from seqapps import plots
+from seqapps.recipes.generate import plots
 from seqapps.recipes.generate.plots import plot_surprise
 
 

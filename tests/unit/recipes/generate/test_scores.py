@@ -22,9 +22,11 @@ from seqapps.recipes.generate.scores import (
     random_window_loss,
     token_losses,
 )
+from seqapps.recipes.generate.settings import Config
 from seqapps.text.ngram import NGram
 from seqapps.text.settings import RunningText
 from seqapps.text.vocabulary import Vocabulary
+from seqapps.training.settings import Training
 
 # Keras 3.15 reads a TensorFlow variable in the way that NumPy 2 deprecates.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -39,15 +41,18 @@ def examples(tmp_path_factory):
     return load(str(path))
 
 
-def load(path, *, batch_tokens=160, **text):
-    return RunningExamples.load(
-        TextData(train=path),
-        None,
-        text=RunningText(window=20, **text),
-        batch_tokens=batch_tokens,
+def settings(*, batch_tokens=160, text=None, **data):
+    return Config(
+        data=TextData(**data),
+        text=RunningText(window=20, **(text or {})),
+        training=Training(batch_tokens=batch_tokens),
         seed=3,
-        log=lambda line: None,
     )
+
+
+def load(path, *, batch_tokens=160, **text):
+    config = settings(train=path, batch_tokens=batch_tokens, text=text)
+    return RunningExamples.load(config, None, lambda line: None)
 
 
 @pytest.fixture(scope="module")
@@ -158,14 +163,9 @@ def test_a_passage_is_of_characters_whatever_the_tokens_are():
 def test_without_the_training_text_a_model_is_measured_and_cannot_learn(tmp_path, network):
     (tmp_path / "other.txt").write_text("abc hgf " * 60)
     lines = []
-    alone = RunningExamples.load(
-        TextData(train="gone.txt", test=str(tmp_path / "other.txt")),
-        Vocabulary.fit("characters", [TEXT.encode()], size=0).assets,
-        text=RunningText(window=20),
-        batch_tokens=160,
-        seed=3,
-        log=lines.append,
-    )
+    config = settings(train="gone.txt", test=str(tmp_path / "other.txt"))
+    assets = Vocabulary.fit("characters", [TEXT.encode()], size=0).assets
+    alone = RunningExamples.load(config, assets, lines.append)
     assert any("Measured without the training text" in line for line in lines)
 
     def write(prompts, **options):

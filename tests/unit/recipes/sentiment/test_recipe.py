@@ -274,7 +274,7 @@ def test_mistakes_in_the_data_are_named_by_line(tables, tmp_path):
     # In a process of its own, as training makes all of TensorFlow deterministic.
     code = (
         "import sys\n"
-        "from seqapps.recipe import run\n"
+        "from seqapps.commands.program import run\n"
         "from seqapps.recipes.sentiment import RECIPE\n"
         f"for name in ('unseen.tsv', 'column.tsv', 'broken.csv'):\n"
         f"    argv = ['--data.train', {str(tables / 'train.tsv')!r}, '--data.validation', name]\n"

@@ -7,32 +7,36 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 import soundfile
 import tensorflow as tf
 from clean_environment import linked_environment
-from speech_data import same_in_onnx, write_recordings
+from speech_data import RATE_HZ as RATE
+from speech_data import same_in_onnx, tones, write_recordings
 from warm_python import warm_python
 
 import seqapps
 from seqapps.audio.read import read_wav
+from seqapps.audio.settings import Augmentation, Features
 from seqapps.bundle.folder import read_assets
 from seqapps.bundle.servable import default_options
 from seqapps.config import from_dict
 from seqapps.errors import UserError
 from seqapps.portable.onnx_application import OnnxApplication
 from seqapps.recipes.transcribe.answer import Transcribe
+from seqapps.recipes.transcribe.data_settings import SpeechData
 from seqapps.recipes.transcribe.predict import ListenOptions, listen, transcribe
-from seqapps.recipes.transcribe.recipe import RECIPE
-from seqapps.recipes.transcribe.spoken import synthesis
-
-RATE = 22_050
+from seqapps.recipes.transcribe.recipe import RECIPE, Config
+from seqapps.recipes.transcribe.settings import Recogniser
+from seqapps.report import Reporter
+from seqapps.training.run import learn
+from seqapps.training.settings import Training
 
 
 def said(text="yes stop"):
-    samples = synthesis.say(text, voice="en-us+m1", rate=130)
-    return samples.astype(np.float32) / 32768.0
+    return tones(text)
 
 
 @pytest.fixture(scope="module")
@@ -63,19 +67,43 @@ def encoded(values, subtype="PCM_16", rate=RATE, format="WAV"):
     return buffer.getvalue()
 
 
-def test_it_learns_and_leaves_a_certified_bundle(bundle):
-    story = (bundle.parent / "log.txt").read_text()
+# Keras saves weights this way.
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_it_learns(few_recordings, tmp_path):
+    config = Config(
+        data=SpeechData(train=str(few_recordings)),
+        features=Features(sample_rate_hz=8_000, mels=24),
+        augmentation=Augmentation(time_masks=0, band_masks=0),
+        model=Recogniser(
+            channels=8, time_strides=(2, 2), projection=32, units=32, depth=1, dropout=0
+        ),
+        training=Training(
+            epochs=6,
+            batch_tokens=400,
+            learning_rate=0.01,
+            warmup_steps=20,
+            patience=0,
+            label_smoothing=0,
+            tensorboard=False,
+        ),
+    )
+    story = io.StringIO()
+    keras.utils.set_random_seed(config.seed)
+    examples = RECIPE.load(config, None, Reporter(story))
+    learned = learn(RECIPE, config, examples, folder=tmp_path, reporter=Reporter(story))
+    first, *_, last = (row["loss"] for row in learned.progress.history)
+    # Here a thirtieth is left, a third with the unluckiest of four seeds.
+    assert last < 0.6 * first
+    assert "Held out by speaker" in story.getvalue()
+    assert "training speakers" in story.getvalue()
+
+
+def test_train_leaves_a_certified_bundle_with_its_measurements(bundle):
     assert json.loads((bundle / "certificate.json").read_text())["holds"] is True
-    history = (bundle / "history.csv").read_text().splitlines()
-    names = history[0].split(",")
-    rows = [dict(zip(names, map(float, line.split(",")), strict=True)) for line in history[1:]]
-    assert rows[0]["validation_loss"] > 1.5
-    assert min(row["validation_loss"] for row in rows) < 0.2
     metrics = json.loads((bundle / "metrics.json").read_text())
-    assert 0 <= metrics["wer"] < 100
-    assert {"cer", "wer_interval", "wer_by_speaker", "confused", "real_time_factor"} <= set(metrics)
-    assert "Held out by speaker" in story
-    assert "training speakers" in story
+    # Its weights are right.
+    assert (metrics["wer"], metrics["cer"]) == (0, 0)
+    assert {"wer_interval", "wer_by_speaker", "confused", "real_time_factor"} <= set(metrics)
     assert sorted(path.name for path in (bundle / "plots").iterdir()) == [
         "hearing_1.png",
         "hearing_2.png",
@@ -150,7 +178,7 @@ def test_scores_are_without_the_bonus_of_each_symbol(application):
     stored = from_dict(RECIPE.config, application.config, source="config.json")
     file = tf.constant([encoded(said())])
     asked = default_options(application.interface.options)
-    found = []
+    answers = []
     # So small that the search finds the same.
     for bonus in (0.0, 0.01):
         assets = dict(read_assets(application.path))
@@ -159,8 +187,8 @@ def test_scores_are_without_the_bonus_of_each_symbol(application):
             application.model, assets, features=stored.features, stride=stored.model.stride
         )
         answer = served({"audio": file}, asked)
-        found.append((answer["text"][0].numpy(), answer["alternative_scores"][0, 0].numpy()))
-    (text, score), (same, without) = found
+        answers.append((answer["text"][0].numpy(), answer["alternative_scores"][0, 0].numpy()))
+    (text, score), (same, without) = answers
     assert (text, len(text)) == (same, 8)
     # Eight symbols would add 0.08 nats.
     assert without == pytest.approx(score, abs=1e-3)
@@ -267,30 +295,30 @@ def test_several_answers_are_searched_for_once(application, tmp_path, monkeypatc
             name,
             lambda *a, name=name, ask=ask, **k: asked.append(name) or ask(*a, **k),
         )
-    found = transcribe(application, tmp_path / "x.wav", strategy={"n_best": 2})
+    transcript = transcribe(application, tmp_path / "x.wav", strategy={"n_best": 2})
     assert asked == ["answers"]
-    assert (found.text, len(found.alternatives)) == ("yes stop", 2)
-    assert [word.text for word in found.words] == ["yes", "stop"]
+    assert (transcript.text, len(transcript.alternatives)) == ("yes stop", 2)
+    assert [word.text for word in transcript.words] == ["yes", "stop"]
 
 
 def test_ten_minutes_are_cut_and_joined(listen_to, tmp_path):
     pause = np.zeros(3 * RATE // 10, np.float32)
-    once = np.concatenate([said("yes"), pause, said("stop"), pause])
+    parts = [said("yes "), pause, said("stop "), pause]
+    once = np.concatenate(parts)
     times = int(600 * RATE / len(once)) + 1
     noise = np.random.default_rng(0).normal(size=times * len(once)) * 1e-4
     (tmp_path / "long.wav").write_bytes(encoded(np.tile(once, times) + noise))
     out, err = listen_to(tmp_path / "long.wav", json=True)
     assert err == ""
-    found = json.loads(out)
-    assert found["seconds"] > 600
-    words = found["words"]
-    starts = [word["start_s"] for word in words]
-    assert starts == sorted(starts)
-    # Its end: words that the model runs together begin earlier.
-    assert words[-1]["end_s"] > 590
-    # Every word once, whatever was cut where: nothing is lost or doubled at the joins. (So small
-    # a model often leaves out the space after a pause.)
-    assert abs(found["text"].count("stop") - times) <= 0.03 * times
+    transcript = json.loads(out)
+    assert transcript["seconds"] > 600
+    words = transcript["words"]
+    # Every word once, whatever was cut where: nothing is lost or doubled at the joins.
+    assert [word["text"] for word in words] == ["yes", "stop"] * times
+    # And when it was said: at its first tone, after 0.09 s of silence.
+    period, stop = len(once) / RATE, sum(map(len, parts[:2])) / RATE
+    said_at = [turn * period + start for turn in range(times) for start in (0.09, 0.09 + stop)]
+    assert [word["start_s"] for word in words] == pytest.approx(said_at, abs=0.06)
 
 
 def test_mistakes_in_the_data_stop_the_training_or_are_listed(tmp_path):
@@ -311,7 +339,7 @@ def test_mistakes_in_the_data_stop_the_training_or_are_listed(tmp_path):
     manifest.write_text("\n".join([*lines, *bad]) + "\n")
     code = (
         "import sys\n"
-        "from seqapps.recipe import run\n"
+        "from seqapps.commands.program import run\n"
         "from seqapps.recipes.transcribe import RECIPE\n"
         f"argv = ['--data.train', {str(manifest)!r}, '--output', 'b', '--training.epochs', '1',\n"
         "        '--training.max_steps', '1', '--model.units', '8', '--model.channels', '4']\n"
@@ -348,8 +376,9 @@ def test_its_onnx_form_hears_the_same_without_tensorflow(
     recordings = [file.read_bytes() for file in files]
     heard = same_in_onnx(application, OnnxApplication(place), recordings)
     assert len(set(heard)) > 2
+    needed = (place / "requirements.txt").read_text().split()
     done = subprocess.run(
-        [linked_environment(tmp_path / "env"), "-IB", place / "predictor.py", *files[:2]],
+        [linked_environment(tmp_path / "env", needed), "-IB", place / "predictor.py", *files[:2]],
         capture_output=True,
         text=True,
         timeout=60,
@@ -357,7 +386,7 @@ def test_its_onnx_form_hears_the_same_without_tensorflow(
     assert (done.stderr, done.stdout.splitlines()) == ("", application(recordings[:2]))
     program = (
         "import sys; sys.argv[1:1] = ['predict']\n"
-        "from seqapps.recipe import run; from seqapps.recipes.transcribe import RECIPE\n"
+        "from seqapps.commands.program import run; from seqapps.recipes.transcribe import RECIPE\n"
         "assert run(RECIPE) == 0; assert 'tensorflow.python' not in sys.modules"
     )
     done = subprocess.run(
@@ -374,19 +403,19 @@ def test_what_int8_costs_is_on_the_card(command, bundle, application, few_record
     export = ("export", bundle, "--format", "onnx", "--quantise", "int8", "--output", place)
     code, out, err = command(RECIPE, *export)
     assert (code, out) == (0, f"{place}\n"), err
-    found = json.loads((place / "certificate.json").read_text())["quantised"]
+    cost = json.loads((place / "certificate.json").read_text())["quantised"]
     count = application.metrics["recordings"]
-    assert found["on"] == f"{count} of {count} recordings of the test split"
+    assert cost["on"] == f"{count} of {count} recordings of the test split"
     for name in ("wer", "cer"):
-        rates = found["metrics"][name]
+        rates = cost["metrics"][name]
         assert rates["float32"] == pytest.approx(application.metrics[name], abs=1e-3)
         assert (
             f"| {name} | {rates['float32']:g} | {rates['int8']:g} |"
             in (place / "CARD.md").read_text()
         )
     # Of so small a network the graph is the larger part; a real one takes a third.
-    assert found["bytes"]["int8"] < 0.8 * found["bytes"]["float32"]
+    assert cost["bytes"]["int8"] < 0.8 * cost["bytes"]["float32"]
     files = sorted((few_recordings.parent / "audio").glob("*.wav"))[:12]
     recordings = [file.read_bytes() for file in files]
-    pairs = zip(OnnxApplication(place)(recordings), application(recordings), strict=True)
-    assert sum(small == whole for small, whole in pairs) >= 10
+    # Hand-set weights are whole multiples of a few numbers: 8 bits hold them.
+    assert OnnxApplication(place)(recordings) == application(recordings)

@@ -11,8 +11,10 @@ from seqapps.recipes.translate.answer import GreedyTranslator, Translate, _limit
 from seqapps.recipes.translate.data import PairData, Pairs, PairSplits
 from seqapps.recipes.translate.examples import PairExamples
 from seqapps.recipes.translate.scores import scores, side_by_side
-from seqapps.recipes.translate.settings import Translator
+from seqapps.recipes.translate.settings import Config, Translator
+from seqapps.text.settings import Text
 from seqapps.text.tokenizer import BOS, EOS
+from seqapps.training.settings import Training
 
 SEARCH = {
     "beam_width": 4,
@@ -28,16 +30,13 @@ DTYPES = {"length_penalty": "float32", "temperature": "float32", "top_p": "float
 
 @pytest.fixture(scope="module")
 def examples(few_pairs):
-    return PairExamples.load(
-        PairData(folder=str(few_pairs), train="train", validation="validation", test="test"),
-        None,
-        vocabulary=300,
-        joint=False,
-        sampling=0.0,
-        batch_tokens=512,
-        seed=0,
-        log=lambda line: None,
+    places = {"train": "train", "validation": "validation", "test": "test"}
+    config = Config(
+        data=PairData(folder=str(few_pairs), **places),
+        text=Text(vocabulary=300),
+        training=Training(batch_tokens=512),
     )
+    return PairExamples.load(config, None, lambda line: None)
 
 
 @pytest.fixture(scope="module")

@@ -8,21 +8,22 @@ import pytest
 
 from seqapps.recipes.translate.data import PairData
 from seqapps.recipes.translate.examples import PairExamples, tokenizers
+from seqapps.recipes.translate.settings import Config, Translator
+from seqapps.text.settings import Text
 from seqapps.text.tokenizer import BOS, EOS, UNKNOWN
+from seqapps.training.settings import Training
 
 
 def _examples(folder, assets=None, *, vocabulary=150, joint=False, sampling=0.0, seed=0, **data):
     places = {"train": "train", "validation": "validation", "test": "test", **data}
-    return PairExamples.load(
-        PairData(folder=str(folder), **places),
-        assets,
-        vocabulary=vocabulary,
-        joint=joint,
-        sampling=sampling,
-        batch_tokens=256,
+    config = Config(
+        data=PairData(folder=str(folder), **places),
+        text=Text(vocabulary=vocabulary, sampling=sampling),
+        model=Translator(share_embeddings=joint),
+        training=Training(batch_tokens=256),
         seed=seed,
-        log=lambda line: None,
     )
+    return PairExamples.load(config, assets, lambda line: None)
 
 
 def _batches(examples, epoch, skip=0):

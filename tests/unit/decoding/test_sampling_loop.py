@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from seqapps.decoding.choosing import Strategy
-from seqapps.decoding.writing import Pen, write
+from seqapps.decoding.sampling_loop import Pen, write
 
 # A chain: the logits of the next token depend on the last one and on the steps so far.
 SURFACES = ["", "�", "a", "b", "ab", "ca\n", "é", "x"]
