@@ -4,6 +4,7 @@ import gc
 import io
 import os
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -21,10 +22,11 @@ import tensorflow as tf  # noqa: E402
 from speech_data import write_recordings  # noqa: E402
 from tiny_trainings import (  # noqa: E402
     SHORTER,
+    bundle_of,
+    documented,
     heard_by_hand,
     shared,
     train,
-    trained,
     write_reviews,
 )
 
@@ -121,14 +123,14 @@ def short_training() -> tuple[str, ...]:
 def few_pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of 400 + 20 + 20 aligned pairs: train, validation and test, each .en and .de."""
 
-    def write(folder: Path) -> None:
+    def make(folder: Path) -> None:
         splits = phrasebook.pairs(train=400, validation=20, test=20)
         for split, pairs in splits._asdict().items():
             for language, sentences in zip(("en", "de"), zip(*pairs, strict=True), strict=True):
                 text = "".join(f"{sentence}\n" for sentence in sentences)
                 (folder / f"{split}.{language}").write_text(text, encoding="utf-8")
 
-    return shared(tmp_path_factory, "few_pairs", write)
+    return shared(tmp_path_factory, "few_pairs", make)
 
 
 @pytest.fixture(scope="session")
@@ -141,10 +143,10 @@ def few_reviews() -> list[Review]:
 def few_recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A manifest of 60 recordings of "yes", "no" and "stop" in twelve voices, in tones."""
 
-    def write(folder: Path) -> None:
+    def make(folder: Path) -> None:
         write_recordings(folder / "speech", count=60)
 
-    return shared(tmp_path_factory, "few_recordings", write) / "speech" / "manifest.tsv"
+    return shared(tmp_path_factory, "few_recordings", make) / "speech" / "manifest.tsv"
 
 
 @pytest.fixture(scope="session")
@@ -156,16 +158,24 @@ def tiny_recogniser(few_recordings: Path, tmp_path_factory: pytest.TempPathFacto
 @pytest.fixture(scope="session")
 def tiny_bundle(few_pairs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle that `translate train` wrote after three updates; copy it before changing it."""
-    settings = (*SHORT_TRAINING, "--data.train", str(few_pairs / "train"))
-    return trained(tmp_path_factory, "tiny_bundle", "translate", *settings)
+
+    def make(folder: Path) -> None:
+        for language in ("en", "de"):
+            shutil.copy(few_pairs / f"train.{language}", folder / f"pairs.{language}")
+        documented("tiny_bundle", folder, *SHORT_TRAINING, *SHORTER["translate"])
+
+    return bundle_of(shared(tmp_path_factory, "tiny_bundle", make))
 
 
 @pytest.fixture(scope="session")
 def tiny_writer(few_pairs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle that `generate train` wrote after three updates; copy it before changing it."""
-    settings = (*SHORT_TRAINING, *SHORTER["generate"])
-    story = str(few_pairs / "train.en")
-    return trained(tmp_path_factory, "tiny_writer", "generate", *settings, "--data.train", story)
+
+    def make(folder: Path) -> None:
+        shutil.copy(few_pairs / "train.en", folder / "story.txt")
+        documented("tiny_writer", folder, *SHORT_TRAINING, *SHORTER["generate"])
+
+    return bundle_of(shared(tmp_path_factory, "tiny_writer", make))
 
 
 @pytest.fixture(scope="session")
@@ -174,6 +184,7 @@ def tiny_classifier(few_reviews: list[Review], tmp_path_factory: pytest.TempPath
 
     def make(folder: Path) -> None:
         write_reviews(folder / "reviews.csv", few_reviews)
-        train("sentiment", folder, *SHORT_TRAINING, "--data.train", "reviews.csv")
+        words = ("-m", "seqapps.recipes.sentiment", "train", "--data.train", "reviews.csv")
+        train(folder, *words, *SHORT_TRAINING)
 
-    return shared(tmp_path_factory, "tiny_classifier", make) / "bundle"
+    return bundle_of(shared(tmp_path_factory, "tiny_classifier", make))

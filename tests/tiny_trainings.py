@@ -3,6 +3,8 @@
 import csv
 import fcntl
 import os
+import shlex
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +22,19 @@ SHORTER = {
 """What shortens a recipe's trainings besides the settings of all."""
 
 
+DOCUMENTED = {
+    "tiny_bundle": (
+        "python -m seqapps.recipes.translate train --data.train pairs "
+        "--data.source en --data.target de --output saved_models/translate/mine"
+    ),
+    "tiny_writer": (
+        "python -m seqapps.recipes.generate train --data.train story.txt "
+        "--output saved_models/generate/story"
+    ),
+}
+"""Trainings of the documents whose bundles the fixtures of these names are; each runs once."""
+
+
 def shared(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None]) -> Path:
     """A folder that is made once for all processes of a test run; copy before changing it.
 
@@ -34,27 +49,44 @@ def shared(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], No
         root = root.parent
     folder = root / "shared" / name
     folder.parent.mkdir(exist_ok=True)
-    with (folder.parent / f"{name}.lock").open("w") as lock:
+    whole = folder.with_name(f"{name}.whole")
+    with folder.with_name(f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not folder.exists():
-            partial = folder.with_name(f"{name}.partial")
-            partial.mkdir()
-            make(partial)
-            partial.rename(folder)
+        if not whole.exists():
+            # Of an attempt that failed.
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            make(folder)
+            whole.touch()
     return folder
 
 
-def write_reviews(path: Path, found: list[Review]) -> None:
+def write_reviews(path: Path, reviews: list[Review]) -> None:
     """Writes reviews as a table, `text,label`."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["text", "label"])
-        writer.writerows((review.text, review.label) for review in found)
+        writer.writerows((review.text, review.label) for review in reviews)
 
 
-def train(recipe: str, folder: Path, *arguments: str, output: str = "bundle") -> None:
-    """Writes a bundle by `train` of a recipe; `log.txt` beside it is what it told on the way."""
-    _train(folder, "-m", f"seqapps.recipes.{recipe}", "train", *arguments, output=output)
+def train(folder: Path, *words: str) -> None:
+    """Runs a training, `python WORDS`, in a folder, which then has the link `bundle` to its bundle.
+
+    `log.txt` is what it told on the way.
+    """
+    run = subprocess.run(
+        [warm_python(), *words], cwd=folder, capture_output=True, text=True, timeout=600
+    )
+    assert run.returncode == 0, run.stderr
+    (folder / "log.txt").write_text(run.stderr, encoding="utf-8")
+    (folder / "bundle").symlink_to(run.stdout.strip())
+
+
+def documented(fixture: str, folder: Path, *settings: str) -> None:
+    """Runs a training of the documents in a folder that holds its data."""
+    command = shlex.split(DOCUMENTED[fixture])
+    # From any other folder too its data are to be found.
+    train(folder, *command[1:], *settings, "--data.folder", str(folder))
 
 
 def heard_by_hand(
@@ -62,25 +94,10 @@ def heard_by_hand(
 ) -> Path:
     """The bundle of a recogniser whose weights are set by hand, see `tone_recogniser`."""
     program = str(Path(__file__).with_name("tone_recogniser.py"))
-    command = (program, "train", "--data.train", str(manifest), *arguments)
-    folder = shared(factory, name, lambda folder: _train(folder, *command, output="bundle"))
-    return folder / "bundle"
+    words = (program, "train", "--data.train", str(manifest), *arguments)
+    return bundle_of(shared(factory, name, lambda folder: train(folder, *words)))
 
 
-def _train(folder: Path, *program: str, output: str) -> None:
-    run = subprocess.run(
-        [warm_python(), *program, "--output", output],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    assert run.returncode == 0, run.stderr
-    assert run.stdout == f"{output}\n"
-    (folder / "log.txt").write_text(run.stderr, encoding="utf-8")
-
-
-def trained(factory: pytest.TempPathFactory, name: str, recipe: str, *arguments: str) -> Path:
-    """The bundle that `train` of a recipe writes, once for all processes of a test run."""
-    folder = shared(factory, name, lambda folder: train(recipe, folder, *arguments))
-    return folder / "bundle"
+def bundle_of(folder: Path) -> Path:
+    """The bundle that a training wrote in a folder."""
+    return (folder / "bundle").resolve()

@@ -145,13 +145,10 @@ def test_an_export_that_answers_differently_is_refused(command, tiny_bundle, tmp
     assert not place.exists()
 
 
-def test_certify_asks_every_form_and_finds_a_changed_file(tiny_bundle, exported, tmp_path):
-    command = [warm_python(), "-m", "seqapps", "certify"]
-    done = subprocess.run(
-        [*command, str(tiny_bundle), str(exported), "--json"], capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
+def test_certify_asks_every_form_and_finds_a_changed_file(tiny_bundle, exported, tmp_path, capsys):
+    words = ["certify", str(tiny_bundle), str(exported), "--json"]
+    assert main.run(main.PROGRAM, words) == 0
+    found = json.loads(capsys.readouterr().out)
     forms = {row["form"] for row in found["rows"]}
     assert {
         "eager",

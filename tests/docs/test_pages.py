@@ -6,7 +6,8 @@ clone's `data/task1/raw`; and the folder `aclImdb` of the Large Movie Review Dat
 400 pairs or reviews).
 
 `make test` shortens trainings to three updates and leaves out blocks under `<!-- long -->`; where
-a demo is such a block, `saved_models/RECIPE/demo` is there already. Its `python` is a warm one.
+a demo is such a block, `saved_models/RECIPE/demo` is there already. A training that other tests
+need too runs once (`DOCUMENTED`), and `python` is a warm one.
 `make test-long` runs everything as it is written, each command in a new interpreter, but for the
 trainings on Multi30k and IMDB, which take an hour.
 """
@@ -22,7 +23,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from tiny_trainings import SHORTER, write_reviews
+from tiny_trainings import DOCUMENTED, SHORTER, write_reviews
 from warm_python import warm_path
 
 from seqapps.recipes.sentiment.reviews import Review
@@ -66,9 +67,14 @@ def blocks(page: Path) -> list[Block]:
 
 
 def shortened(code: str, settings: tuple[str, ...]) -> str:
-    """The same commands, each training with these settings at its end."""
+    """The same commands, each training with these settings at its end.
+
+    A training that a fixture has run is not run again: its bundle is there, see `test_shortened`.
+    """
 
     def short(line: str) -> str:
+        if " ".join(line.split()) in DOCUMENTED.values():
+            return "true"
         found = TRAINING.search(line)
         return " ".join((line, *settings, *SHORTER.get(found[1], ()))) if found else line
 
@@ -152,6 +158,17 @@ def executable(page: Path) -> list[Block]:
     ]
 
 
+def done_by_fixtures(page: Path) -> list[str]:
+    """The fixtures whose trainings are among those that `make test` runs of a page."""
+    lines = {
+        " ".join(line.split())
+        for block in executable(page)
+        if not block.long
+        for line in block.code.replace("\\\n", " ").splitlines()
+    }
+    return [fixture for fixture, command in DOCUMENTED.items() if command in lines]
+
+
 RUNNABLE = [page for page in PAGES if executable(page)]
 QUICK = [page for page in PAGES if any(not block.long for block in executable(page))]
 
@@ -169,6 +186,10 @@ def test_shortened(
         if any(block.long and demo in block.code for block in executable(page)):
             bundle = request.getfixturevalue(fixture)
             shutil.copytree(bundle, reader / "saved_models" / recipe / "demo")
+    for fixture in done_by_fixtures(page):
+        bundle = request.getfixturevalue(fixture)
+        place = DOCUMENTED[fixture].rpartition(" ")[2]
+        shutil.copytree(bundle, reader / place)
     short = [
         block._replace(code=shortened(block.code, short_training))
         for block in executable(page)
@@ -217,12 +238,20 @@ def test_what_is_shortened() -> None:
         "python -m seqapps.recipes.translate \\\n  train --seed 1\n"
         "python -m seqapps.recipes.translate predict x\n"
         "python -m seqapps.recipes.sentiment\n"
+        "python -m seqapps.recipes.generate train --data.train story.txt \\\n"
+        "    --output saved_models/generate/story\n"
     )
     assert shortened(code, ("--a", "1")).splitlines() == [
         "python -m seqapps.recipes.translate    train --seed 1 --a 1 --decoding.beam_width 1",
         "python -m seqapps.recipes.translate predict x",
         "python -m seqapps.recipes.sentiment --a 1",
+        "true",
     ]
+
+
+def test_fixtures_run_what_the_pages_say() -> None:
+    found = {fixture for page in QUICK for fixture in done_by_fixtures(page)}
+    assert found == DOCUMENTED.keys()
 
 
 def test_links_lead_somewhere() -> None:

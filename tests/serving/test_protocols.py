@@ -357,7 +357,7 @@ def test_listens_at_loopback_alone(server):
     """By the kernel's own tables."""
     from pathlib import Path
 
-    proc = Path(f"/proc/{server.process.pid}")
+    proc = Path(f"/proc/{server.pid}")
     inodes = set()
     for handle in (proc / "fd").iterdir():
         target = str(handle.readlink())

@@ -22,8 +22,8 @@ from seqapps.recipes.transcribe.recipe import RECIPE
 @pytest.fixture(scope="module")
 def bundle(few_recordings, tmp_path_factory):
     """Writes down, portion by portion, the three words that it hears."""
-    settings = ("--model.streaming", "true")
-    return heard_by_hand(tmp_path_factory, "speech_stream", few_recordings, *settings)
+    streaming = ("--model.streaming", "true")
+    return heard_by_hand(tmp_path_factory, "speech_stream", few_recordings, *streaming)
 
 
 @pytest.mark.long
