@@ -168,7 +168,9 @@ def certify(options: CertifyOptions, settings: Settings[Any]) -> int:
     else:
         log = Reporter().log
         recipe = _recipe(name, options.bundle)
-        certificate = certifying.certify_bundle(options.bundle, options.exported, recipe=recipe, log=log)
+        certificate = certifying.certify_bundle(
+            options.bundle, options.exported, recipe=recipe, log=log
+        )
     if options.json:
         rows = [
             row | ({} if math.isfinite(row["largest_difference"]) else {"largest_difference": None})
