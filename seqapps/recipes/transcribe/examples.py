@@ -141,8 +141,8 @@ class SpeechExamples:
 
     def validation_batches(self) -> tf.data.Dataset:
         """The validation recordings, from short to long, as they are."""
-        found = self.splits.validation
-        return self._batches(found, self.validation_labels, self.validation_order, epoch=None)
+        recordings = self.splits.validation
+        return self._batches(recordings, self.validation_labels, self.validation_order, epoch=None)
 
     @cached_property
     def validation_order(self) -> list[npt.NDArray[np.int64]]:
@@ -158,11 +158,11 @@ class SpeechExamples:
         self, most: int
     ) -> Iterator[tuple[npt.NDArray[np.int64], dict[str, tf.Tensor]]]:
         """Rows and batch of so many validation recordings, drawn by the seed, or of all."""
-        found = self.splits.validation
-        chosen = np.random.default_rng(self.seed).permutation(len(found))[:most]
-        frames = self._frames(found)[chosen]
+        recordings = self.splits.validation
+        chosen = np.random.default_rng(self.seed).permutation(len(recordings))[:most]
+        frames = self._frames(recordings)[chosen]
         order = [chosen[part] for part in evaluation_batches(frames, tokens=VALIDATION_FRAMES)]
-        dataset = self._batches(found, self.validation_labels, order, epoch=None)
+        dataset = self._batches(recordings, self.validation_labels, order, epoch=None)
         return zip(order, dataset, strict=True)
 
     def statistics(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
@@ -177,13 +177,13 @@ class SpeechExamples:
         every = np.concatenate(frames).astype(np.float64)
         return every.mean(0), every.std(0)
 
-    def _frames(self, found: Recordings) -> npt.NDArray[np.int64]:
-        lengths = np.array([len(samples) for samples in found.samples], np.int32)
+    def _frames(self, recordings: Recordings) -> npt.NDArray[np.int64]:
+        lengths = np.array([len(samples) for samples in recordings.samples], np.int32)
         return np.asarray(frames_of(lengths, self.features), np.int64)
 
     def _batches(
         self,
-        found: Recordings,
+        recordings: Recordings,
         labels: Sequence[Ids],
         order: Sequence[npt.NDArray[np.int64]],
         *,
@@ -193,11 +193,11 @@ class SpeechExamples:
         """Batches of features; of a training pass (one with a number), augmented."""
         rows = np.concatenate([np.zeros(0, np.int64), *order])
         bounds = np.cumsum([0, *(len(batch) for batch in order)])
-        counts = np.array([len(samples) for samples in found.samples], np.int64)
+        counts = np.array([len(samples) for samples in recordings.samples], np.int64)
         sizes = np.array([len(ids) for ids in labels], np.int64)
         with tf.device("/CPU:0"):
             # 16 bits each: as float32 an hour would take 230 MB.
-            sound = tf.constant(np.concatenate([*found.samples, np.zeros(1, np.int16)]))
+            sound = tf.constant(np.concatenate([*recordings.samples, np.zeros(1, np.int16)]))
             written = tf.constant(np.concatenate([*labels, np.zeros(1, np.int32)]), tf.int32)
             rows_all, ends = tf.constant(rows), tf.constant(bounds)
             counts_all, sizes_all = tf.constant(counts), tf.constant(sizes)
@@ -370,7 +370,7 @@ def _language(
 
 def report(
     problems: Mapping[int, list[Any]],
-    found: Recordings,
+    recordings: Recordings,
     split: str,
     log: Callable[[str], None],
 ) -> None:
@@ -378,7 +378,8 @@ def report(
     if not problems:
         return
     fate = "left out" if split == "train" else "kept as they are"
-    log(f"{len(problems):,} of {len(found):,} {split} recordings have problems; they are {fate}:")
+    count = len(recordings)
+    log(f"{len(problems):,} of {count:,} {split} recordings have problems; they are {fate}:")
     every = [problem for row in problems.values() for problem in row]
     kinds: dict[str, int] = {}
     for problem in every:
