@@ -145,6 +145,23 @@ def test_pictures_are_named_as_files_on_the_command_line(painted, tmp_path):
     assert "predictor.py picture.png" in (painted.folder / "predictor.py").read_text()
 
 
+def test_a_number_alone_is_a_line_of_json(tmp_path):
+    # Of a number nobody needs to say that it is no text.
+    interface = Interface(
+        inputs=(Field(name="number", dtype="float32"),),
+        outputs=(Field(name="double", dtype="float32"),),
+    )
+
+    def double(inputs, options):
+        return {"double": 2.0 * inputs["number"]}
+
+    predictor = exported(tmp_path / "onnx", {MAIN: double}, interface, {}, {})
+    program = [sys.executable, "-IB", predictor.folder / "predictor.py"]
+    done = subprocess.run(program, input="2\n3.5\n", capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "4.0\n7.0\n", "")
+    assert "predictor.py < in.jsonl" in (predictor.folder / "predictor.py").read_text()
+
+
 def test_every_kind_of_number_goes_in_and_comes_out(tmp_path):
     computed = {MAIN: everything, "twice": twice}
     predictor = exported(tmp_path / "onnx", computed, EVERYTHING, {}, {})
