@@ -10,17 +10,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
-
-from seqapps.commands.program import run
-from seqapps.lazy import start_tensorflow
-from seqapps.recipes.sentiment.reviews import Review, reviews
-from seqapps.recipes.translate import phrasebook
-
-start_tensorflow()
-
-import tensorflow as tf  # noqa: E402
-from speech_data import write_recordings  # noqa: E402
-from tiny_trainings import (  # noqa: E402
+from tiny_trainings import (
     SHORTER,
     bundle_of,
     documented,
@@ -30,11 +20,10 @@ from tiny_trainings import (  # noqa: E402
     write_reviews,
 )
 
-# What is imported stays, and tracing makes many objects that stay: collecting garbage as often as
-# Python does by itself takes a tenth of the time and finds little.
-gc.collect()
-gc.freeze()
-gc.set_threshold(20_000, 10, 10)
+from seqapps.commands.program import run
+from seqapps.lazy import start_tensorflow
+from seqapps.recipes.sentiment.reviews import Review, reviews
+from seqapps.recipes.translate import phrasebook
 
 # The machine is shared, so no single example has a deadline; CI tries the same examples each time.
 settings.register_profile("local", deadline=None)
@@ -60,6 +49,19 @@ SHORT_TRAINING = (
     "--training.epochs",
     "1",
 )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Starts TensorFlow without a word, in each process that runs tests."""
+    if config.getoption("dist", "no") != "no":
+        # This one hands them out.
+        return
+    start_tensorflow()
+    # What is imported stays, and tracing makes many objects that stay: looking through them as
+    # often as Python does by itself takes a tenth of the time and finds little.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 10, 10)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -105,6 +107,8 @@ def multi30k() -> Path:
 @pytest.fixture
 def gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     """Makes Keras (and us) believe that a GPU is there, for tracing only."""
+    import tensorflow as tf
+
     devices = tf.config.list_logical_devices
     monkeypatch.setattr(
         tf.config,
@@ -142,6 +146,7 @@ def few_reviews() -> list[Review]:
 @pytest.fixture(scope="session")
 def few_recordings(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A manifest of 60 recordings of "yes", "no" and "stop" in twelve voices, in tones."""
+    from speech_data import write_recordings
 
     def make(folder: Path) -> None:
         write_recordings(folder / "speech", count=60)
