@@ -13,7 +13,7 @@ SCORES, MARKS = 5, 9
 _LONGEST = 100_000
 """Tokens of a text, at most."""
 _LONGEST_STOP = 256
-"""Bytes of a stop string, at most: the loop that writes remembers so many."""
+"""Bytes of a stop string, at most: `decoding.stop_strings` remembers so many."""
 _FIRST_SEED, _LAST_SEED = -(2**63), 2**63 - 1
 
 
