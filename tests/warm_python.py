@@ -375,7 +375,8 @@ def _import(everything: bool) -> None:
         import seqapps
 
         for module in pkgutil.walk_packages(seqapps.__path__, "seqapps."):
-            if module.name.rpartition(".")[2] != "__main__":
+            # gRPC, which serving needs, has threads that a fork breaks.
+            if module.name.rpartition(".")[2] != "__main__" and ".serving" not in module.name:
                 # What an extra that is not installed would bring.
                 with contextlib.suppress(ImportError):
                     importlib.import_module(module.name)
@@ -385,6 +386,7 @@ def _import(everything: bool) -> None:
     context = sys.modules["tensorflow.python.eager.context"]._context
     # Threads do not survive a fork, and the first operation starts them.
     assert context is None or not context._initialized, "an import has run an operation"
+    assert "grpc" not in sys.modules, "an import has brought gRPC, whose threads a fork breaks"
     gc.collect()
     gc.freeze()
     # Tracing makes many objects that stay; looking through them so often finds nothing.
