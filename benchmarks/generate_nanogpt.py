@@ -36,9 +36,9 @@ from _equal_seconds import learn, updates_within  # noqa: E402
 
 from seqapps.bundle.servable import write_servable  # noqa: E402
 from seqapps.config import to_json  # noqa: E402
-from seqapps.models.settings import LanguageModel  # noqa: E402
 from seqapps.recipes.generate.recipe import RECIPE, Config  # noqa: E402
 from seqapps.recipes.generate.scores import token_losses, window_loss  # noqa: E402
+from seqapps.recipes.generate.settings import LanguageModel  # noqa: E402
 from seqapps.text.settings import RunningText  # noqa: E402
 from seqapps.training import run as training_run  # noqa: E402
 from seqapps.training.settings import Training  # noqa: E402

@@ -54,14 +54,14 @@ def recipes() -> dict[str, str]:
 
     The sources are parsed, not imported: a recipe may need seconds or missing extras.
     """
-    found = {}
+    summaries = {}
     for finder, name, _ in pkgutil.iter_modules(seqapps.recipes.__path__):
         spec = finder.find_spec(name) if isinstance(finder, FileFinder) else None
         if spec is None or spec.origin is None or name.startswith("_"):
             continue
         tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
-        found[f"seqapps.recipes.{name}"] = (ast.get_docstring(tree) or "").partition("\n")[0]
-    return found
+        summaries[f"seqapps.recipes.{name}"] = (ast.get_docstring(tree) or "").partition("\n")[0]
+    return summaries
 
 
 def list_recipes(options: NoOptions, settings: Settings[Any]) -> None:
@@ -122,10 +122,10 @@ def _gpus() -> str:
     start_tensorflow()
     import tensorflow as tf
 
-    found = tf.config.list_physical_devices("GPU")
-    if not found:
+    devices = tf.config.list_physical_devices("GPU")
+    if not devices:
         return "none visible to TensorFlow; training runs on the CPU"
-    details = [tf.config.experimental.get_device_details(device) for device in found]
+    details = [tf.config.experimental.get_device_details(device) for device in devices]
     return ", ".join(detail.get("device_name", "GPU") for detail in details)
 
 
@@ -164,21 +164,23 @@ def certify(options: CertifyOptions, settings: Settings[Any]) -> int:
     from seqapps.portable import certifying
 
     if servable:
-        found = certifying.certify_servable(servable)
+        certificate = certifying.certify_servable(servable)
     else:
         log = Reporter().log
         recipe = _recipe(name, options.bundle)
-        found = certifying.certify_bundle(options.bundle, options.exported, recipe=recipe, log=log)
+        certificate = certifying.certify_bundle(
+            options.bundle, options.exported, recipe=recipe, log=log
+        )
     if options.json:
         rows = [
             row | ({} if math.isfinite(row["largest_difference"]) else {"largest_difference": None})
-            for row in found["rows"]
+            for row in certificate["rows"]
         ]
-        text = json.dumps(found | {"rows": rows}, ensure_ascii=False, indent=2)
+        text = json.dumps(certificate | {"rows": rows}, ensure_ascii=False, indent=2)
     else:
-        text = certifying.table(found)
+        text = certifying.table(certificate)
     sys.stdout.write(text + "\n")
-    return 0 if found["holds"] else 1
+    return 0 if certificate["holds"] else 1
 
 
 PROGRAM = Program(

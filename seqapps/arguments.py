@@ -308,8 +308,8 @@ def _command_help(program: Program, command: Command) -> str:
 
 
 def _examples(program: Program, commands: Iterable[Command]) -> list[str]:
-    found = [f"  {program.name} {line}".rstrip() for c in commands for line in c.examples]
-    return ["Examples:", *found, ""] if found else []
+    lines = [f"  {program.name} {line}".rstrip() for c in commands for line in c.examples]
+    return ["Examples:", *lines, ""] if lines else []
 
 
 def _argument(option: Setting) -> str:

@@ -211,8 +211,8 @@ def from_dict(config_class: type[C], table: Mapping[str, Any], *, source: str) -
 
 def describe(config: Any) -> str:
     """Returns the settings one a line: `training.epochs = 10`."""
-    found = leaves(type(config), instance=config)
-    return "\n".join(f"{setting.path} = {show(setting.default)}" for setting in found)
+    every = leaves(type(config), instance=config)
+    return "\n".join(f"{setting.path} = {show(setting.default)}" for setting in every)
 
 
 def show(value: Any) -> str:
@@ -244,7 +244,7 @@ def field_docstrings(cls: type) -> dict[str, str]:
     Python drops such docstrings when it compiles, so they are read from the source; without
     source (a frozen application) there are none.
     """
-    found: dict[str, str] = {}
+    docstrings: dict[str, str] = {}
     for ancestor in reversed(cls.__mro__):
         body = _classes(ancestor.__module__).get(ancestor.__name__, ast.Module([], [])).body
         for field, text in pairwise(body):
@@ -254,8 +254,8 @@ def field_docstrings(cls: type) -> dict[str, str]:
                 and isinstance(text, ast.Expr)
                 and isinstance(text.value, ast.Constant)
             ):
-                found[field.target.id] = " ".join(str(text.value.value).split())
-    return found
+                docstrings[field.target.id] = " ".join(str(text.value.value).split())
+    return docstrings
 
 
 @cache
@@ -327,14 +327,14 @@ def _position(file: Path, text: str, path: str) -> str:
     table = ""
     for number, line in enumerate(text.splitlines(), 1):
         if header := re.match(r"\s*\[+([^\[\]]+)\]", line):
-            table = found = _plain(header[1]) + "."
+            table = here = _plain(header[1]) + "."
         elif key := re.match(r"\s*([^=#]+)=", line):
-            found = table + _plain(key[1]) + "."
+            here = table + _plain(key[1]) + "."
         else:
             continue
         # Either may be the longer one: `[a.b]` when `a` is unknown, `a = {b = 1}` for `a.b`.
         at_key = not line.lstrip().startswith("[")
-        if found.startswith(f"{path}.") or (at_key and f"{path}.".startswith(found)):
+        if here.startswith(f"{path}.") or (at_key and f"{path}.".startswith(here)):
             return f"{file}:{number}"
     return str(file)
 

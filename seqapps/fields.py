@@ -149,6 +149,11 @@ class Field:
             )
 
     @property
+    def is_text(self) -> bool:
+        """Whether a value is one text, such as a line of a file."""
+        return self.dtype == "string" and self.rank == 0 and self.media == "text"
+
+    @property
     def varies(self) -> bool:
         """Whether its first axis varies in length, so that it has a companion of lengths."""
         return self.rank > 0 and not self.fixed

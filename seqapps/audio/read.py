@@ -40,9 +40,9 @@ def read_wav(files_B: Any, rate_hz: int) -> Samples:
     """
 
     def read(row: Any) -> tuple[Any, Any]:
-        found = parse_wav(files_B[row])
-        rate = tf.where(found.rate_hz > 0, found.rate_hz, rate_hz)
-        return resample(found.samples, rate, rate_hz), found.status
+        parsed = parse_wav(files_B[row])
+        rate = tf.where(parsed.rate_hz > 0, parsed.rate_hz, rate_hz)
+        return resample(parsed.samples, rate, rate_hz), parsed.status
 
     return _each(tf.shape(files_B)[0], read)
 
@@ -76,12 +76,12 @@ def _each(count: Any, read: Callable[[Any], tuple[Any, Any]]) -> Samples:
     lengths = tf.TensorArray(tf.int32, count, element_shape=[])
 
     def step(row: Any, values: Any, status: Any, lengths: Any) -> tuple[Any, ...]:
-        samples, found = read(row)
+        samples, row_status = read(row)
         size = tf.shape(samples)[0]
         return (
             row + 1,
             values.write(row, samples),
-            status.write(row, found),
+            status.write(row, row_status),
             lengths.write(row, size),
         )
 

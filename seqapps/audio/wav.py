@@ -102,8 +102,8 @@ def parse_wav(file: Any) -> Recording:
         (frames == 0, EMPTY),
     )
     status = tf.where(cut_off, TRUNCATED, OK)
-    for found, number in reversed(problems):
-        status = _pick(found, number, status)
+    for problem, number in reversed(problems):
+        status = _pick(problem, number, status)
     good = status < NOT_WAV
     data = tf.strings.substr(
         file, _pick(~good, 0, chunks.data_start), _pick(~good, 0, frames * align)
@@ -140,16 +140,16 @@ def _find_chunks(file: Any, size: Any) -> _Chunks:
     """Walks over the first chunks until both are found; of several of a kind the first counts."""
     zero = tf.constant(0, tf.int64)
 
-    def goes_on(number: Any, position: Any, *found: Any) -> Any:
-        chunks = _Chunks(*found)
+    def goes_on(number: Any, position: Any, *state: Any) -> Any:
+        chunks = _Chunks(*state)
         missing = (chunks.format_start == 0) | (chunks.data_start == 0)
         return missing & (position + 8 <= size) & (number < MOST_CHUNKS)
 
-    def step(number: Any, position: Any, *found: Any) -> tuple[Any, ...]:
+    def step(number: Any, position: Any, *state: Any) -> tuple[Any, ...]:
         head = tf.strings.substr(file, position, 8)
         name, length = tf.strings.substr(head, 0, 4), _u32(head, 4)
         start = position + 8
-        chunks = _Chunks(*found)
+        chunks = _Chunks(*state)
         is_format = (name == b"fmt ") & (chunks.format_start == 0)
         is_data = (name == b"data") & (chunks.data_start == 0)
         # Chunks begin at even places.
@@ -162,13 +162,13 @@ def _find_chunks(file: Any, size: Any) -> _Chunks:
             tf.where(is_data, length, chunks.data_size),
         )
 
-    _, _, *found = tf.while_loop(
+    _, _, *state = tf.while_loop(
         goes_on,
         step,
         (0, tf.constant(12, tf.int64), zero, zero, zero, zero),
         parallel_iterations=1,
     )
-    return _Chunks(*found)
+    return _Chunks(*state)
 
 
 def _bytes(text: Any) -> Any:
@@ -215,8 +215,8 @@ _READERS = (_unsigned, _int16, _int24, _int32, _float32, _float64)
 
 def _reader(tag: Any, width: Any) -> Any:
     """The number of the function that reads samples of so many bytes; -1 if there is none."""
-    found = tf.constant(-1, tf.int64)
+    code = tf.constant(-1, tf.int64)
     kinds = ((_PCM, 1), (_PCM, 2), (_PCM, 3), (_PCM, 4), (_FLOAT, 4), (_FLOAT, 8))
     for number, (kind, bytes_) in enumerate(kinds):
-        found = _pick((tag == kind) & (width == bytes_), number, found)
-    return found
+        code = _pick((tag == kind) & (width == bytes_), number, code)
+    return code

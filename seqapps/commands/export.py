@@ -116,16 +116,16 @@ def _measure(rating: Rating, reporter: Reporter) -> "onnx.Measure":
     """What is measured before and after weights become 8-bit."""
 
     def measure(application: Any) -> tuple[Mapping[str, Any], str]:
-        found: list[dict[str, Any]] = []
+        answers: list[dict[str, Any]] = []
         total = len(rating.questions)
         with reporter.bar("Measuring the answers", total=total, unit="questions") as bar:
             for start in range(0, total, _PORTION):
                 some = rating.questions[start : start + _PORTION]
                 if rating.signature == MAIN:
-                    found += application.answers(some, **rating.options)
+                    answers += application.answers(some, **rating.options)
                 else:
-                    found += application.ask(rating.signature, some, **rating.options)
+                    answers += application.ask(rating.signature, some, **rating.options)
                 bar.advance(len(some))
-        return rating.score(found), rating.on
+        return rating.score(answers), rating.on
 
     return measure

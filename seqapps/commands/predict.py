@@ -120,7 +120,7 @@ def questions(interface: Interface, files: Sequence[Path]) -> Iterator[list[Any]
     Raises:
         UserError: If a file cannot be read, or a line is no input.
     """
-    text = len(interface.inputs) == 1 and interface.inputs[0].media == "text"
+    text = len(interface.inputs) == 1 and interface.inputs[0].is_text
     wanted = " and ".join(f"{field.name}: {describe(field)}" for field in interface.inputs)
 
     def question(name: str, number: int, line: bytes) -> Any:

@@ -51,18 +51,18 @@ def greedy_path(log_probs_BSV: Any, lengths_B: Any) -> Path:
     shape = [tf.shape(best_BS)[0], most]
 
     def place(where_BS: Any) -> tuple[Any, Any]:
-        found = tf.where(where_BS)
-        rows = tf.cast(found[:, 0], tf.int32)
-        return found, tf.stack([rows, tf.gather_nd(number_BS, found)], 1)
+        places = tf.where(where_BS)
+        rows = tf.cast(places[:, 0], tf.int32)
+        return places, tf.stack([rows, tf.gather_nd(number_BS, places)], 1)
 
-    found, target = place(begins_BS)
+    places, target = place(begins_BS)
     heard, heard_target = place(heard_BS)
     step = tf.cast(heard[:, 1], tf.int32)
     value = tf.gather_nd(tf.reduce_max(log_probs_BSV, 2), heard)
     return Path(
-        labels=tf.scatter_nd(target, tf.gather_nd(best_BS, found), shape),
+        labels=tf.scatter_nd(target, tf.gather_nd(best_BS, places), shape),
         lengths=lengths_B,
-        starts=tf.scatter_nd(target, tf.cast(found[:, 1], tf.int32), shape),
+        starts=tf.scatter_nd(target, tf.cast(places[:, 1], tf.int32), shape),
         ends=tf.tensor_scatter_nd_max(tf.zeros(shape, tf.int32), heard_target, step + 1),
         log_probs=tf.where(
             tf.sequence_mask(lengths_B, most),

@@ -36,8 +36,8 @@ class Language(NamedTuple):
     """float32, (N,): log-probability that the text ends here."""
 
 
-class Found(NamedTuple):
-    """Hypotheses, best first."""
+class Hypotheses(NamedTuple):
+    """Rows of labels, best first."""
 
     labels: Any
     """int32, (B, K, L), padded with 0."""
@@ -117,7 +117,7 @@ def prefix_beam_search(
     language_weight: Any = 0.0,
     label_bonus: Any = 0.0,
     hot: HotWords | None = None,
-) -> Found:
+) -> Hypotheses:
     """Finds the rows of labels with the highest scores.
 
     Score: log-probability of the network + language_weight × log-probability of the language model
@@ -135,7 +135,7 @@ def prefix_beam_search(
     """
     batch = tf.shape(log_probs_BSV)[0]
     width = tf.maximum(1, tf.reduce_max(tf.concat([beam_width, [1]], 0)))
-    found = advance(
+    advanced = advance(
         start_beam(batch, width, language=language, outputs=log_probs_BSV.shape[-1]),
         log_probs_BSV,
         lengths_B,
@@ -145,11 +145,11 @@ def prefix_beam_search(
         label_bonus=label_bonus,
         hot=hot,
     )
-    beam = found.beam
+    beam = advanced.beam
     scores_BK = final_scores(beam, language=language, language_weight=language_weight)
     order_BK = tf.argsort(scores_BK, axis=1, direction="DESCENDING", stable=True)
-    tokens_BKL, counts_BK, _ = trace(found, order_BK)
-    return Found(
+    tokens_BKL, counts_BK, _ = trace(advanced, order_BK)
+    return Hypotheses(
         labels=tokens_BKL,
         lengths=counts_BK,
         scores=tf.gather(scores_BK, order_BK, batch_dims=1),
@@ -245,10 +245,14 @@ def advance(
         settled_BS: bool, (B, S): before which steps the likeliest hypothesis alone goes on.
     """
     batch, steps = tf.shape(log_probs_BSV)[0], tf.shape(log_probs_BSV)[1]
-    labels, width = log_probs_BSV.shape[-1] - 1, tf.shape(beam.last)[1]
-    allowed_BK = tf.range(width) < beam_width[:, tf.newaxis]
-    weight_B11 = tf.reshape(tf.broadcast_to(language_weight, [batch]), [-1, 1, 1])
-    bonus_B11 = tf.reshape(tf.broadcast_to(label_bonus, [batch]), [-1, 1, 1])
+    width = tf.shape(beam.last)[1]
+    looks = _LooksAt(
+        allowed_BK=tf.range(width) < beam_width[:, tf.newaxis],
+        language=language,
+        weight_B11=tf.reshape(tf.broadcast_to(language_weight, [batch]), [-1, 1, 1]),
+        bonus_B11=tf.reshape(tf.broadcast_to(label_bonus, [batch]), [-1, 1, 1]),
+        hot=hot,
+    )
     parents = tf.TensorArray(tf.int32, steps, element_shape=[None, None])
     added = tf.TensorArray(tf.int32, steps, element_shape=[None, None])
 
@@ -256,71 +260,7 @@ def advance(
         beam = Beam(*state)
         if settled_BS is not None:
             beam = only_best(beam, settled_BS[:, t])
-        stay_blank_BK, stay_label_BK, extended_BKC = _heard(beam, log_probs_BSV[:, t])
-        gained_BKC = tf.zeros_like(extended_BKC) + bonus_B11
-        if language is not None:
-            gained_BKC += weight_B11 * tf.gather(language.scores, beam.context)
-        stay_BK = _log_add(stay_blank_BK, stay_label_BK) + beam.extra + beam.boost + beam.pending
-        grow_BKC = extended_BKC + beam.extra[:, :, tf.newaxis] + gained_BKC
-        if hot is not None:
-            grown = grow(
-                hot,
-                word=beam.word,
-                boost=beam.boost,
-                pending=beam.pending,
-                complete=beam.complete,
-            )
-            grow_BKC += grown.boost + grown.pending
-        flat_BX = tf.concat([stay_BK, tf.reshape(grow_BKC, [batch, width * labels])], 1)
-        values_BK, chosen_BK = tf.math.top_k(flat_BX, width)
-        alive_BK = allowed_BK & (values_BK > NEVER / 2)
-        grows_BK = chosen_BK >= width
-        place_BK = tf.maximum(chosen_BK - width, 0)
-        origin_BK = tf.where(grows_BK, place_BK // labels, chosen_BK)
-        label_BK = tf.where(grows_BK, place_BK % labels, -1)
-
-        def old(values: Any) -> Any:
-            return tf.gather(values, origin_BK, batch_dims=1)
-
-        def new(values_BKC: Any) -> Any:
-            flat = tf.reshape(values_BKC, [batch, width * labels])
-            return tf.gather(flat, place_BK, batch_dims=1)
-
-        context_BK = old(beam.context)
-        if language is not None:
-            context_BK = tf.where(
-                grows_BK,
-                tf.gather_nd(
-                    language.following, tf.stack([context_BK, tf.maximum(label_BK, 0)], 2)
-                ),
-                context_BK,
-            )
-        after = Beam(
-            blank=tf.where(alive_BK & ~grows_BK, old(stay_blank_BK), NEVER),
-            label=tf.where(
-                alive_BK, tf.where(grows_BK, new(extended_BKC), old(stay_label_BK)), NEVER
-            ),
-            last=tf.where(grows_BK, label_BK, old(beam.last)),
-            name=tf.where(
-                grows_BK,
-                old(beam.name) * MULTIPLIER + (tf.cast(label_BK, tf.int64) + 1) * _INCREMENT,
-                old(beam.name),
-            ),
-            parent=tf.where(grows_BK, old(beam.name), old(beam.parent)),
-            context=context_BK,
-            extra=old(beam.extra) + tf.where(grows_BK, new(gained_BKC), 0.0),
-            word=old(beam.word),
-            boost=old(beam.boost),
-            pending=old(beam.pending),
-            complete=old(beam.complete),
-        )
-        if hot is not None:
-            after = after._replace(
-                word=tf.where(grows_BK, new(grown.word), after.word),
-                boost=tf.where(grows_BK, new(grown.boost), after.boost),
-                pending=tf.where(grows_BK, new(grown.pending), after.pending),
-                complete=tf.where(grows_BK, new(grown.complete), after.complete),
-            )
+        after, origin_BK, label_BK = _one_step(beam, log_probs_BSV[:, t], looks)
         # A row that has ended stays as it is.
         going_B1 = (t < lengths_B)[:, tf.newaxis]
         after = Beam(*(tf.where(going_B1, a, b) for a, b in zip(after, beam, strict=True)))
@@ -333,6 +273,119 @@ def advance(
         lambda t, *_: t < limit, step, (0, parents, added, *beam), parallel_iterations=1
     )
     return Advanced(Beam(*state), parents, added, limit)
+
+
+class _LooksAt(NamedTuple):
+    """What a search looks at besides the network."""
+
+    allowed_BK: Any
+    """bool: hypotheses that each row may keep."""
+    language: Language | None
+    weight_B11: Any
+    """float32: how much it counts."""
+    bonus_B11: Any
+    """float32: what each label adds."""
+    hot: HotWords | None
+
+
+class _Kept(NamedTuple):
+    """Which hypotheses one step keeps, the best first, (B, K) each."""
+
+    alive: Any
+    """bool: whether it is one at all."""
+    grows: Any
+    """bool: whether a label was added."""
+    place: Any
+    """int32: that hypothesis and label among all extensions, K × C."""
+    origin: Any
+    """int32: the hypothesis that it was."""
+    label: Any
+    """int32: the label that was added, -1 for none."""
+
+    def old(self, values_BK: Any) -> Any:
+        """Of each the value that its origin had."""
+        return tf.gather(values_BK, self.origin, batch_dims=1)
+
+    def new(self, values_BKC: Any) -> Any:
+        """Of each that grows the value of its extension."""
+        batch, width, labels = tf.unstack(tf.shape(values_BKC))
+        flat_BX = tf.reshape(values_BKC, [batch, width * labels])
+        return tf.gather(flat_BX, self.place, batch_dims=1)
+
+
+def _one_step(beam: Beam, log_probs_BV: Any, looks: _LooksAt) -> tuple[Beam, Any, Any]:
+    """The best hypotheses after one more step, of which each came, and what label was added."""
+    stay_blank_BK, stay_label_BK, extended_BKC = _heard(beam, log_probs_BV)
+    gained_BKC = tf.zeros_like(extended_BKC) + looks.bonus_B11
+    if looks.language is not None:
+        gained_BKC += looks.weight_B11 * tf.gather(looks.language.scores, beam.context)
+    stay_BK = _log_add(stay_blank_BK, stay_label_BK) + beam.extra + beam.boost + beam.pending
+    grow_BKC = extended_BKC + beam.extra[:, :, tf.newaxis] + gained_BKC
+    grown = None
+    if looks.hot is not None:
+        grown = grow(
+            looks.hot,
+            word=beam.word,
+            boost=beam.boost,
+            pending=beam.pending,
+            complete=beam.complete,
+        )
+        grow_BKC += grown.boost + grown.pending
+    kept = _best(stay_BK, grow_BKC, looks.allowed_BK)
+    label_BK = tf.where(kept.grows, kept.new(extended_BKC), kept.old(stay_label_BK))
+    after = Beam(
+        blank=tf.where(kept.alive & ~kept.grows, kept.old(stay_blank_BK), NEVER),
+        label=tf.where(kept.alive, label_BK, NEVER),
+        last=tf.where(kept.grows, kept.label, kept.old(beam.last)),
+        name=_names(beam, kept),
+        parent=tf.where(kept.grows, kept.old(beam.name), kept.old(beam.parent)),
+        context=_contexts(beam, kept, looks.language),
+        extra=kept.old(beam.extra) + tf.where(kept.grows, kept.new(gained_BKC), 0.0),
+        word=kept.old(beam.word),
+        boost=kept.old(beam.boost),
+        pending=kept.old(beam.pending),
+        complete=kept.old(beam.complete),
+    )
+    if grown is not None:
+        after = after._replace(
+            word=tf.where(kept.grows, kept.new(grown.word), after.word),
+            boost=tf.where(kept.grows, kept.new(grown.boost), after.boost),
+            pending=tf.where(kept.grows, kept.new(grown.pending), after.pending),
+            complete=tf.where(kept.grows, kept.new(grown.complete), after.complete),
+        )
+    return after, kept.origin, kept.label
+
+
+def _best(stay_BK: Any, grow_BKC: Any, allowed_BK: Any) -> _Kept:
+    """Chooses as many as there were, by score: hypotheses that stay as they are, or grow."""
+    batch, width, labels = tf.shape(stay_BK)[0], tf.shape(stay_BK)[1], grow_BKC.shape[-1]
+    flat_BX = tf.concat([stay_BK, tf.reshape(grow_BKC, [batch, width * labels])], 1)
+    values_BK, chosen_BK = tf.math.top_k(flat_BX, width)
+    grows_BK = chosen_BK >= width
+    place_BK = tf.maximum(chosen_BK - width, 0)
+    return _Kept(
+        alive=allowed_BK & (values_BK > NEVER / 2),
+        grows=grows_BK,
+        place=place_BK,
+        origin=tf.where(grows_BK, place_BK // labels, chosen_BK),
+        label=tf.where(grows_BK, place_BK % labels, -1),
+    )
+
+
+def _names(beam: Beam, kept: _Kept) -> Any:
+    """The hash of all labels of each: int64, (B, K)."""
+    before_BK = kept.old(beam.name)
+    grown_BK = before_BK * MULTIPLIER + (tf.cast(kept.label, tf.int64) + 1) * _INCREMENT
+    return tf.where(kept.grows, grown_BK, before_BK)
+
+
+def _contexts(beam: Beam, kept: _Kept, language: Language | None) -> Any:
+    """Where each stands in the language model: int32, (B, K)."""
+    context_BK = kept.old(beam.context)
+    if language is None:
+        return context_BK
+    asked_BK2 = tf.stack([context_BK, tf.maximum(kept.label, 0)], 2)
+    return tf.where(kept.grows, tf.gather_nd(language.following, asked_BK2), context_BK)
 
 
 def _heard(beam: Beam, log_probs_BV: Any) -> tuple[Any, Any, Any]:
@@ -384,18 +437,18 @@ def _log_add(a: Any, b: Any) -> Any:
     return tf.maximum(high + tf.math.log1p(tf.exp(-tf.abs(a - b))), NEVER)
 
 
-def trace(found: Advanced, order_BK: Any) -> tuple[Any, Any, Any]:
+def trace(advanced: Advanced, order_BK: Any) -> tuple[Any, Any, Any]:
     """Walks back from some hypotheses of the end to the beginning.
 
     Args:
-        found: From `advance`.
+        advanced: From `advance`.
         order_BK: int32, (B, K). Their places.
 
     Returns:
         int32: the labels that were added, (B, K, L), how many they are, (B, K), and the places of
         those hypotheses of the beginning from which they come, (B, K).
     """
-    parents, added, steps = found.parents, found.added, found.steps
+    parents, added, steps = advanced.parents, advanced.added, advanced.steps
     written = tf.TensorArray(tf.int32, steps, element_shape=[None, None])
 
     def step(t: Any, place_BK: Any, written: Any) -> tuple[Any, ...]:

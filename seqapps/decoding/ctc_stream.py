@@ -109,7 +109,7 @@ def search_on(
     )
     useful_BUV, counts_B, places_BU = useful_steps(log_probs_BSV, lengths_B, sure_B=search.sure)
     settled_BS, quiet_B = _silence(log_probs_BSV, lengths_B, search.quiet, pause_B)
-    found = advance(
+    advanced = advance(
         beam,
         useful_BUV,
         counts_B,
@@ -119,10 +119,10 @@ def search_on(
         settled_BS=tf.gather(settled_BS, places_BU, batch_dims=1),
         **weights,
     )
-    beam = only_best(found.beam, (pause_B > 0) & (quiet_B >= pause_B))
+    beam = only_best(advanced.beam, (pause_B > 0) & (quiet_B >= pause_B))
     width = tf.shape(texts_BK)[1]
     everyone_BK = tf.broadcast_to(tf.range(width), tf.shape(texts_BK))
-    labels_BKL, sizes_BK, origin_BK = trace(found, everyone_BK)
+    labels_BKL, sizes_BK, origin_BK = trace(advanced, everyone_BK)
     real_BKL = tf.sequence_mask(sizes_BK, tf.shape(labels_BKL)[2])
     added_BK = tf.strings.reduce_join(tf.where(real_BKL, tf.gather(symbols_V, labels_BKL), ""), 2)
     alive_BK = tf.maximum(beam.blank, beam.label) > NEVER / 2

@@ -235,7 +235,7 @@ def _kept(interface: Interface, samples: Sequence[Any]) -> list[Any]:
 def _said(fields: Sequence[Field], row: dict[str, Any]) -> Any:
     """An input as JSON says it; a text as it is."""
     value = input_of(fields, row)
-    if isinstance(value, bytes) and fields[0].media == "text":
+    if len(fields) == 1 and fields[0].is_text:
         return value.decode("utf-8", "replace")
     return for_json(value)
 

@@ -90,14 +90,15 @@ def _part(
     taken = [option for option in every if option.dtype != "string"]
     specs = [*_specs(fields), *option_specs(taken)]
     shown = {field.name for field in given} | {field.lengths for field in given if field.varies}
-    # The others have their defaults.
-    others = default_options([option for option in interface.options if option not in taken])
+    others = [option for option in interface.options if option not in taken]
 
     # A state that goes in and out: no two tensors of a network have the same name.
     again = {field.name for field in fields} | {field.lengths for field in fields if field.varies}
 
     def function(**tensors: Any) -> dict[str, Any]:
-        options = others | {option.name: tensors.pop(option.name) for option in taken}
+        # The others have their defaults, which are made here to lie in the graph.
+        options = default_options(others)
+        options |= {option.name: tensors.pop(option.name) for option in taken}
         outputs = answer(tensors, options)
         return {
             f"next_{output}" if output in again else output: value

@@ -179,8 +179,9 @@ def _asked(interface: Interface) -> str:
     if len(interface.inputs) > 1:
         return "< in.jsonl > out.jsonl"
     (field,) = interface.inputs
-    named = {"wav": "recording.wav", "image": "picture.png", "text": "< in.txt > out.txt"}
-    return named.get(field.media, "< in.jsonl > out.txt")
+    if field.is_text:
+        return "< in.txt > out.txt"
+    return {"wav": "recording.wav", "image": "picture.png"}.get(field.media, "< in.jsonl > out.txt")
 
 
 def answered(interface: Interface, parts: Parts) -> Interface:

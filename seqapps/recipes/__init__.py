@@ -1,1 +1,1 @@
-"""Applications: one module (or package) each; a recipe never imports another."""
+"""Applications, a folder each; one never imports another."""

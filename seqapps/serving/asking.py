@@ -167,10 +167,10 @@ def contract_of(version: Version, signature: str) -> Contract:
     Raises:
         Refused: If the model has none of that name.
     """
-    found = version.contracts.get(signature or MAIN)
-    if found is None:
+    contract = version.contracts.get(signature or MAIN)
+    if contract is None:
         raise Refused(
             "invalid",
             f"no signature {short(signature)}; there are {', '.join(version.contracts)}.",
         )
-    return found
+    return contract

@@ -124,7 +124,7 @@ class _Predictions(prediction_service_pb2_grpc.PredictionServiceServicer):
         async def work(extra: dict[str, Any]) -> Any:
             spec = request.model_spec
             model, version = self._desk.models.find(spec.name, _number(spec))
-            contract, found = await self._desk.ask(
+            contract, outputs = await self._desk.ask(
                 version,
                 spec.signature_name,
                 lambda contract: _arrays(contract, request.inputs),
@@ -135,12 +135,12 @@ class _Predictions(prediction_service_pb2_grpc.PredictionServiceServicer):
             reply.model_spec.name = model.name
             reply.model_spec.version.value = version.number
             reply.model_spec.signature_name = contract.name
-            for name in request.output_filter or found:
-                if name not in found:
-                    raise Refused("invalid", f"no output {short(name)}; there are {[*found]}.")
+            for name in request.output_filter or outputs:
+                if name not in outputs:
+                    raise Refused("invalid", f"no output {short(name)}; there are {[*outputs]}.")
                 dtype = contract.outputs[name].dtype
                 reply.outputs[name].CopyFrom(
-                    tf.make_tensor_proto(found[name], dtype, found[name].shape)
+                    tf.make_tensor_proto(outputs[name], dtype, outputs[name].shape)
                 )
             return reply
 

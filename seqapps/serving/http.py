@@ -201,12 +201,12 @@ class _Site:
         name = encoding.text(body, "signature_name", "")
         contract = contract_of(version, name)
         arrays = await self._read(request, encoding.arrays_of, contract, body)
-        _, found = await self._desk.ask(
+        _, outputs = await self._desk.ask(
             version, name, lambda _: arrays, deadline=deadline, extra=extra
         )
         if "instances" in body:
-            return _json({"predictions": encoding.predictions(found)})
-        return _json({"outputs": encoding.outputs(found)})
+            return _json({"predictions": encoding.predictions(outputs)})
+        return _json({"outputs": encoding.outputs(outputs)})
 
     async def infer(self, request: Request) -> Response:
         async def answer(model: Model, number: int | None, extra: dict[str, Any]) -> Response:
@@ -220,10 +220,10 @@ class _Site:
             contract = contract_of(version, name)
             identity = encoding.text(body, "id", "")
             arrays = await self._read(request, encoding.v2_arrays, contract, body)
-            _, found = await self._desk.ask(
+            _, outputs = await self._desk.ask(
                 version, name, lambda _: arrays, deadline=deadline, extra=extra
             )
-            tensors = encoding.v2_outputs(contract, found, body.get("outputs"))
+            tensors = encoding.v2_outputs(contract, outputs, body.get("outputs"))
             reply = {"model_name": model.name, "model_version": str(version.number)}
             return _json(reply | ({"id": identity} if identity else {}) | {"outputs": tensors})
 
@@ -337,8 +337,8 @@ class _Site:
     ) -> Arrays:
         length = request.headers.get("content-length", "")
         size = int(length) if length.isdigit() else _LARGE
-        found: Arrays = await self._maybe_thread(size, read, contract, body)
-        return found
+        arrays: Arrays = await self._maybe_thread(size, read, contract, body)
+        return arrays
 
     async def _maybe_thread(self, size: int, work: Callable[..., Any], *arguments: Any) -> Any:
         if size < _LARGE:

@@ -183,10 +183,10 @@ class Models:
         for number, folder in await loop.run_in_executor(self._loader, _candidates, model):
             if first and model.versions:
                 break
-            found = await loop.run_in_executor(self._loader, fingerprint, folder)
-            if not found or model.seen.get(str(folder)) == found:
+            mark = await loop.run_in_executor(self._loader, fingerprint, folder)
+            if not mark or model.seen.get(str(folder)) == mark:
                 continue
-            model.seen[str(folder)] = found
+            model.seen[str(folder)] = mark
             start = time.perf_counter()
             try:
                 version = await loop.run_in_executor(
@@ -277,10 +277,10 @@ def _candidates(model: Model) -> list[tuple[int, Path]]:
         if known is None or known == fingerprint(model.path):
             return [(max(model.versions, default=1), model.path)]
         return [(max(model.versions, default=0) + 1, model.path)]
-    found = sorted(_numbered(model.path)) if model.path.is_dir() else []
+    versions = sorted(_numbered(model.path)) if model.path.is_dir() else []
     if not model.versions:
-        return found[::-1]
-    return [each for each in found if each[0] > model.newest]
+        return versions[::-1]
+    return [each for each in versions if each[0] > model.newest]
 
 
 def fingerprint(folder: Path) -> Fingerprint:

@@ -86,14 +86,14 @@ class Cluster:
         Raises:
             UserError: If the bundle is not what was certified, or no copy answers.
         """
-        found = Replicas(folder, model, number, limits=self._limits, report=self._report)
-        self._crews.add(found.crew)
+        replicas = Replicas(folder, model, number, limits=self._limits, report=self._report)
+        self._crews.add(replicas.crew)
         try:
-            found.crew.wait()
+            replicas.crew.wait()
         except UserError:
-            found.crew.close()
+            replicas.crew.close()
             raise
-        return found
+        return replicas
 
     def close(self) -> None:
         """Ends the copies, and the cluster if it was started here."""
@@ -188,13 +188,13 @@ class Replicas:
         for _ in range(_TRIES):
             with self.crew.taken() as copy:
                 try:
-                    found = ray.get(copy.actor.run.remote(name, arrays))
+                    answer = ray.get(copy.actor.run.remote(name, arrays))
                 except (ray.exceptions.RayActorError, ray.exceptions.ObjectLostError):
                     self.crew.lost(copy)
                     continue
-            if isinstance(found, Refused):
-                raise found
-            return dict(found)
+            if isinstance(answer, Refused):
+                raise answer
+            return dict(answer)
         raise Refused("unavailable", "the computation was lost twice.", retry_after_s=1)
 
 

@@ -61,10 +61,10 @@ async def _hear(desk: Desk, version: Version, socket: WebSocket) -> None:
         contract = version.contracts[signature]
         known = {name: value for name, value in arrays.items() if name in contract.inputs}
         call = check(contract, known, desk.limits)
-        found = await version.lanes[signature].ask(call, deadline=desk.deadline(None))
-        if "status" in found and found["status"][0] != b"ok":
-            raise Refused("invalid", f"{encoding.plain(found['status'][0])}; got {rate} Hz.")
-        return found
+        outputs = await version.lanes[signature].ask(call, deadline=desk.deadline(None))
+        if "status" in outputs and outputs["status"][0] != b"ok":
+            raise Refused("invalid", f"{encoding.plain(outputs['status'][0])}; got {rate} Hz.")
+        return outputs
 
     state = await ask("init", {"rate_hz": np.array([rate], np.int32)})
     samples, odd = 0, b""
@@ -96,8 +96,8 @@ async def _receive(desk: Desk, socket: WebSocket) -> str | bytes:
         raise Refused("timeout", "nothing was heard for too long.") from None
     if message["type"] == "websocket.disconnect":
         raise WebSocketDisconnect(message.get("code", 1000))
-    found: str | bytes | None = message.get("bytes")
-    return message["text"] if found is None else found
+    frame: str | bytes | None = message.get("bytes")
+    return message["text"] if frame is None else frame
 
 
 def _asked(version: Version, query: Mapping[str, str]) -> tuple[int, Arrays]:

@@ -48,7 +48,7 @@ def language_model_cross_entropy(
 
     Returns:
         `loss(outputs, batch, training) -> (sum, count)`, float32 scalars, in nats; outputs are
-        those of `models.recurrent_lm`, `batch` is as in `token_cross_entropy`.
+        those of a recurrent language model, `batch` is as in `token_cross_entropy`.
 
     Source: Merity et al. 2018, section 4.6 (activation and temporal activation regularisation).
     """

@@ -64,13 +64,6 @@ class Config:
     seed: int = 0
 
 
-@dataclass(frozen=True)
-class Batches:
-    dataset: Callable[[int], Any]
-    tokens: Any
-    padding: float
-
-
 def picture(grey: int, height: int, width: int) -> bytes:
     """A PNG file of one shade of grey."""
     return bytes(tf.io.encode_png(tf.fill([height, width, 3], tf.cast(grey, tf.uint8))).numpy())
@@ -78,7 +71,7 @@ def picture(grey: int, height: int, width: int) -> bytes:
 
 @dataclass(frozen=True)
 class Series:
-    """What the machinery asks of examples: the mean of each series, as dark as its picture."""
+    """What the machinery asks of examples: the mean of each series, as bright as its picture."""
 
     config: Config
 
@@ -97,7 +90,7 @@ class Series:
         series, pictures = self._drawn
         pixels, sizes, _ = decode.decode_pictures(tf.constant(pictures))
         shades = brightness(pixels, sizes).numpy()
-        means = [s.mean(keepdims=True)[0] * shade for s, shade in zip(series, shades, strict=True)]
+        means = [s.mean() * shade for s, shade in zip(series, shades, strict=True)]
         return {"series": series, "shade": list(shades), "mean": means}
 
     @property
@@ -117,7 +110,7 @@ class Series:
         asked = [{"series": s, "picture": file} for s, file in pairs]
         return asked, np.concatenate(self._columns["mean"][-30:])
 
-    def training_pass(self, epoch: int) -> Batches:
+    def training_pass(self, epoch: int) -> "pipeline.Batches":
         lengths = np.array([len(series) for series in self._columns["series"]])
         order = batching.token_batches(
             lengths,
@@ -125,7 +118,7 @@ class Series:
             seed=self.config.seed,
             epoch=epoch,
         )
-        return Batches(
+        return pipeline.Batches(
             dataset=lambda skip: pipeline.batches(self._columns, order, skip=skip),
             tokens=np.array([lengths[rows].sum() for rows in order]),
             padding=batching.padding_share(lengths, order),
@@ -142,7 +135,9 @@ def interface(config: Config) -> Interface:
     return Interface(
         inputs=(
             Field(name="series", dtype="float32", rank=2, width=(2,), unit="kg", media="series"),
-            Field(name="picture", media="image", description="The darker, the lighter."),
+            Field(
+                name="picture", media="image", description="The darker, the less the series weighs."
+            ),
         ),
         outputs=(
             Field(name="mean", dtype="float32", unit="kg", media="number"),
@@ -310,7 +305,7 @@ def evaluate(
 
 RECIPE = Recipe(
     name="numeric",
-    summary="The mean of a series of numbers, as dark as a picture.",
+    summary="The mean of a series of numbers, as bright as a picture.",
     config=Config,
     interface=interface,
     load=load,

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from clean_environment import linked_environment
+from interruptible import INTERRUPTIBLE
 from numeric_recipe import RECIPE
 from server_process import serving
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
@@ -56,10 +57,12 @@ def line(*numbers, picture=WHITE):
 
 def _started(command, *, until, **options):
     """A process, and what it wrote to standard error up to a line."""
-    # A shell starts background jobs with Ctrl-C ignored, and that is inherited.
-    ready = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.default_int_handler)}
     process = subprocess.Popen(
-        command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **ready, **options
+        [*INTERRUPTIBLE, *command],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        **options,
     )
     story = ""
     while until not in story:

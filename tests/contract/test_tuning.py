@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numeric_recipe
 import pytest
 import tuned_recipe
+from interruptible import INTERRUPTIBLE
 from tuned_recipe import RECIPE
 from warm_python import warm_python
 
@@ -48,16 +49,13 @@ def trials(folder):
 
 def run_until(line, sign, *flags, cwd):
     """Starts tune, sends a signal once a line is there; all it wrote to standard error."""
-    # A shell starts background jobs with Ctrl-C ignored, and that is inherited.
-    ready = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.default_int_handler)}
     # A warm Python's command ends a moment after it was killed; the next sitting begins at once.
     python = sys.executable if sign == signal.SIGKILL else warm_python()
     process = subprocess.Popen(
-        [python, *TUNE[1:], "--output", "study", *flags],
+        [*INTERRUPTIBLE, python, *TUNE[1:], "--output", "study", *flags],
         cwd=cwd,
         text=True,
         stderr=subprocess.PIPE,
-        **ready,
     )
     story = ""
     while line not in story:

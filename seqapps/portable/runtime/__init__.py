@@ -1,4 +1,4 @@
-"""Applications without TensorFlow: what `export --format onnx` puts into `predictor.py`.
+"""What predictors without TensorFlow share: `export --format onnx` puts it into `predictor.py`.
 
-These modules import NumPy, ONNX Runtime, sentencepiece and each other, nothing else.
+These modules import NumPy, ONNX Runtime, what reads their inputs, and each other.
 """

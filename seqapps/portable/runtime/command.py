@@ -30,7 +30,8 @@ def run(predictor: type[Predictor], argv: list[str] | None = None) -> int:
             name: _value(text) for name, _, text in (each.partition("=") for each in given.set)
         }
         fields = application.interface["inputs"]
-        media = fields[0]["media"] if len(fields) == 1 else ""
+        one = len(fields) == 1 and fields[0]["dtype"] == "string" and not fields[0]["rank"]
+        media = fields[0]["media"] if one else "lines of JSON"
         wanted = {"wav": "recordings to hear", "image": "pictures to see"}.get(media)
         if bool(wanted) != bool(given.files):
             parser.error(

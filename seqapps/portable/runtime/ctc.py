@@ -40,20 +40,20 @@ def automaton(content: bytes, space: int) -> Automaton:
     nodes, tokens = np.broadcast_arrays(
         np.arange(contexts, dtype=np.int64)[:, None], np.arange(vocabulary)[None]
     )
-    found, total = np.zeros_like(nodes), np.zeros(nodes.shape)
+    reached, total = np.zeros_like(nodes), np.zeros(nodes.shape)
     searching = np.ones(nodes.shape, bool)
     while searching.any():
         wanted = nodes * vocabulary + tokens
         places = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
         children = np.where(keys[places] == wanted, places + 1, 0)
         hit = searching & (children > 0)
-        found = np.where(hit, children, found)
+        reached = np.where(hit, children, reached)
         total += np.where(hit, log_prob[children], 0.0)
         searching &= ~hit
         total += np.where(searching, log_backoff[nodes], 0.0)
         nodes = np.where(searching, suffix[nodes], nodes)
     # The longest n-grams are no contexts.
-    following = np.where(depth[found] == order, suffix[found], found)
+    following = np.where(depth[reached] == order, suffix[reached], reached)
     scores = np.maximum(total, LEAST).astype(np.float32)
     return Automaton(scores, following, int(following[0, space]), scores[:, space])
 
@@ -130,6 +130,67 @@ def best_k(values: Any, count: int) -> tuple[Any, Any]:
     return np.take_along_axis(values, order, 1), order
 
 
+class Beam(NamedTuple):
+    """The hypotheses of one moment, (B, K) each; see `seqapps.decoding.ctc_beam.Beam`."""
+
+    blank: Any
+    label: Any
+    last: Any
+    name: Any
+    parent: Any
+    context: Any
+    extra: Any
+    word: Any
+    boost: Any
+    pending: Any
+    complete: Any
+
+
+class LooksAt(NamedTuple):
+    """What a search looks at besides the network."""
+
+    allowed: Any
+    """bool, (B, K): hypotheses that each row may keep."""
+    language: Automaton | None
+    weight: Any
+    """float32, (B, 1, 1)."""
+    bonus: Any
+    """float32, (B, 1, 1)."""
+    hot: Expected | None
+
+
+class Grown(NamedTuple):
+    """What hot words make of each extension, (B, K, C) each."""
+
+    word: Any
+    boost: Any
+    pending: Any
+    complete: Any
+
+
+class Kept(NamedTuple):
+    """Which hypotheses one step keeps, the best first, (B, K) each."""
+
+    alive: Any
+    """bool: whether it is one at all."""
+    grows: Any
+    """bool: whether a label was added."""
+    place: Any
+    """int64: that hypothesis and label among all extensions, K × C."""
+    origin: Any
+    """int64: the hypothesis that it was."""
+    added: Any
+    """int64: the label that was added, -1 for none."""
+
+    def old(self, values_BK: Any) -> Any:
+        """Of each the value that its origin had."""
+        return np.take_along_axis(values_BK, self.origin, 1)
+
+    def new(self, values_BKC: Any) -> Any:
+        """Of each that grows the value of its extension."""
+        return np.take_along_axis(values_BKC.reshape(len(values_BKC), -1), self.place, 1)
+
+
 def prefix_beam_search(
     log_probs_BSV: Any,
     lengths_B: Any,
@@ -156,113 +217,177 @@ def prefix_beam_search(
 
     Source: Hannun et al. 2014, algorithm 1.
     """
-    batch, _, outputs = log_probs_BSV.shape
-    labels, width = outputs - 1, max(1, int(beam_width.max()))
-    shape = (batch, width)
-    rows_B1, slots_K = np.arange(batch)[:, None], np.arange(width)
-    blank = np.where(slots_K == 0, np.float32(0), IMPOSSIBLE) * np.ones(shape, np.float32)
-    label = np.full(shape, IMPOSSIBLE)
-    last = np.full(shape, labels)
-    name, parent = np.ones(shape, np.int64), np.zeros(shape, np.int64)
-    context = np.full(shape, language.start if language else 0, np.int64)
-    extra, boost, pending = np.zeros((3, *shape), np.float32)
-    word, complete = np.zeros(shape, np.int64), np.zeros(shape, bool)
-    allowed_BK = slots_K < beam_width[:, None]
-    weight_B11 = language_weight.astype(np.float32).reshape(-1, 1, 1)
-    bonus_B11 = label_bonus.astype(np.float32).reshape(-1, 1, 1)
+    beam = start_beam(log_probs_BSV.shape, beam_width, language)
+    looks = LooksAt(
+        allowed=np.arange(beam.last.shape[1]) < beam_width[:, None],
+        language=language,
+        weight=language_weight.astype(np.float32).reshape(-1, 1, 1),
+        bonus=label_bonus.astype(np.float32).reshape(-1, 1, 1),
+        hot=hot,
+    )
     past: list[tuple[Any, Any]] = []
     for t in range(int(lengths_B.max(initial=0))):
-        now_BV = log_probs_BSV[:, t]
-        total = log_add(blank, label)
-        there = total > IMPOSSIBLE / 2
-        stay_blank = total + now_BV[:, -1:]
-        # The empty hypothesis has no last label to repeat.
-        said_BV = np.concatenate([now_BV[:, :-1], np.full((batch, 1), IMPOSSIBLE)], 1)
-        stay_label = np.maximum(label + np.take_along_axis(said_BV, last, 1), IMPOSSIBLE)
-        repeats = last[:, :, None] == np.arange(labels)
-        before = np.where(repeats, blank[:, :, None], total[:, :, None])
-        extended = np.maximum(before + now_BV[:, None, :-1], IMPOSSIBLE)
-        # An extension may be a hypothesis that is there already: it counts there.
-        same_BQK = name[:, None, :] == parent[:, :, None]
-        same_BQK &= there[:, None, :] & there[:, :, None]
-        if same_BQK.any():
-            row, q, k = np.nonzero(same_BQK)
-            real = last[row, q] < labels
-            row, q, k = row[real], q[real], k[real]
-            joining = np.full(shape, IMPOSSIBLE)
-            np.maximum.at(joining, (row, q), extended[row, k, last[row, q]])
-            stay_label = log_add(stay_label, joining)
-            extended[row, k, last[row, q]] = IMPOSSIBLE
-        gained = np.zeros_like(extended) + bonus_B11
-        if language:
-            gained = gained + weight_B11 * language.scores[context]
-        stay = log_add(stay_blank, stay_label) + extra + boost + pending
-        grow = extended + extra[:, :, None] + gained
-        if hot:
-            carried = np.where(hot.begins, np.int64(0), word[:, :, None])
-            with np.errstate(over="ignore"):
-                word_BKC = carried * hot.powers + hot.hashes
-            hits = word_BKC[..., None] == hot.prefixes[:, None, None]
-            hits &= (word_BKC != 0)[..., None]
-            letters = np.where(hits, hot.letters[:, None, None], np.float32(0)).max(3)
-            whole_BKC = (hits & hot.whole[:, None, None]).any(3)
-            settled = (boost + np.where(complete, pending, np.float32(0)))[:, :, None]
-            boost_BKC = np.where(hot.begins, settled, boost[:, :, None])
-            pending_BKC = letters * hot.weight[:, None, None]
-            grow = grow + (boost_BKC + pending_BKC)
-        values, chosen = best_k(np.concatenate([stay, grow.reshape(batch, -1)], 1), width)
-        alive = allowed_BK & (values > IMPOSSIBLE / 2)
-        grows = chosen >= width
-        place = np.maximum(chosen - width, 0)
-        origin = np.where(grows, place // labels, chosen)
-        added = np.where(grows, place % labels, -1)
+        after, origin, added = one_step(beam, log_probs_BSV[:, t], looks)
+        # A row that has ended stays as it is.
         going = (t < lengths_B)[:, None]
-
-        def keep(new: Any, old: Any, going: Any = going) -> Any:
-            return np.where(going, new, old)
-
-        def old(values: Any, origin: Any = origin) -> Any:
-            return np.take_along_axis(values, origin, 1)
-
-        def new(values: Any, place: Any = place) -> Any:
-            return np.take_along_axis(values.reshape(batch, -1), place, 1)
-
-        after_context = old(context)
-        if language:
-            followed = language.following[after_context, np.maximum(added, 0)]
-            after_context = np.where(grows, followed, after_context)
-        with np.errstate(over="ignore"):
-            grown_name = old(name) * MULTIPLIER + (added.astype(np.int64) + 1) * INCREMENT
-        after_parent = np.where(grows, old(name), old(parent))
-        after_label = np.where(grows, new(extended), old(stay_label))
-        after_extra = old(extra) + np.where(grows, new(gained), np.float32(0))
-        if hot:
-            word = keep(np.where(grows, new(word_BKC), old(word)), word)
-            boost = keep(np.where(grows, new(boost_BKC), old(boost)), boost)
-            pending = keep(np.where(grows, new(pending_BKC), old(pending)), pending)
-            complete = keep(np.where(grows, new(whole_BKC), old(complete)), complete)
-        blank = keep(np.where(alive & ~grows, old(stay_blank), IMPOSSIBLE), blank)
-        label = keep(np.where(alive, after_label, IMPOSSIBLE), label)
-        last = keep(np.where(grows, added, old(last)), last)
-        name, parent = (
-            keep(np.where(grows, grown_name, old(name)), name),
-            keep(after_parent, parent),
+        beam = Beam(*(np.where(going, new, old) for new, old in zip(after, beam, strict=True)))
+        past.append(
+            (np.where(going, origin, np.arange(origin.shape[1])), np.where(going, added, -1))
         )
-        context, extra = keep(after_context, context), keep(after_extra, extra)
-        past.append((keep(origin, slots_K), keep(added, -1)))
-    log_probs = log_add(blank, label)
-    more = extra + boost + np.where(complete, pending, np.float32(0))
-    if language:
-        more = more + weight_B11[:, :, 0] * language.ending[context]
-    scores = np.where(log_probs > IMPOSSIBLE / 2, log_probs + more, IMPOSSIBLE)
-    scores, slots = best_k(scores, width)
-    found: list[list[list[int]]] = [[[] for _ in range(width)] for _ in range(batch)]
+    scores, slots = best_k(final_scores(beam, looks), beam.last.shape[1])
+    return labels_of(past, slots), scores
+
+
+def start_beam(shape_BSV: tuple[int, ...], beam_width: Any, language: Automaton | None) -> Beam:
+    """The beam before anything was heard: nothing is said, for sure."""
+    batch, _, outputs = shape_BSV
+    width = max(1, int(beam_width.max()))
+    shape = (batch, width)
+    extra, boost, pending = np.zeros((3, *shape), np.float32)
+    sure = np.where(np.arange(width) == 0, np.float32(0), IMPOSSIBLE)
+    return Beam(
+        blank=sure * np.ones(shape, np.float32),
+        label=np.full(shape, IMPOSSIBLE),
+        last=np.full(shape, outputs - 1),
+        name=np.ones(shape, np.int64),
+        parent=np.zeros(shape, np.int64),
+        context=np.full(shape, language.start if language else 0, np.int64),
+        extra=extra,
+        word=np.zeros(shape, np.int64),
+        boost=boost,
+        pending=pending,
+        complete=np.zeros(shape, bool),
+    )
+
+
+def one_step(beam: Beam, log_probs_BV: Any, looks: LooksAt) -> tuple[Beam, Any, Any]:
+    """The best hypotheses after one more step, of which each came, and what label was added."""
+    stay_blank, stay_label, extended = heard_by(beam, log_probs_BV)
+    gained = np.zeros_like(extended) + looks.bonus
+    if looks.language:
+        gained = gained + looks.weight * looks.language.scores[beam.context]
+    stay = log_add(stay_blank, stay_label) + beam.extra + beam.boost + beam.pending
+    grow = extended + beam.extra[:, :, None] + gained
+    grown = grown_words(beam, looks.hot) if looks.hot else None
+    if grown:
+        grow = grow + (grown.boost + grown.pending)
+    kept = best_kept(stay, grow, looks.allowed)
+    after_label = np.where(kept.grows, kept.new(extended), kept.old(stay_label))
+    with np.errstate(over="ignore"):
+        grown_name = (
+            kept.old(beam.name) * MULTIPLIER + (kept.added.astype(np.int64) + 1) * INCREMENT
+        )
+    context = kept.old(beam.context)
+    if looks.language:
+        followed = looks.language.following[context, np.maximum(kept.added, 0)]
+        context = np.where(kept.grows, followed, context)
+    after = beam._replace(
+        blank=np.where(kept.alive & ~kept.grows, kept.old(stay_blank), IMPOSSIBLE),
+        label=np.where(kept.alive, after_label, IMPOSSIBLE),
+        last=np.where(kept.grows, kept.added, kept.old(beam.last)),
+        name=np.where(kept.grows, grown_name, kept.old(beam.name)),
+        parent=np.where(kept.grows, kept.old(beam.name), kept.old(beam.parent)),
+        context=context,
+        extra=kept.old(beam.extra) + np.where(kept.grows, kept.new(gained), np.float32(0)),
+    )
+    if grown:
+        after = after._replace(
+            word=np.where(kept.grows, kept.new(grown.word), kept.old(beam.word)),
+            boost=np.where(kept.grows, kept.new(grown.boost), kept.old(beam.boost)),
+            pending=np.where(kept.grows, kept.new(grown.pending), kept.old(beam.pending)),
+            complete=np.where(kept.grows, kept.new(grown.complete), kept.old(beam.complete)),
+        )
+    return after, kept.origin, kept.added
+
+
+def heard_by(beam: Beam, log_probs_BV: Any) -> tuple[Any, Any, Any]:
+    """What one step makes of each hypothesis, as the network alone has it.
+
+    Returns:
+        Log-probabilities: (B, K), of the ways to stay as it is that end in a blank; likewise, of
+        those that end in its last label; and (B, K, C), extended by each label.
+    """
+    labels = log_probs_BV.shape[1] - 1
+    total = log_add(beam.blank, beam.label)
+    there = total > IMPOSSIBLE / 2
+    stay_blank = total + log_probs_BV[:, -1:]
+    # The empty hypothesis has no last label to repeat.
+    nothing_B1 = np.full((len(total), 1), IMPOSSIBLE)
+    said_BV = np.concatenate([log_probs_BV[:, :-1], nothing_B1], 1)
+    stay_label = np.maximum(beam.label + np.take_along_axis(said_BV, beam.last, 1), IMPOSSIBLE)
+    repeats = beam.last[:, :, None] == np.arange(labels)
+    before = np.where(repeats, beam.blank[:, :, None], total[:, :, None])
+    extended = np.maximum(before + log_probs_BV[:, None, :-1], IMPOSSIBLE)
+    # An extension may be a hypothesis that is there already: it counts there.
+    same_BQK = beam.name[:, None, :] == beam.parent[:, :, None]
+    same_BQK &= there[:, None, :] & there[:, :, None]
+    if same_BQK.any():
+        row, q, k = np.nonzero(same_BQK)
+        real = beam.last[row, q] < labels
+        row, q, k = row[real], q[real], k[real]
+        joining = np.full(total.shape, IMPOSSIBLE)
+        np.maximum.at(joining, (row, q), extended[row, k, beam.last[row, q]])
+        stay_label = log_add(stay_label, joining)
+        extended[row, k, beam.last[row, q]] = IMPOSSIBLE
+    return stay_blank, stay_label, extended
+
+
+def grown_words(beam: Beam, hot: Expected) -> Grown:
+    """Follows the word that is being said through the hot words."""
+    carried = np.where(hot.begins, np.int64(0), beam.word[:, :, None])
+    with np.errstate(over="ignore"):
+        word_BKC = carried * hot.powers + hot.hashes
+    hits = word_BKC[..., None] == hot.prefixes[:, None, None]
+    hits &= (word_BKC != 0)[..., None]
+    letters = np.where(hits, hot.letters[:, None, None], np.float32(0)).max(3)
+    settled = (beam.boost + np.where(beam.complete, beam.pending, np.float32(0)))[:, :, None]
+    return Grown(
+        word=word_BKC,
+        boost=np.where(hot.begins, settled, beam.boost[:, :, None]),
+        pending=letters * hot.weight[:, None, None],
+        complete=(hits & hot.whole[:, None, None]).any(3),
+    )
+
+
+def best_kept(stay_BK: Any, grow_BKC: Any, allowed_BK: Any) -> Kept:
+    """Chooses as many as there were, by score: hypotheses that stay as they are, or grow."""
+    (batch, width), labels = stay_BK.shape, grow_BKC.shape[2]
+    values, chosen = best_k(np.concatenate([stay_BK, grow_BKC.reshape(batch, -1)], 1), width)
+    grows = chosen >= width
+    place = np.maximum(chosen - width, 0)
+    return Kept(
+        alive=allowed_BK & (values > IMPOSSIBLE / 2),
+        grows=grows,
+        place=place,
+        origin=np.where(grows, place // labels, chosen),
+        added=np.where(grows, place % labels, -1),
+    )
+
+
+def final_scores(beam: Beam, looks: LooksAt) -> Any:
+    """The score of each hypothesis if nothing follows: float32, (B, K)."""
+    log_probs = log_add(beam.blank, beam.label)
+    more = beam.extra + beam.boost + np.where(beam.complete, beam.pending, np.float32(0))
+    if looks.language:
+        more = more + looks.weight[:, :, 0] * looks.language.ending[beam.context]
+    return np.where(log_probs > IMPOSSIBLE / 2, log_probs + more, IMPOSSIBLE)
+
+
+def labels_of(past: Sequence[tuple[Any, Any]], slots_BK: Any) -> list[list[list[int]]]:
+    """Walks back from hypotheses of the end: the labels of each.
+
+    Args:
+        past: For each step, (B, K) each, of which hypothesis each came and what label was added.
+        slots_BK: Places of the hypotheses.
+    """
+    batch, width = slots_BK.shape
+    backwards: list[list[list[int]]] = [[[] for _ in range(width)] for _ in range(batch)]
     for origin, added in reversed(past):
-        new_BK = np.take_along_axis(added, slots, 1)
+        new_BK = np.take_along_axis(added, slots_BK, 1)
         for row, slot in zip(*np.nonzero(new_BK >= 0), strict=True):
-            found[row][slot].append(int(new_BK[row, slot]))
-        slots = origin[rows_B1, slots]
-    return [[labels[::-1] for labels in row] for row in found], scores
+            backwards[row][slot].append(int(new_BK[row, slot]))
+        slots_BK = origin[np.arange(batch)[:, None], slots_BK]
+    return [[labels[::-1] for labels in row] for row in backwards]
 
 
 def align(log_probs_SV: Any, labels_L: Sequence[int]) -> tuple[Any, Any, Any]:

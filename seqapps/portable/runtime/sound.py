@@ -72,16 +72,16 @@ def read_header(file: bytes) -> Header:
     size, head = len(file), (file[:12] + b"\0" * 12)[:12]
     if head[:4] not in (b"RIFF", b"RF64") or head[8:] != b"WAVE" or size < 12:
         return Header(NOT_WAV)
-    found: dict[bytes, tuple[int, int]] = {}
+    chunks: dict[bytes, tuple[int, int]] = {}
     position = 12
     for _ in range(MOST_CHUNKS):
-        if position + 8 > size or (b"fmt " in found and b"data" in found):
+        if position + 8 > size or (b"fmt " in chunks and b"data" in chunks):
             break
         length = int.from_bytes(file[position + 4 : position + 8], "little")
-        found.setdefault(file[position : position + 4], (position + 8, length))
+        chunks.setdefault(file[position : position + 4], (position + 8, length))
         # Chunks begin at even places.
         position += 8 + length + length % 2
-    start, length = found.get(b"fmt ", (0, 0))
+    start, length = chunks.get(b"fmt ", (0, 0))
     if length < 16:
         return Header(NO_FORMAT)
     header = (file[start : start + 40] + b"\0" * 40)[:40]
@@ -90,7 +90,7 @@ def read_header(file: bytes) -> Header:
     )[0].tolist()
     if tag == EXTENSIBLE and length >= 40:
         tag = int.from_bytes(header[24:26], "little")
-    start, told = found.get(b"data", (0, 0))
+    start, told = chunks.get(b"data", (0, 0))
     if not start:
         return Header(NO_DATA)
     width = align // max(channels, 1)

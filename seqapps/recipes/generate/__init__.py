@@ -8,8 +8,7 @@ __all__ = ["Config", "LanguageModel", "RECIPE", "build_model", "stream"]
 
 _FROM = {
     "seqapps.recipes.generate.recipe": ("RECIPE", "build_model"),
-    "seqapps.recipes.generate.settings": ("Config",),
-    "seqapps.models.settings": ("LanguageModel",),
+    "seqapps.recipes.generate.settings": ("Config", "LanguageModel"),
     "seqapps.recipes.generate.predict": ("stream",),
 }
 """Module → names that the package offers."""

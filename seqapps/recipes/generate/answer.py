@@ -12,7 +12,7 @@ import tensorflow as tf
 from seqapps.decoding.beam import beam_search
 from seqapps.decoding.choosing import Strategy
 from seqapps.decoding.sampling_loop import Pen, Written, write
-from seqapps.models.recurrent_lm import read, state_size, step
+from seqapps.recipes.generate.network import read, state_size, step
 from seqapps.text.vocabulary import MARK, Vocabulary
 from seqapps.text.vocabulary_graph import GraphVocabulary
 

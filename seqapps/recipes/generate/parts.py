@@ -8,8 +8,8 @@ import keras
 import tensorflow as tf
 
 from seqapps.fields import Part, Parts
-from seqapps.models import recurrent_lm
 from seqapps.models.specs import numbers, whole
+from seqapps.recipes.generate import network as recurrent_lm
 
 
 def writer_parts(network: keras.Model) -> Parts:

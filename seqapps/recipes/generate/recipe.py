@@ -14,18 +14,17 @@ from typing import TYPE_CHECKING, Any
 from seqapps.bundle.application import Application
 from seqapps.fields import MAIN, Answers, Assets, Interface, Parts, Rating
 from seqapps.lazy import lazy_imports
-from seqapps.models.settings import LanguageModel
 from seqapps.recipe import Evaluation, Predict, Recipe, strategy_options
 from seqapps.recipes.generate.interface import writer_interface
 from seqapps.recipes.generate.predict import WriteOptions, write_texts
-from seqapps.recipes.generate.settings import LANGUAGE_MODEL_SPACE, Config
+from seqapps.recipes.generate.settings import LANGUAGE_MODEL_SPACE, Config, LanguageModel
 from seqapps.report import Reporter
 
 with lazy_imports():
-    from seqapps.models import recurrent_lm
     from seqapps.recipes.generate import answer as generation
     from seqapps.recipes.generate import cache as neural_cache
     from seqapps.recipes.generate import examples as running_examples
+    from seqapps.recipes.generate import network as recurrent_lm
     from seqapps.recipes.generate import parts as networks
     from seqapps.recipes.generate import plots
     from seqapps.recipes.generate import scores as writing_scores
@@ -48,7 +47,7 @@ def load(config: Config, assets: Assets | None, reporter: Reporter) -> "RunningE
 
 
 def build_model(model: LanguageModel, *, vocabulary: int, seed: int = 0) -> "keras.Model":
-    """Builds the network; see `seqapps.models.recurrent_lm.build_recurrent_lm`."""
+    """Builds the network; see `seqapps.recipes.generate.network.build_recurrent_lm`."""
     return recurrent_lm.build_recurrent_lm(model, vocabulary=vocabulary, seed=seed)
 
 

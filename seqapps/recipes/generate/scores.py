@@ -13,8 +13,8 @@ import tensorflow as tf
 from seqapps.data import files
 from seqapps.data.splits import spread
 from seqapps.fields import Rating
-from seqapps.models.recurrent_lm import softmax_input, state_size
 from seqapps.recipes.generate.examples import RunningExamples
+from seqapps.recipes.generate.network import softmax_input, state_size
 from seqapps.text.ngram import NGram
 from seqapps.text.vocabulary import Ids
 

@@ -13,12 +13,7 @@ import tensorflow as tf
 from seqapps.data.batching import evaluation_batches, padding_share, token_batches
 from seqapps.data.pipeline import Batches, batches
 from seqapps.fields import asset, damaged_asset
-from seqapps.recipes.sentiment.data import (
-    LabelledSplits,
-    Texts,
-    class_weights,
-    load_labelled,
-)
+from seqapps.recipes.sentiment.data import LabelledSplits, Texts, class_weights, load_labelled
 from seqapps.recipes.sentiment.settings import Config
 from seqapps.text.cut import Cut
 from seqapps.text.tokenizer import BOS, EOS, Tokenizer, tokenizer_in

@@ -7,12 +7,8 @@ from seqapps.lazy import offered
 __all__ = ["Config", "RECIPE", "Recogniser", "build_model", "hear", "transcribe"]
 
 _FROM = {
-    "seqapps.recipes.transcribe.recipe": (
-        "RECIPE",
-        "Config",
-        "build_model",
-    ),
-    "seqapps.recipes.transcribe.settings": ("Recogniser",),
+    "seqapps.recipes.transcribe.recipe": ("RECIPE", "build_model"),
+    "seqapps.recipes.transcribe.settings": ("Config", "Recogniser"),
     "seqapps.recipes.transcribe.predict": ("transcribe",),
     "seqapps.recipes.transcribe.predict_stream": ("hear",),
 }

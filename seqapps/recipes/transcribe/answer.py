@@ -15,7 +15,7 @@ from seqapps.audio.read import Samples, read_pcm, read_wav
 from seqapps.audio.settings import Features
 from seqapps.audio.wav import NOT_WAV, STATUSES
 from seqapps.decoding.ctc import Path, align, greedy_path
-from seqapps.decoding.ctc_beam import NEVER, Found, prefix_beam_search, useful_steps
+from seqapps.decoding.ctc_beam import NEVER, Hypotheses, prefix_beam_search, useful_steps
 from seqapps.decoding.hot_words import HotWords, hot_words
 from seqapps.decoding.settings import Transcription
 from seqapps.recipes.transcribe import language as speech_language
@@ -122,40 +122,42 @@ class Transcribe:
         """
         every_BSV, all_steps_B = self.log_probs(samples)
         log_probs_BUV, steps_B, places_BU = useful_steps(every_BSV, all_steps_B)
-        found = self._search(log_probs_BUV, steps_B, options)
-        path = align(log_probs_BUV, steps_B, found.labels[:, 0], found.lengths[:, 0])
+        hypotheses = self._search(log_probs_BUV, steps_B, options)
+        path = align(log_probs_BUV, steps_B, hypotheses.labels[:, 0], hypotheses.lengths[:, 0])
         path = path._replace(
             starts=tf.gather(places_BU, path.starts, batch_dims=1),
             ends=tf.gather(places_BU, tf.maximum(path.ends - 1, 0), batch_dims=1) + 1,
         )
         asked_B = tf.broadcast_to(options["n_best"], [tf.shape(steps_B)[0]])
-        there_BK = found.scores > NEVER / 2
+        there_BK = hypotheses.scores > NEVER / 2
         there_BK &= tf.range(tf.shape(there_BK)[1]) < asked_B[:, tf.newaxis]
         kept_B = tf.reduce_sum(tf.cast(there_BK, tf.int32), 1)
         return {
             **self._words(path, tf.cast(samples.lengths, tf.float32)),
             "status": tf.gather(self._statuses, samples.status),
             "seconds": tf.cast(samples.lengths, tf.float32) / self.features.sample_rate_hz,
-            "alternatives": tf.where(there_BK, self._texts(found.labels, found.lengths), ""),
+            "alternatives": tf.where(
+                there_BK, self._texts(hypotheses.labels, hypotheses.lengths), ""
+            ),
             "alternatives_lengths": kept_B,
-            "alternative_scores": tf.where(there_BK, self._log_probs_of(found, options), 0.0),
+            "alternative_scores": tf.where(there_BK, self._log_probs_of(hypotheses, options), 0.0),
             "alternative_scores_lengths": kept_B,
         }
 
-    def _log_probs_of(self, found: Found, options: dict[str, Any]) -> Any:
+    def _log_probs_of(self, hypotheses: Hypotheses, options: dict[str, Any]) -> Any:
         """Scores without the bonus of each symbol: float32, (B, K)."""
         # With it large numbers cancel: their rounding is small beside them, not beside the score.
-        bonus_B = each_row(options["language"], found.lengths[:, 0]) * self._weights.bonus
-        return found.scores - bonus_B[:, tf.newaxis] * tf.cast(found.lengths, tf.float32)
+        bonus_B = each_row(options["language"], hypotheses.lengths[:, 0]) * self._weights.bonus
+        return hypotheses.scores - bonus_B[:, tf.newaxis] * tf.cast(hypotheses.lengths, tf.float32)
 
-    def _search(self, log_probs_BSV: Any, steps_B: Any, options: dict[str, Any]) -> Found:
+    def _search(self, log_probs_BSV: Any, steps_B: Any, options: dict[str, Any]) -> Hypotheses:
         wanted_B = each_row(options["n_best"], steps_B)
 
-        def search(**strategy: Any) -> Found:
+        def search(**strategy: Any) -> Hypotheses:
             strategy["beam_width"] = tf.maximum(strategy["beam_width"], wanted_B)
             return prefix_beam_search(log_probs_BSV, steps_B, **strategy)
 
-        return Found(*self.searched(search, options, steps_B))
+        return Hypotheses(*self.searched(search, options, steps_B))
 
     def searched(
         self, search: Callable[..., tuple[Any, ...]], options: dict[str, Any], rows_B: Any
@@ -223,17 +225,17 @@ class Transcribe:
         gap_before_BL = tf.cumsum(tf.cast(has_space_BL, tf.int32), axis=1)
         word_BL = _word_numbers(sounds_BL, gap_before_BL)
         width = tf.shape(words_BW)[1]
-        found = tf.where(sounds_BL)
-        target = tf.stack([tf.cast(found[:, 0], tf.int32), tf.gather_nd(word_BL, found)], 1)
+        places = tf.where(sounds_BL)
+        target = tf.stack([tf.cast(places[:, 0], tf.int32), tf.gather_nd(word_BL, places)], 1)
         shape = [tf.shape(words_BW)[0], width]
         far = tf.fill(shape, tf.int32.max)
-        start_BW = tf.tensor_scatter_nd_min(far, target, tf.gather_nd(path.starts, found))
+        start_BW = tf.tensor_scatter_nd_min(far, target, tf.gather_nd(path.starts, places))
         end_BW = tf.tensor_scatter_nd_max(
-            tf.zeros(shape, tf.int32), target, tf.gather_nd(path.ends, found)
+            tf.zeros(shape, tf.int32), target, tf.gather_nd(path.ends, places)
         )
         probability_BL = tf.exp(path.log_probs)
-        total_BW = tf.scatter_nd(target, tf.gather_nd(probability_BL, found), shape)
-        letters_BW = tf.scatter_nd(target, tf.ones([tf.shape(found)[0]]), shape)
+        total_BW = tf.scatter_nd(target, tf.gather_nd(probability_BL, places), shape)
+        letters_BW = tf.scatter_nd(target, tf.ones([tf.shape(places)[0]]), shape)
         real_BW = tf.sequence_mask(counts_B, width)
         heard_BL = tf.where(real_BL, probability_BL, 0.0)
         labels_B = tf.cast(path.lengths, tf.float32)
@@ -263,9 +265,9 @@ def _word_numbers(sounds_BL: Any, gaps_BL: Any) -> Any:
     A word begins where a label sounds first after a gap; gaps before it or in a row begin nothing.
     """
     labels = tf.shape(gaps_BL)[1]
-    found = tf.where(sounds_BL)
-    place = tf.cast(found[:, 1], tf.int32)
-    target = tf.stack([tf.cast(found[:, 0], tf.int32), tf.gather_nd(gaps_BL, found)], 1)
+    places = tf.where(sounds_BL)
+    place = tf.cast(places[:, 1], tf.int32)
+    target = tf.stack([tf.cast(places[:, 0], tf.int32), tf.gather_nd(gaps_BL, places)], 1)
     first_BG = tf.tensor_scatter_nd_min(
         tf.fill([tf.shape(gaps_BL)[0], labels + 1], labels), target, place
     )
@@ -350,7 +352,7 @@ def tune_language(
 
     def decode(log_probs: Any, steps: Any, weight: Any, bonus: Any) -> tuple[Any, Any]:
         width = tf.fill([tf.shape(steps)[0]], 8)
-        found = prefix_beam_search(
+        hypotheses = prefix_beam_search(
             log_probs,
             steps,
             beam_width=width,
@@ -358,7 +360,7 @@ def tune_language(
             language_weight=weight,
             label_bonus=bonus,
         )
-        return found.labels[:, 0], found.lengths[:, 0]
+        return hypotheses.labels[:, 0], hypotheses.lengths[:, 0]
 
     search = tf.function(decode, reduce_retracing=True)
 
@@ -378,8 +380,8 @@ def tune_language(
     for weight in _WEIGHTS:
         for bonus in _BONUSES:
             weights = speech_language.Weights(language=weight, bonus=bonus)
-            if (found := errors(weights)) < fewest:
-                best, fewest = weights, found
+            if (wrong := errors(weights)) < fewest:
+                best, fewest = weights, wrong
     return best, fewest
 
 

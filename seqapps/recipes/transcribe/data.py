@@ -78,20 +78,20 @@ def load_speech(
             source = single[location]
             if split == "train":
                 renewed.append(lambda epoch: source.training(epoch, seed=seed))
-                found = renewed[0](0)
+                recordings = renewed[0](0)
             elif split == "validation":
-                found = source.validation_strings(seed=seed)
+                recordings = source.validation_strings(seed=seed)
             else:
-                found = source.test_strings()
+                recordings = source.test_strings()
         else:
             loaded = _load(settings, location, split, own=own, rate_hz=rate_hz, log=log)
             if loaded is None:
                 return None
-            found = loaded
-        _check(found, location, split, settings, log)
-        minutes = sum(map(len, found.samples)) / rate_hz / 60
-        log(f"{split.capitalize()}: {len(found):,} recordings, {minutes:.1f} minutes")
-        return found
+            recordings = loaded
+        _check(recordings, location, split, settings, log)
+        minutes = sum(map(len, recordings.samples)) / rate_hz / 60
+        log(f"{split.capitalize()}: {len(recordings):,} recordings, {minutes:.1f} minutes")
+        return recordings
 
     splits, missing = load_each(settings, load)
     if missing:
@@ -102,32 +102,32 @@ def load_speech(
 
 
 def _check(
-    found: Recordings,
+    recordings: Recordings,
     location: str,
     split: Split,
     settings: SpeechData,
     log: Callable[[str], None],
 ) -> None:
     """Writes which recordings could not be read, and stops if there are too many."""
-    bad, count = len(found.problems), len(found.problems) + len(found)
-    if not bad and len(found):
+    bad, count = len(recordings.problems), len(recordings.problems) + len(recordings)
+    if not bad and len(recordings):
         return
-    for problem in found.problems[:_SHOWN]:
+    for problem in recordings.problems[:_SHOWN]:
         log(f"  {problem}")
     if bad > _SHOWN:
         log(f"  and {bad - _SHOWN:,} more")
     if split != "train" and bad:
         raise UserError(
-            f"{found.problems[0]}. A {split} set is never shortened in silence; mend the row or "
-            "take it out."
+            f"{recordings.problems[0]}. A {split} set is never shortened in silence; mend the row "
+            "or take it out."
         )
     if bad > settings.max_bad_share * count:
         raise UserError(
             f"{bad:,} of {count:,} training recordings in {location} cannot be used, "
             f"{bad / count:.1%}; at most {settings.max_bad_share:.1%} may be (max_bad_share). The "
-            f"first: {found.problems[0]}"
+            f"first: {recordings.problems[0]}"
         )
-    if not len(found):
+    if not len(recordings):
         raise UserError(
             f"there are no {split} recordings in {location}; name others with --data.{split}."
         )
@@ -165,15 +165,15 @@ def _load(
 def _spoken(split: Split, rate_hz: int, log: Callable[[str], None]) -> Recordings:
     from seqapps.recipes.transcribe import spoken
 
-    found: spoken.Spoken = getattr(spoken.spoken(log=log), split)
-    samples = found.samples
+    embedded: spoken.Spoken = getattr(spoken.spoken(log=log), split)
+    samples = embedded.samples
     if rate_hz != spoken.RATE_HZ:
         samples = [
             to_int16(resampled((part / 32768.0).astype(np.float32), spoken.RATE_HZ, rate_hz))
             for part in samples
         ]
     places = [("embedded recordings", i + 1) for i in range(len(samples))]
-    return Recordings(samples, found.texts, found.voices, places)
+    return Recordings(samples, embedded.texts, embedded.voices, places)
 
 
 @dataclass(frozen=True)
@@ -322,22 +322,22 @@ def _read(entries: Iterator[Entry], rate_hz: int, log: Callable[[str], None]) ->
     """Reads the recordings of a manifest; those that cannot be read become problems."""
     import time
 
-    found = Recordings()
+    recordings = Recordings()
     shown = time.monotonic()
     for entry in entries:
         if entry.reason:
-            found.problems.append(Problem(*entry.place, entry.reason))
+            recordings.problems.append(Problem(*entry.place, entry.reason))
             continue
         try:
             samples = read_audio(entry.path, rate_hz, start_s=entry.start_s, end_s=entry.end_s)
         except UserError as error:
-            found.problems.append(Problem(*entry.place, str(error)))
+            recordings.problems.append(Problem(*entry.place, str(error)))
             continue
-        found.add(samples, entry.text, speaker=entry.speaker, place=entry.place)
+        recordings.add(samples, entry.text, speaker=entry.speaker, place=entry.place)
         if time.monotonic() - shown > 10.0:
             shown = time.monotonic()
-            log(f"{len(found):,} recordings read")
-    return found
+            log(f"{len(recordings):,} recordings read")
+    return recordings
 
 
 def _from_tfds(path: Path, split: str, *, rate_hz: int, log: Callable[[str], None]) -> Recordings:
@@ -359,7 +359,7 @@ def _from_tfds(path: Path, split: str, *, rate_hz: int, log: Callable[[str], Non
     rate = getattr(features[sound], "sample_rate", None) or 16_000
     speaker = next((n for n in ("speaker_id", "speaker") if n in features), None)
     names = getattr(features[said], "names", None)
-    found, left_out = Recordings(), 0
+    recordings, left_out = Recordings(), 0
     for number, row in enumerate(tfds.as_numpy(builder.as_dataset(split=split)), start=1):
         if names and _NO_TEXT.fullmatch(names[row[said]]):
             left_out += 1
@@ -369,7 +369,7 @@ def _from_tfds(path: Path, split: str, *, rate_hz: int, log: Callable[[str], Non
         values = values.reshape(len(values), -1).mean(1).astype("float32") / scale
         text = names[row[said]] if names else row[said].decode("utf-8", "replace")
         who = "" if speaker is None else _plain(row[speaker])
-        found.add(
+        recordings.add(
             to_int16(resampled(values, rate, rate_hz)),
             text,
             speaker=who,
@@ -377,7 +377,7 @@ def _from_tfds(path: Path, split: str, *, rate_hz: int, log: Callable[[str], Non
         )
     if left_out:
         log(f"{left_out:,} recordings of {split} have a label that is no word; they are left out")
-    return found
+    return recordings
 
 
 def _plain(value: Any) -> str:

@@ -61,21 +61,21 @@ class Digits:
         Raises:
             UserError: If there are no such files, a file cannot be read, or a speaker is unknown.
         """
-        found: dict[str, dict[int, dict[int, Samples]]] = {}
+        recordings: dict[str, dict[int, dict[int, Samples]]] = {}
         for path in sorted(folder.glob("*.wav")) if folder.is_dir() else ():
             if name := _FILE.fullmatch(path.name):
                 digit, speaker, index = int(name[1]), name[2], int(name[3])
                 samples = read_audio(path, RATE_HZ)
-                found.setdefault(speaker, {}).setdefault(digit, {})[index] = samples
-        if not found:
+                recordings.setdefault(speaker, {}).setdefault(digit, {})[index] = samples
+        if not recordings:
             raise UserError(
                 f"there are no recordings named DIGIT_SPEAKER_INDEX.wav (7_jackson_32.wav) in "
                 f"{folder}; name the folder of a digit data set with digits:FOLDER."
             )
         for asked in (settings.held_out, settings.validation_speaker):
-            if asked and asked not in found:
+            if asked and asked not in recordings:
                 raise UserError(
-                    f"there is no speaker {asked!r} in {folder}; there are {', '.join(found)}."
+                    f"there is no speaker {asked!r} in {folder}; there are {', '.join(recordings)}."
                 )
 
         def pool(speakers: Sequence[str], wanted: object = None, but: object = ()) -> Pool:
@@ -83,7 +83,7 @@ class Digits:
                 speaker: [
                     [
                         samples
-                        for index, samples in found[speaker].get(digit, {}).items()
+                        for index, samples in recordings[speaker].get(digit, {}).items()
                         if (wanted is None or index in wanted) and index not in but  # type: ignore[operator]
                     ]
                     for digit in range(10)
@@ -100,7 +100,7 @@ class Digits:
             return chosen
 
         out = (settings.held_out, settings.validation_speaker)
-        known = [speaker for speaker in found if speaker not in out]
+        known = [speaker for speaker in recordings if speaker not in out]
         if not known:
             raise UserError(f"no speaker is left for training in {folder}.")
         kept = {*_TEST, *_VALIDATION}
@@ -120,17 +120,17 @@ class Digits:
         """The strings of one training pass: a function of seed and epoch."""
         count = self.settings.strings
         spoken = round(self.settings.synthetic_share * count)
-        found = self._training(self.train, count - spoken, [_FOR_TRAINING, seed, epoch])
+        strings = self._training(self.train, count - spoken, [_FOR_TRAINING, seed, epoch])
         if spoken:
             more = self._training(speak_digits(), spoken, [_FOR_SYNTHETIC, seed, epoch])
             for row in range(spoken):
-                found.add(
+                strings.add(
                     more.samples[row],
                     more.texts[row],
                     speaker=more.speakers[row],
                     place=more.places[row],
                 )
-        return found
+        return strings
 
     def validation_strings(self, *, seed: int) -> Recordings:
         """The strings of the validation split, made as those of the test are."""
@@ -163,7 +163,7 @@ class Digits:
         mixed_share: float = 0.0,
     ) -> Recordings:
         speakers = sorted(pool)
-        found = Recordings()
+        strings = Recordings()
         for number in range(count):
             rng = np.random.default_rng([*seed, number])
             speaker = speakers[rng.integers(len(speakers))]
@@ -180,13 +180,13 @@ class Digits:
             if self.rate_hz != RATE_HZ:
                 values = joined.astype(np.float32) / 32768.0
                 joined = to_int16(resampled(values, RATE_HZ, self.rate_hz))
-            found.add(
+            strings.add(
                 joined,
                 " ".join(NAMES[digit] for digit in digits),
                 speaker=speaker,
                 place=("digit strings", number + 1),
             )
-        return found
+        return strings
 
 
 @cache

@@ -24,10 +24,10 @@ from seqapps.data.recordings import Recordings
 from seqapps.errors import UserError
 from seqapps.recipes.transcribe import language as speech_language
 from seqapps.recipes.transcribe.data import SpeechSplits, load_speech
-from seqapps.recipes.transcribe.data_settings import DigitStrings, SpeechData
+from seqapps.recipes.transcribe.data_settings import SpeechData
 from seqapps.recipes.transcribe.language import Weights
 from seqapps.recipes.transcribe.lint import Finding, lint
-from seqapps.recipes.transcribe.settings import Recogniser
+from seqapps.recipes.transcribe.settings import Config
 from seqapps.text.alphabet import Alphabet, alphabet_in
 from seqapps.text.ngram import NGram
 from seqapps.text.settings import Transcripts
@@ -37,6 +37,8 @@ Ids = npt.NDArray[np.int32]
 VALIDATION_FRAMES = 12_000
 """Budget of a batch that is not trained on."""
 _SAMPLES = 40
+_SPEAKERS = 8
+"""Speakers who are named to the user."""
 _STATISTICS = 500
 """Recordings from which mean and deviation of the bands are taken."""
 
@@ -65,16 +67,8 @@ class SpeechExamples:
     @classmethod
     def load(
         cls,
-        data: SpeechData,
-        digits: DigitStrings,
+        config: Config,
         assets: Mapping[str, bytes] | None,
-        *,
-        features: Features,
-        augmentation: Augmentation,
-        model: Recogniser,
-        text: Transcripts,
-        batch_frames: int,
-        seed: int,
         log: Callable[[str], None],
     ) -> "SpeechExamples":
         """Reads the recordings and looks them over; fits the alphabet unless `assets` have one.
@@ -82,85 +76,36 @@ class SpeechExamples:
         Raises:
             UserError: If the data cannot be used, see `load_speech` and `lint`.
         """
-        rate = features.sample_rate_hz
-        left_out: list[Any] = []
-
-        def sift(found: Recordings) -> Recordings:
-            # What is wrong with them whatever the alphabet.
-            problems = lint(
-                found,
-                rate_hz=rate,
-                labels=lambda line: np.arange(len(line.strip()), dtype=np.int32),
-                unknown=lambda line: (),
-                steps=lambda samples: 2**31,
-                max_seconds=data.max_seconds,
-            )
-            report(problems, found, "train", log)
-            left_out.extend(problems.values())
-            _check_share(left_out, len(found), data)
-            return found.take([i for i in range(len(found)) if i not in problems], found.problems)
-
-        splits = load_speech(data, digits, rate_hz=rate, seed=seed, log=log, sift=sift)
-        alphabet = _alphabet(splits.train.texts, text) if assets is None else alphabet_in(assets)
+        rate_hz = config.features.sample_rate_hz
+        left_out: list[list[Finding]] = []
+        splits = load_speech(
+            config.data,
+            config.digits,
+            rate_hz=rate_hz,
+            seed=config.seed,
+            log=log,
+            sift=lambda recordings: _sifted(recordings, config, left_out, log),
+        )
+        texts = splits.train.texts
+        alphabet = _alphabet(texts, config.text) if assets is None else alphabet_in(assets)
         log(f"Alphabet: {len(alphabet.symbols)} symbols")
-
-        def steps(samples: int) -> int:
-            # As few as the fastest speed and tempo of augmentation leave.
-            frames = int(frames_of(int(samples / (1.0 + augmentation.speed)), features))
-            return -(-max(1, int(frames * (1.0 - augmentation.tempo))) // model.stride)
-
-        def problems_of(found: Recordings, max_seconds: float) -> dict[int, list[Finding]]:
-            return lint(
-                found,
-                rate_hz=rate,
-                labels=alphabet.encode,
-                unknown=alphabet.unknown,
-                steps=steps,
-                max_seconds=max_seconds,
-            )
-
-        for split in ("train", "validation", "test"):
-            found: Recordings = getattr(splits, split)
-            problems = problems_of(found, data.max_seconds if split == "train" else float("inf"))
-            report(problems, found, split, log)
-            if split != "train" and not any(map(alphabet.clean, found.texts)):
-                raise UserError(
-                    f"none of the {len(found):,} {split} transcripts has a word; give recordings "
-                    f"in which something is said (data.{split})."
-                )
-            if split == "train":
-                count = len(found) + len(left_out)
-                _check_share([*left_out, *problems.values()], count, data)
-                if problems:
-                    good = [i for i in range(len(found)) if i not in problems]
-                    splits = replace(splits, train=found.take(good))
-        if renew := splits.renew:
-
-            def sifted(epoch: int) -> Recordings:
-                made = renew(epoch)
-                bad = problems_of(made, data.max_seconds)
-                return made.take([i for i in range(len(made)) if i not in bad]) if bad else made
-
-            splits = replace(splits, renew=sifted)
-        hours = splits.train.hours(rate)
-        shown = ", ".join(f"{who or 'unknown'} {60 * h:.1f} min" for who, h in [*hours.items()][:8])
-        more = f" and {len(hours) - 8} more" if len(hours) > 8 else ""
-        log(f"{len(hours)} training speakers: {shown}{more}")
+        splits = _looked_over(splits, alphabet, config, left_out, log)
+        _name_speakers(splits.train.hours(rate_hz), log)
         language, weights = (
-            (_language(splits.train.texts, alphabet, text, log), Weights())
+            (_language(splits.train.texts, alphabet, config.text, log), Weights())
             if assets is None
             else speech_language.from_assets(assets)
         )
         return cls(
-            splits,
-            alphabet,
-            features,
-            augmentation,
-            model.stride,
-            batch_frames,
-            seed,
-            language,
-            weights,
+            splits=splits,
+            alphabet=alphabet,
+            features=config.features,
+            augmentation=config.augmentation,
+            stride=config.model.stride,
+            batch_frames=config.training.batch_tokens,
+            seed=config.seed,
+            language=language,
+            weights=weights,
         )
 
     @property
@@ -196,8 +141,8 @@ class SpeechExamples:
 
     def validation_batches(self) -> tf.data.Dataset:
         """The validation recordings, from short to long, as they are."""
-        found = self.splits.validation
-        return self._batches(found, self.validation_labels, self.validation_order, epoch=None)
+        recordings = self.splits.validation
+        return self._batches(recordings, self.validation_labels, self.validation_order, epoch=None)
 
     @cached_property
     def validation_order(self) -> list[npt.NDArray[np.int64]]:
@@ -213,11 +158,11 @@ class SpeechExamples:
         self, most: int
     ) -> Iterator[tuple[npt.NDArray[np.int64], dict[str, tf.Tensor]]]:
         """Rows and batch of so many validation recordings, drawn by the seed, or of all."""
-        found = self.splits.validation
-        chosen = np.random.default_rng(self.seed).permutation(len(found))[:most]
-        frames = self._frames(found)[chosen]
+        recordings = self.splits.validation
+        chosen = np.random.default_rng(self.seed).permutation(len(recordings))[:most]
+        frames = self._frames(recordings)[chosen]
         order = [chosen[part] for part in evaluation_batches(frames, tokens=VALIDATION_FRAMES)]
-        dataset = self._batches(found, self.validation_labels, order, epoch=None)
+        dataset = self._batches(recordings, self.validation_labels, order, epoch=None)
         return zip(order, dataset, strict=True)
 
     def statistics(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
@@ -232,13 +177,13 @@ class SpeechExamples:
         every = np.concatenate(frames).astype(np.float64)
         return every.mean(0), every.std(0)
 
-    def _frames(self, found: Recordings) -> npt.NDArray[np.int64]:
-        lengths = np.array([len(samples) for samples in found.samples], np.int32)
+    def _frames(self, recordings: Recordings) -> npt.NDArray[np.int64]:
+        lengths = np.array([len(samples) for samples in recordings.samples], np.int32)
         return np.asarray(frames_of(lengths, self.features), np.int64)
 
     def _batches(
         self,
-        found: Recordings,
+        recordings: Recordings,
         labels: Sequence[Ids],
         order: Sequence[npt.NDArray[np.int64]],
         *,
@@ -248,11 +193,11 @@ class SpeechExamples:
         """Batches of features; of a training pass (one with a number), augmented."""
         rows = np.concatenate([np.zeros(0, np.int64), *order])
         bounds = np.cumsum([0, *(len(batch) for batch in order)])
-        counts = np.array([len(samples) for samples in found.samples], np.int64)
+        counts = np.array([len(samples) for samples in recordings.samples], np.int64)
         sizes = np.array([len(ids) for ids in labels], np.int64)
         with tf.device("/CPU:0"):
             # 16 bits each: as float32 an hour would take 230 MB.
-            sound = tf.constant(np.concatenate([*found.samples, np.zeros(1, np.int16)]))
+            sound = tf.constant(np.concatenate([*recordings.samples, np.zeros(1, np.int16)]))
             written = tf.constant(np.concatenate([*labels, np.zeros(1, np.int32)]), tf.int32)
             rows_all, ends = tf.constant(rows), tf.constant(bounds)
             counts_all, sizes_all = tf.constant(counts), tf.constant(sizes)
@@ -292,6 +237,105 @@ class SpeechExamples:
         return dataset.map(make).prefetch(2)
 
 
+def _sifted(
+    recordings: Recordings,
+    config: Config,
+    left_out: list[list[Finding]],
+    log: Callable[[str], None],
+) -> Recordings:
+    """The training recordings without those that nothing could be learned from.
+
+    Looked at is what is wrong with them whatever the alphabet, which is fitted on the rest.
+
+    Args:
+        recordings: All of them.
+        config: All settings.
+        left_out: Grows by the problems of those that are left out.
+        log: Takes lines for the user.
+    """
+    problems = lint(
+        recordings,
+        rate_hz=config.features.sample_rate_hz,
+        labels=lambda line: np.arange(len(line.strip()), dtype=np.int32),
+        unknown=lambda line: (),
+        steps=lambda samples: 2**31,
+        max_seconds=config.data.max_seconds,
+    )
+    report(problems, recordings, "train", log)
+    left_out.extend(problems.values())
+    _check_share(left_out, len(recordings), config.data)
+    return _without(recordings, problems, recordings.problems)
+
+
+def _looked_over(
+    splits: SpeechSplits,
+    alphabet: Alphabet,
+    config: Config,
+    left_out: Sequence[list[Finding]],
+    log: Callable[[str], None],
+) -> SpeechSplits:
+    """The splits, training without recordings that have problems; the others keep theirs.
+
+    Raises:
+        UserError: If too many of training have, or another split says nothing at all.
+    """
+
+    def problems_in(recordings: Recordings, *, max_seconds: float) -> dict[int, list[Finding]]:
+        return lint(
+            recordings,
+            rate_hz=config.features.sample_rate_hz,
+            labels=alphabet.encode,
+            unknown=alphabet.unknown,
+            steps=lambda samples: _fewest_steps(samples, config),
+            max_seconds=max_seconds,
+        )
+
+    most_s = config.data.max_seconds
+    for split in ("train", "validation", "test"):
+        recordings: Recordings = getattr(splits, split)
+        problems = problems_in(recordings, max_seconds=most_s if split == "train" else float("inf"))
+        report(problems, recordings, split, log)
+        if split == "train":
+            count = len(recordings) + len(left_out)
+            _check_share([*left_out, *problems.values()], count, config.data)
+            splits = replace(splits, train=_without(recordings, problems))
+        elif not any(map(alphabet.clean, recordings.texts)):
+            raise UserError(
+                f"none of the {len(recordings):,} {split} transcripts has a word; give recordings "
+                f"in which something is said (data.{split})."
+            )
+    if renew := splits.renew:
+
+        def sound_ones(epoch: int) -> Recordings:
+            made = renew(epoch)
+            return _without(made, problems_in(made, max_seconds=most_s))
+
+        splits = replace(splits, renew=sound_ones)
+    return splits
+
+
+def _fewest_steps(samples: int, config: Config) -> int:
+    """Outputs of so many samples, as few as the fastest speed and tempo of augmentation leave."""
+    augmentation = config.augmentation
+    frames = int(frames_of(int(samples / (1.0 + augmentation.speed)), config.features))
+    return -(-max(1, int(frames * (1.0 - augmentation.tempo))) // config.model.stride)
+
+
+def _without(recordings: Recordings, problems: Mapping[int, Any], *kept: Any) -> Recordings:
+    """The recordings but for those rows; `kept` is for `Recordings.take`."""
+    if not problems and not kept:
+        return recordings
+    return recordings.take([i for i in range(len(recordings)) if i not in problems], *kept)
+
+
+def _name_speakers(hours: Mapping[str, float], log: Callable[[str], None]) -> None:
+    """Says who speaks in training, and for how long."""
+    first = [*hours.items()][:_SPEAKERS]
+    shown = ", ".join(f"{who or 'unknown'} {60 * h:.1f} min" for who, h in first)
+    more = f" and {len(hours) - _SPEAKERS} more" if len(hours) > _SPEAKERS else ""
+    log(f"{len(hours)} training speakers: {shown}{more}")
+
+
 def _check_share(problems: Sequence[Any], count: int, data: SpeechData) -> None:
     """Stops if too many of so many training recordings are left out."""
     if len(problems) > data.max_bad_share * count:
@@ -326,7 +370,7 @@ def _language(
 
 def report(
     problems: Mapping[int, list[Any]],
-    found: Recordings,
+    recordings: Recordings,
     split: str,
     log: Callable[[str], None],
 ) -> None:
@@ -334,7 +378,8 @@ def report(
     if not problems:
         return
     fate = "left out" if split == "train" else "kept as they are"
-    log(f"{len(problems):,} of {len(found):,} {split} recordings have problems; they are {fate}:")
+    count = len(recordings)
+    log(f"{len(problems):,} of {count:,} {split} recordings have problems; they are {fate}:")
     every = [problem for row in problems.values() for problem in row]
     kinds: dict[str, int] = {}
     for problem in every:

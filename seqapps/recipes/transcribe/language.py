@@ -77,12 +77,12 @@ def tables(model: NGram, alphabet: Alphabet) -> dict[str, npt.NDArray[Any]]:
 
 def in_graph(model: NGram, alphabet: Alphabet) -> Language:
     """The automaton as constants of a graph."""
-    found = tables(model, alphabet)
+    automaton = tables(model, alphabet)
     return Language(
-        constant(found["scores"], tf.float32),
-        constant(found["following"], tf.int32),
-        constant(found["start"], tf.int32),
-        constant(found["ending"], tf.float32),
+        constant(automaton["scores"], tf.float32),
+        constant(automaton["following"], tf.int32),
+        constant(automaton["start"], tf.int32),
+        constant(automaton["ending"], tf.float32),
     )
 
 

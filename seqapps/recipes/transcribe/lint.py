@@ -36,7 +36,7 @@ class Finding:
 
 
 def lint(
-    found: Recordings,
+    recordings: Recordings,
     *,
     rate_hz: int,
     labels: Callable[[str], npt.NDArray[np.int32]],
@@ -47,7 +47,7 @@ def lint(
     """Finds recordings that nothing can be learned from.
 
     Args:
-        found: Recordings of one split.
+        recordings: Recordings of one split.
         rate_hz: Samples a second.
         labels: A transcript's labels.
         unknown: A transcript's characters that have no label.
@@ -58,8 +58,8 @@ def lint(
         By row, what is wrong with it; rows without problems are absent.
     """
     problems: dict[int, list[Finding]] = {}
-    for row in range(len(found)):
-        samples, text = found.samples[row], found.texts[row]
+    for row in range(len(recordings)):
+        samples, text = recordings.samples[row], recordings.texts[row]
         kinds = list(_sound_problems(samples, rate_hz, max_seconds))
         ids = labels(text)
         if strange := unknown(text):
@@ -72,7 +72,7 @@ def lint(
             numbers = f"{len(samples) / rate_hz:.2f} s give {steps(len(samples))} steps, "
             kinds.append(("too short for its transcript", f"{numbers}{text[:60]!r} needs {needed}"))
         if kinds:
-            problems[row] = [Finding(*found.places[row], *kind) for kind in kinds]
+            problems[row] = [Finding(*recordings.places[row], *kind) for kind in kinds]
     return problems
 
 

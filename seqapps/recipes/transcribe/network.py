@@ -26,6 +26,11 @@ NORMALISATION, FRONT_END, STACK = "normalisation", "front_end", "stack"
 LOOKAHEAD, PROJECTION, OUTPUT = "lookahead", "projection", "output"
 """Names of the layers."""
 
+_NOTHING = Augmentation(
+    speed=0, gain_db=0, noise_db=0, shift_ms=0, warp=0, time_masks=0, band_masks=0
+)
+"""Varies nothing."""
+
 
 def build_recogniser(
     settings: Recogniser,
@@ -55,11 +60,7 @@ def build_recogniser(
         ValueError: If a model that reads forward only is asked to normalise over the recording.
     """
     features = features or Features()
-    augmentation = augmentation or Augmentation(
-        speed=0, gain_db=0, noise_db=0, shift_ms=0, warp=0, time_masks=0, band_masks=0
-    )
     recogniser_settings(settings, features)
-    streaming = not settings.bidirectional
     inputs: dict[str, Any] = {
         "features": keras.Input((None, features.mels), dtype="float32", name="features"),
         "features_lengths": keras.Input((), dtype="int32", name="features_lengths"),
@@ -68,11 +69,31 @@ def build_recogniser(
     values = FeatureNormalisation(features.normalise, name=NORMALISATION)(
         inputs["features"], lengths
     )
+    values, lengths = _varied(values, lengths, features, augmentation or _NOTHING, seed=seed)
+    if settings.heard_warps:
+        values, lengths = WarpedViews(
+            settings.heard_warps,
+            lowest_hz=features.lowest_hz,
+            highest_hz=features.top_hz,
+            name="views",
+        )(values, lengths)
+    values, steps = _read(values, lengths, settings, seed=seed)
+    # In float32: a softmax over bfloat16 log-odds is too coarse for CTC.
+    logits = keras.layers.Dense(outputs + 1, dtype="float32", name=OUTPUT)(values)
+    if settings.heard_warps:
+        logits, steps = MeanView(len(settings.heard_warps), name="mean_view")(logits, steps)
+    return keras.Model(inputs, {"logits": logits, "logits_lengths": steps}, name="recogniser")
+
+
+def _varied(
+    values: Any, lengths: Any, features: Features, augmentation: Augmentation, *, seed: int
+) -> tuple[Any, Any]:
+    """Features as training hears them, anew each time; else as they are."""
     if augmentation.tempo:
         values, lengths = TempoAugmentation(augmentation.tempo, seed=seed * 1000 + 4, name="tempo")(
             values, lengths
         )
-    values = FeatureAugmentation(
+    varied = FeatureAugmentation(
         warp=augmentation.warp,
         channel_tilt_db=augmentation.channel_tilt_db,
         time_masks=augmentation.time_masks,
@@ -84,13 +105,12 @@ def build_recogniser(
         seed=seed * 1000 + 1,
         name="augmentation",
     )(values, lengths)
-    if settings.heard_warps:
-        values, lengths = WarpedViews(
-            settings.heard_warps,
-            lowest_hz=features.lowest_hz,
-            highest_hz=features.top_hz,
-            name="views",
-        )(values, lengths)
+    return varied, lengths
+
+
+def _read(values: Any, lengths: Any, settings: Recogniser, *, seed: int) -> tuple[Any, Any]:
+    """From features to what each step says: (B, S, units or 2 × units), and steps, (B,)."""
+    streaming = not settings.bidirectional
     values, steps = ConvolutionalFrontEnd(
         settings.channels,
         time_strides=settings.time_strides,
@@ -113,8 +133,4 @@ def build_recogniser(
         values = Lookahead(settings.lookahead, name=LOOKAHEAD)(values, steps)
     if settings.dropout:
         values = keras.layers.Dropout(settings.dropout, seed=seed * 1000 + 3)(values)
-    # In float32: a softmax over bfloat16 log-odds is too coarse for CTC.
-    logits = keras.layers.Dense(outputs + 1, dtype="float32", name=OUTPUT)(values)
-    if settings.heard_warps:
-        logits, steps = MeanView(len(settings.heard_warps), name="mean_view")(logits, steps)
-    return keras.Model(inputs, {"logits": logits, "logits_lengths": steps}, name="recogniser")
+    return values, steps

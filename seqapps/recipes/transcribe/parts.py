@@ -25,8 +25,8 @@ def recogniser_parts(network: keras.Model, features: Features, *, stride: int) -
     def hear(power: Any, frames: Any) -> dict[str, Any]:
         mel_BTM = tf.tensordot(power, mel_matrix(features), 1)
         log_mel = tf.math.log(tf.maximum(mel_BTM, FLOOR))
-        found = network({"features": log_mel, "features_lengths": frames}, training=False)
-        return {"logits": found["logits"], "logits_lengths": found["logits_lengths"]}
+        outputs = network({"features": log_mel, "features_lengths": frames}, training=False)
+        return {"logits": outputs["logits"], "logits_lengths": outputs["logits_lengths"]}
 
     takes = (numbers("power", None, features.fft // 2 + 1), whole("frames"))
     return Parts(

@@ -93,20 +93,20 @@ def listen(application: Application, options: ListenOptions, *, strategy: dict[s
             options.output.mkdir(parents=True, exist_ok=True)
     failed = []
     for path, target in zip(paths, targets, strict=True):
-        found = transcribe(application, path, strategy=strategy)
-        if found.status != "ok":
-            sys.stderr.write(f"{found.file}: {found.status}\n")
-        if found.status.startswith("error"):
-            failed.append(found.file)
+        transcript = transcribe(application, path, strategy=strategy)
+        if transcript.status != "ok":
+            sys.stderr.write(f"{transcript.file}: {transcript.status}\n")
+        if transcript.status.startswith("error"):
+            failed.append(transcript.file)
             if style != "json":
                 continue
-        text = _written(found, style)
+        text = _written(transcript, style)
         if target is not None:
             with _writing(target):
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_text(text, encoding="utf-8")
             continue
-        named = f"{found.file}\t" if style == "text" and len(paths) > 1 else ""
+        named = f"{transcript.file}\t" if style == "text" and len(paths) > 1 else ""
         sys.stdout.write(named + text)
         sys.stdout.flush()
     if failed:
@@ -215,7 +215,7 @@ def join(parts: Sequence[Sequence[Word]], cuts: Sequence[float]) -> list[Word]:
         cuts: Seconds between the parts, one fewer.
     """
     bounds = [-np.inf, *cuts, np.inf]
-    found: list[Word] = []
+    joined: list[Word] = []
     before: Sequence[Word] = ()
     for words, low, high in zip(parts, bounds[:-1], bounds[1:], strict=True):
         kept = [word for word in words if low <= _middle(word) < high]
@@ -225,16 +225,21 @@ def join(parts: Sequence[Sequence[Word]], cuts: Sequence[float]) -> list[Word]:
             left, right = late[0], early[-1]
             if (
                 max(left.start_s, right.start_s) < min(left.end_s, right.end_s)
-                and not any(w.start_s <= _middle(right) < w.end_s for w in found[-1:])
+                and not any(w.start_s <= _middle(right) < w.end_s for w in joined[-1:])
                 and not any(w.start_s <= _middle(left) < w.end_s for w in kept[:1])
             ):
-                found.append(max(left, right, key=lambda word: word.confidence))
+                joined.append(max(left, right, key=lambda word: word.confidence))
         before = words
         # Heard twice, once from either side of the cut, at slightly different times.
-        if found and kept and found[-1].text == kept[0].text and found[-1].end_s > kept[0].start_s:
+        if (
+            joined
+            and kept
+            and joined[-1].text == kept[0].text
+            and joined[-1].end_s > kept[0].start_s
+        ):
             kept = kept[1:]
-        found += kept
-    return found
+        joined += kept
+    return joined
 
 
 def _middle(word: Word) -> float:
@@ -323,14 +328,14 @@ def _wav(samples: "Samples", rate_hz: int) -> bytes:
     return recordings.riff(data, tag=3, channels=1, rate_hz=rate_hz, width=4)
 
 
-def _written(found: Transcript, style: str) -> str:
+def _written(transcript: Transcript, style: str) -> str:
     if style == "srt":
-        return srt(cues(found.words))
+        return srt(cues(transcript.words))
     if style == "vtt":
-        return vtt(cues(found.words))
+        return vtt(cues(transcript.words))
     if style == "text":
-        return found.text + "\n"
-    table = {key: value for key, value in asdict(found).items() if value is not None}
+        return transcript.text + "\n"
+    table = {key: value for key, value in asdict(transcript).items() if value is not None}
     return json.dumps(_rounded(table), ensure_ascii=False) + "\n"
 
 

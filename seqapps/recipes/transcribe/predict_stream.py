@@ -125,16 +125,16 @@ def hear_input(application: Application, options: HearOptions, *, strategy: dict
     values = {name: value for name, value in strategy.items() if name in known - {"n_best"}}
     shown = Heard(text="", partial="", seconds=0.0)
     stopped: list[KeyboardInterrupt] = []
-    for found in hear(
+    for heard in hear(
         application, _portions(options.rate, stopped), rate_hz=options.rate, **values
     ):
-        if as_json and (found.text or found.partial != shown.partial):
-            row = vars(found) | {"seconds": round(found.seconds, 3)}
+        if as_json and (heard.text or heard.partial != shown.partial):
+            row = vars(heard) | {"seconds": round(heard.seconds, 3)}
             sys.stdout.write(json.dumps(row, ensure_ascii=False) + "\n")
         elif not as_json:
-            sys.stdout.write(found.text)
+            sys.stdout.write(heard.text)
         sys.stdout.flush()
-        shown = found
+        shown = heard
     if not as_json:
         sys.stdout.write("\n")
         sys.stdout.flush()
@@ -160,8 +160,8 @@ def _portions(rate_hz: int, stopped: list[KeyboardInterrupt]) -> Iterator[bytes]
 
 def _heard(answer: dict[str, Any], seconds: float) -> Heard:
     def text(name: str) -> str:
-        found: bytes = answer[name].numpy()[0]
-        return found.decode("utf-8", "replace")
+        content: bytes = answer[name].numpy()[0]
+        return content.decode("utf-8", "replace")
 
     return Heard(
         text=text("text"), partial=text("partial") if "partial" in answer else "", seconds=seconds

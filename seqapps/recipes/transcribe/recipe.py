@@ -8,28 +8,18 @@ told (Graves et al. 2006; Amodei et al. 2016, "Deep Speech 2").
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from seqapps.audio.settings import Augmentation, Features
 from seqapps.bundle.application import Application
-from seqapps.decoding.settings import Transcription
 from seqapps.fields import Answers, Assets, Interface, Parts, Rating
 from seqapps.lazy import lazy_imports
 from seqapps.recipe import Evaluation, Predict, Recipe, strategy_options
-from seqapps.recipes.transcribe.data_settings import DigitStrings, SpeechData
 from seqapps.recipes.transcribe.predict import listen
 from seqapps.recipes.transcribe.predict_stream import HearOptions, hear_input
-from seqapps.recipes.transcribe.settings import (
-    RECOGNISER_SPACE,
-    Recogniser,
-    recogniser_settings,
-    streaming_settings,
-)
+from seqapps.recipes.transcribe.settings import RECOGNISER_SPACE, Config, Recogniser
 from seqapps.recipes.transcribe.stream_interface import streaming_interface
 from seqapps.report import Reporter
-from seqapps.text.settings import Transcripts
-from seqapps.training.settings import Training
 
 with lazy_imports():
     from seqapps.recipes.transcribe import answer as transcription
@@ -47,39 +37,6 @@ if TYPE_CHECKING:
     from seqapps.recipes.transcribe.examples import SpeechExamples
 
 
-@dataclass(frozen=True, kw_only=True)
-class Config:
-    """All settings of a speech recogniser."""
-
-    data: SpeechData = field(default_factory=SpeechData)
-    digits: DigitStrings = field(default_factory=DigitStrings)
-    text: Transcripts = field(default_factory=Transcripts)
-    features: Features = field(default_factory=Features)
-    augmentation: Augmentation = field(default_factory=Augmentation)
-    model: Recogniser = field(default_factory=Recogniser)
-    training: Training = field(
-        default_factory=lambda: Training(
-            epochs=4,
-            batch_tokens=5000,
-            learning_rate=3e-3,
-            warmup_steps=100,
-            weight_decay=0.01,
-            average_decay=0.98,
-            label_smoothing=0.0,
-        )
-    )
-    decoding: Transcription = field(default_factory=Transcription)
-    seed: int = 0
-    """Of everything random in training, and of what is held out."""
-
-    def __post_init__(self) -> None:
-        model, features = streaming_settings(self.model, self.features)
-        # A streaming model is one setting; what it needs follows.
-        object.__setattr__(self, "model", model)
-        object.__setattr__(self, "features", features)
-        recogniser_settings(model, features)
-
-
 def interface(config: Config) -> Interface:
     """A WAV file in, text and confidence out; samples in, words with their times out."""
     return streaming_interface(
@@ -89,18 +46,7 @@ def interface(config: Config) -> Interface:
 
 def load(config: Config, assets: Assets | None, reporter: Reporter) -> "SpeechExamples":
     """Reads the recordings and looks them over; the alphabet is that of training."""
-    return speech_examples.SpeechExamples.load(
-        config.data,
-        config.digits,
-        assets,
-        features=config.features,
-        augmentation=config.augmentation,
-        model=config.model,
-        text=config.text,
-        batch_frames=config.training.batch_tokens,
-        seed=config.seed,
-        log=reporter.log,
-    )
+    return speech_examples.SpeechExamples.load(config, assets, reporter.log)
 
 
 def build_model(

@@ -163,7 +163,7 @@ def confusions(words: Any) -> list[list[Any]]:
     Args:
         words: From `jiwer.process_words`.
     """
-    found: Counter[tuple[str, str]] = Counter()
+    counted: Counter[tuple[str, str]] = Counter()
     for said, heard, chunks in zip(
         words.references, words.hypotheses, words.alignments, strict=True
     ):
@@ -174,8 +174,8 @@ def confusions(words: Any) -> list[list[Any]]:
             right = heard[chunk.hyp_start_idx : chunk.hyp_end_idx]
             for i in range(max(len(left), len(right))):
                 pair = (left[i] if i < len(left) else "", right[i] if i < len(right) else "")
-                found[pair] += 1
-    ranked = sorted(found.items(), key=lambda item: (-item[1], item[0]))
+                counted[pair] += 1
+    ranked = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
     return [[*pair, count] for pair, count in ranked[:_MOST_CONFUSED]]
 
 

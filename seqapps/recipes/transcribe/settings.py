@@ -1,11 +1,15 @@
-"""Settings of the recogniser."""
+"""Settings of a speech recogniser."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from seqapps.audio.settings import Features
+from seqapps.audio.settings import Augmentation, Features
+from seqapps.decoding.settings import Transcription
+from seqapps.recipes.transcribe.data_settings import DigitStrings, SpeechData
 from seqapps.space import Float, OneOf, Space, Whole
+from seqapps.text.settings import Transcripts
+from seqapps.training.settings import Training
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,6 +119,39 @@ def recogniser_settings(model: Recogniser, features: Features) -> None:
             "a model that reads forward only (model.bidirectional false) must take frames as they "
             "come, not centred on their time: set features.centre to false."
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """All settings of a speech recogniser."""
+
+    data: SpeechData = field(default_factory=SpeechData)
+    digits: DigitStrings = field(default_factory=DigitStrings)
+    text: Transcripts = field(default_factory=Transcripts)
+    features: Features = field(default_factory=Features)
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    model: Recogniser = field(default_factory=Recogniser)
+    training: Training = field(
+        default_factory=lambda: Training(
+            epochs=4,
+            batch_tokens=5000,
+            learning_rate=3e-3,
+            warmup_steps=100,
+            weight_decay=0.01,
+            average_decay=0.98,
+            label_smoothing=0.0,
+        )
+    )
+    decoding: Transcription = field(default_factory=Transcription)
+    seed: int = 0
+    """Of everything random in training, and of what is held out."""
+
+    def __post_init__(self) -> None:
+        model, features = streaming_settings(self.model, self.features)
+        # A streaming model is one setting; what it needs follows.
+        object.__setattr__(self, "model", model)
+        object.__setattr__(self, "features", features)
+        recogniser_settings(model, features)
 
 
 RECOGNISER_SPACE: Space = {

@@ -107,9 +107,9 @@ class TranscribeStream:
         """
         batch = tf.shape(inputs["rate_hz"])[0]
         nothing = Rows(tf.zeros(tf.stack([batch, 1])), tf.zeros(tf.stack([batch]), tf.int32))
-        found = self._go(inputs, nothing, options, last=True)
+        answer = self._go(inputs, nothing, options, last=True)
         names = ("text", "log_probabilities", "log_probabilities_lengths", "status")
-        return {name: found[name] for name in names}
+        return {name: answer[name] for name in names}
 
     def _go(
         self, inputs: dict[str, Any], new: Rows, options: dict[str, Any], *, last: bool
@@ -131,19 +131,19 @@ class TranscribeStream:
         log_probs, memory = self._stream(
             frames, Memory(inputs["memory"], skips, waiting), last=last
         )
-        found = self._searched(
+        step = self._searched(
             log_probs, options, self._search_state(inputs, sure_B, quiet_B), last=last
         )
-        text_B, shown_B = _pieces(found.final, shown_B)
+        text_B, shown_B = _pieces(step.final, shown_B)
         outputs = log_probs.values.shape[-1]
         shape = tf.shape(log_probs.values)
         flags = tf.stack([tf.cast(begun_B | (counts_B > 0), tf.int32), shown_B], 1)
         return {
             **self._state(
-                rates_B, tail, dropped(sound, counts_B * features.hop), memory, found.search, flags
+                rates_B, tail, dropped(sound, counts_B * features.hop), memory, step.search, flags
             ),
             "text": text_B,
-            "partial": tf.strings.strip(tf.strings.regex_replace(found.partial, " +", " ")),
+            "partial": tf.strings.strip(tf.strings.regex_replace(step.partial, " +", " ")),
             "log_probabilities": tf.reshape(log_probs.values, [shape[0], shape[1] * outputs]),
             "log_probabilities_lengths": log_probs.lengths * outputs,
             "status": tf.where(
@@ -203,8 +203,8 @@ class TranscribeStream:
                 **strategy,
             )
 
-        found: Step = served.searched(call, options, log_probs.lengths)
-        return found
+        step: Step = served.searched(call, options, log_probs.lengths)
+        return step
 
     def _state(
         self, rates_B: Any, tail: Rows, frame: Rows, memory: Memory, search: Search, flags: Any

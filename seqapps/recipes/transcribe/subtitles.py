@@ -42,7 +42,7 @@ def cues(words: Sequence[Word]) -> list[Cue]:
         ):
             groups.append([])
         groups[-1].append(word)
-    found = [
+    shown = [
         # A cue of no length is never seen.
         Cue(" ".join(w.text for w in g), g[0].start_s, max(g[-1].end_s, g[0].start_s + 0.1))
         for g in groups
@@ -50,8 +50,8 @@ def cues(words: Sequence[Word]) -> list[Cue]:
     # Nothing stands on the screen when the next line is due.
     return [
         Cue(one.text, one.start_s, min(one.end_s, max(following.start_s, one.start_s + 0.001)))
-        for one, following in pairwise(found)
-    ] + found[-1:]
+        for one, following in pairwise(shown)
+    ] + shown[-1:]
 
 
 def srt(lines: Sequence[Cue]) -> str:

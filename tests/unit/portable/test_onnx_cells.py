@@ -6,12 +6,12 @@ import tensorflow as tf
 from processor import PROCESSOR
 
 from seqapps.audio.settings import Features
-from seqapps.models.recurrent_lm import build_recurrent_lm
-from seqapps.models.settings import LanguageModel
 from seqapps.portable.onnx import to_onnx
 from seqapps.portable.onnx_int8 import quantise_network
 from seqapps.portable.runtime.base import Network
+from seqapps.recipes.generate.network import build_recurrent_lm
 from seqapps.recipes.generate.parts import writer_parts
+from seqapps.recipes.generate.settings import LanguageModel
 from seqapps.recipes.transcribe.network import build_recogniser
 from seqapps.recipes.transcribe.parts import recogniser_parts
 from seqapps.recipes.transcribe.settings import Recogniser

@@ -82,8 +82,8 @@ def spoken(
     sizes = sizes or _SIZES
     name = "-".join(str(sizes[split]) for split in _SIZES)
     path = (folder or cache_folder()) / f"spoken-v{VERSION}-{name}.npz"
-    if (found := _read(path)) is not None:
-        return found
+    if (kept := _read(path)) is not None:
+        return kept
     log("Speaking the embedded recordings with eSpeak NG, once; they are synthetic speech")
     splits = SpokenSplits(*(_speak(split, sizes[split]) for split in SpokenSplits._fields))
     try:
@@ -106,7 +106,7 @@ def _speak(split: str, count: int) -> Spoken:
     import soxr
 
     rng = np.random.default_rng([_SEED, list(_SIZES).index(split)])
-    found = Spoken([], [], [])
+    recordings = Spoken([], [], [])
     for _ in range(count):
         phrase = _draw(split, rng)
         accent = ACCENTS[rng.integers(len(ACCENTS))]
@@ -117,10 +117,10 @@ def _speak(split: str, count: int) -> Spoken:
             rate=int(rng.integers(130, 211)),
             pitch=int(rng.integers(25, 76)),
         )
-        found.samples.append(soxr.resample(samples, synthesis.native_rate_hz(), RATE_HZ))
-        found.texts.append(phrase.text)
-        found.voices.append(f"{accent}+{variant}")
-    return found
+        recordings.samples.append(soxr.resample(samples, synthesis.native_rate_hz(), RATE_HZ))
+        recordings.texts.append(phrase.text)
+        recordings.voices.append(f"{accent}+{variant}")
+    return recordings
 
 
 def _draw(split: str, rng: np.random.Generator) -> Phrase:
@@ -131,11 +131,11 @@ def _draw(split: str, rng: np.random.Generator) -> Phrase:
 
 def _write(path: Path, splits: SpokenSplits) -> None:
     arrays: dict[str, Any] = {}
-    for split, found in splits._asdict().items():
-        arrays[f"{split}_samples"] = np.concatenate(found.samples)
-        arrays[f"{split}_lengths"] = np.array([len(samples) for samples in found.samples])
-        arrays[f"{split}_texts"] = np.array(found.texts)
-        arrays[f"{split}_voices"] = np.array(found.voices)
+    for split, recordings in splits._asdict().items():
+        arrays[f"{split}_samples"] = np.concatenate(recordings.samples)
+        arrays[f"{split}_lengths"] = np.array([len(samples) for samples in recordings.samples])
+        arrays[f"{split}_texts"] = np.array(recordings.texts)
+        arrays[f"{split}_voices"] = np.array(recordings.voices)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}")
     try:

@@ -8,12 +8,12 @@ import pytest
 import tensorflow as tf
 
 from seqapps.decoding.settings import Sampling
-from seqapps.models.recurrent_lm import build_recurrent_lm, read, state_size
-from seqapps.models.settings import LanguageModel
 from seqapps.recipe import strategy_options
 from seqapps.recipes.generate import answer as generation
 from seqapps.recipes.generate.answer import GenerateText
 from seqapps.recipes.generate.interface import writer_interface
+from seqapps.recipes.generate.network import build_recurrent_lm, read, state_size
+from seqapps.recipes.generate.settings import LanguageModel
 from seqapps.text.vocabulary import MARK, Vocabulary
 
 # Keras 3.15 reads a TensorFlow variable in the way that NumPy 2 deprecates.

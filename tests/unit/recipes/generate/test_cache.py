@@ -9,8 +9,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from seqapps.models.recurrent_lm import EMBEDDING, LOGITS, READOUT, build_recurrent_lm, state_size
-from seqapps.models.settings import LanguageModel
 from seqapps.recipes.generate import cache as neural_cache
 from seqapps.recipes.generate import scores as writing_scores
 from seqapps.recipes.generate.cache import (
@@ -23,8 +21,15 @@ from seqapps.recipes.generate.cache import (
 )
 from seqapps.recipes.generate.data import TextData
 from seqapps.recipes.generate.examples import RunningExamples
+from seqapps.recipes.generate.network import (
+    EMBEDDING,
+    LOGITS,
+    READOUT,
+    build_recurrent_lm,
+    state_size,
+)
 from seqapps.recipes.generate.scores import token_losses
-from seqapps.recipes.generate.settings import Config, WriterEvaluation
+from seqapps.recipes.generate.settings import Config, LanguageModel, WriterEvaluation
 from seqapps.report import Reporter
 from seqapps.text.settings import RunningText
 from seqapps.text.vocabulary import Vocabulary

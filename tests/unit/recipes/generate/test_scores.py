@@ -10,11 +10,10 @@ import pytest
 import tensorflow as tf
 
 from seqapps.errors import UserError
-from seqapps.models.recurrent_lm import build_recurrent_lm, read, state_size
-from seqapps.models.settings import LanguageModel
 from seqapps.recipes.generate import scores as writing_scores
 from seqapps.recipes.generate.data import TextData
 from seqapps.recipes.generate.examples import RunningExamples
+from seqapps.recipes.generate.network import build_recurrent_lm, read, state_size
 from seqapps.recipes.generate.scores import (
     _copied,
     distinct,
@@ -22,7 +21,7 @@ from seqapps.recipes.generate.scores import (
     random_window_loss,
     token_losses,
 )
-from seqapps.recipes.generate.settings import Config
+from seqapps.recipes.generate.settings import Config, LanguageModel
 from seqapps.text.ngram import NGram
 from seqapps.text.settings import RunningText
 from seqapps.text.vocabulary import Vocabulary

@@ -7,7 +7,7 @@ import pytest
 import soundfile
 import tensorflow_datasets as tfds
 
-from seqapps.audio.settings import Augmentation, Features
+from seqapps.audio.settings import Features
 from seqapps.data.recordings import Recordings, read_audio
 from seqapps.errors import UserError
 from seqapps.recipes.transcribe.data import load_speech, manifest
@@ -15,10 +15,11 @@ from seqapps.recipes.transcribe.data_settings import DigitStrings, SpeechData
 from seqapps.recipes.transcribe.digits import Digits, join
 from seqapps.recipes.transcribe.examples import SpeechExamples
 from seqapps.recipes.transcribe.lint import lint
-from seqapps.recipes.transcribe.settings import Recogniser
+from seqapps.recipes.transcribe.settings import Config, Recogniser
 from seqapps.recipes.transcribe.spoken import phrases, spoken
 from seqapps.recipes.transcribe.spoken.splits import VARIANTS, split_of
 from seqapps.text.settings import Transcripts
+from seqapps.training.settings import Training
 
 RATE = 8_000
 RNG = np.random.default_rng(0)
@@ -39,19 +40,15 @@ def load(train, tmp_path, **settings):
 def examples(tmp_path, train, text=None, digits=None, strides=(2,), **settings):
     """What a recogniser learns from."""
     log = []
-    found = SpeechExamples.load(
-        SpeechData(train=train, folder=str(tmp_path), **settings),
-        digits or DigitStrings(),
-        None,
+    config = Config(
+        data=SpeechData(train=train, folder=str(tmp_path), **settings),
+        digits=digits or DigitStrings(),
         features=Features(sample_rate_hz=RATE, mels=16),
-        augmentation=Augmentation(),
         model=Recogniser(time_strides=strides),
         text=text or Transcripts(language_order=0),
-        batch_frames=500,
-        seed=0,
-        log=log.append,
+        training=Training(batch_tokens=500),
     )
-    return found, log
+    return SpeechExamples.load(config, None, log.append), log
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ import tensorflow as tf
 
 from seqapps.layers.recurrent import RecurrentStack
 from seqapps.layers.token_dropout import TokenDropout
-from seqapps.models.settings import LanguageModel
+from seqapps.recipes.generate.settings import LanguageModel
 
 EMBEDDING, STACK, READOUT, LOGITS = "embedding", "recurrence", "readout", "logits"
 """Names of layers that others look up."""

@@ -8,8 +8,8 @@ import tensorflow as tf
 from seqapps.layers.cudnn import cudnn_operations
 from seqapps.layers.recurrent import RecurrentStack
 from seqapps.layers.token_dropout import TokenDropout
-from seqapps.models.recurrent_lm import build_recurrent_lm, read, state_size, step
-from seqapps.models.settings import LanguageModel
+from seqapps.recipes.generate.network import build_recurrent_lm, read, state_size, step
+from seqapps.recipes.generate.settings import LanguageModel
 from seqapps.training.losses import language_model_cross_entropy
 
 # Keras 3.15 reads a TensorFlow variable in the way that NumPy 2 deprecates.
