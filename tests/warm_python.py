@@ -119,14 +119,17 @@ def warm_python() -> str:
     if sys.platform != "linux":
         # Elsewhere the libraries below TensorFlow do not promise to survive a fork.
         return sys.executable
-    # One for all processes of a run, ended with the process that began the run.
-    worker = os.environ.get("PYTEST_XDIST_TESTRUNUID")
-    owner, name = (os.getppid(), worker[:12]) if worker else (os.getpid(), str(os.getpid()))
     # Not pytest's folder: the address of a socket has at most 107 bytes.
-    folder = Path(tempfile.gettempdir()) / f"warm-{name}"
-    with contextlib.suppress(FileExistsError):
-        folder.mkdir(mode=0o700)
-        _start(folder, owner)
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID")
+    if run is None:
+        folder = Path(tempfile.mkdtemp(prefix="warm-"))
+        _start(folder, os.getpid())
+    else:
+        # One for all processes of the run, which ends with the one that began them.
+        folder = Path(tempfile.gettempdir()) / f"warm-{run[:12]}"
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+            _start(folder, os.getppid())
     python = folder / "python"
     while not python.exists():
         time.sleep(0.01)
