@@ -64,13 +64,11 @@ def pytest_configure(config: pytest.Config) -> None:
     gc.set_threshold(20_000, 10, 10)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_itemcollected(item: pytest.Item) -> None:
     """Tests of a file share what they make and stay in one process; a page stands alone."""
-    for item in items:
-        name, bracket, page = item.nodeid.partition("::test_shortened[")
-        group = page.rstrip("]") if bracket else name.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group(group))
+    name, bracket, page = item.nodeid.partition("::test_shortened[")
+    group = page.rstrip("]") if bracket else name.partition("::")[0]
+    item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")
@@ -167,7 +165,7 @@ def tiny_bundle(few_pairs: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     def make(folder: Path) -> None:
         for language in ("en", "de"):
             shutil.copy(few_pairs / f"train.{language}", folder / f"pairs.{language}")
-        documented("tiny_bundle", folder, *SHORT_TRAINING, *SHORTER["translate"])
+        documented("tiny_bundle", folder, *SHORT_TRAINING)
 
     return bundle_of(shared(tmp_path_factory, "tiny_bundle", make))
 

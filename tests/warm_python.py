@@ -119,14 +119,17 @@ def warm_python() -> str:
     if sys.platform != "linux":
         # Elsewhere the libraries below TensorFlow do not promise to survive a fork.
         return sys.executable
-    # One for all processes of a run, ended with the process that began the run.
-    worker = os.environ.get("PYTEST_XDIST_TESTRUNUID")
-    owner, name = (os.getppid(), worker[:12]) if worker else (os.getpid(), str(os.getpid()))
     # Not pytest's folder: the address of a socket has at most 107 bytes.
-    folder = Path(tempfile.gettempdir()) / f"warm-{name}"
-    with contextlib.suppress(FileExistsError):
-        folder.mkdir(mode=0o700)
-        _start(folder, owner)
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID")
+    if run is None:
+        folder = Path(tempfile.mkdtemp(prefix="warm-"))
+        _start(folder, os.getpid())
+    else:
+        # One for all processes of the run, which ends with the one that began them.
+        folder = Path(tempfile.gettempdir()) / f"warm-{run[:12]}"
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+            _start(folder, os.getppid())
     python = folder / "python"
     while not python.exists():
         time.sleep(0.01)
@@ -375,7 +378,8 @@ def _import(everything: bool) -> None:
         import seqapps
 
         for module in pkgutil.walk_packages(seqapps.__path__, "seqapps."):
-            if module.name.rpartition(".")[2] != "__main__":
+            # gRPC, which serving needs, has threads that a fork breaks.
+            if module.name.rpartition(".")[2] != "__main__" and ".serving" not in module.name:
                 # What an extra that is not installed would bring.
                 with contextlib.suppress(ImportError):
                     importlib.import_module(module.name)
@@ -385,6 +389,7 @@ def _import(everything: bool) -> None:
     context = sys.modules["tensorflow.python.eager.context"]._context
     # Threads do not survive a fork, and the first operation starts them.
     assert context is None or not context._initialized, "an import has run an operation"
+    assert "grpc" not in sys.modules, "an import has brought gRPC, whose threads a fork breaks"
     gc.collect()
     gc.freeze()
     # Tracing makes many objects that stay; looking through them so often finds nothing.

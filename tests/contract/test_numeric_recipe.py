@@ -19,6 +19,7 @@ from interruptible import INTERRUPTIBLE
 from numeric_recipe import RECIPE
 from server_process import serving
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+from warm_python import warm_python
 
 import seqapps
 from seqapps.bundle.folder import write_config, write_json
@@ -42,6 +43,8 @@ from seqapps.training.settings import Training
 pytestmark = pytest.mark.timeout(900)
 
 PROGRAM = [sys.executable, numeric_recipe.__file__]
+"""For processes that are killed, or whose number is asked for."""
+WARM = [warm_python(), numeric_recipe.__file__]
 WHITE, GREY = numeric_recipe.picture(255, 2, 3), numeric_recipe.picture(51, 4, 1)
 
 
@@ -87,7 +90,11 @@ def killed_and_resumed(tmp_path_factory, assert_only_ours):
         assert not output.exists()
         assert Unfinished(output).folder.exists()
     second = subprocess.run(
-        [*training, "--resume"], capture_output=True, text=True, timeout=300, check=False
+        [*WARM, *training[len(PROGRAM) :], "--resume"],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
     )
     assert second.returncode == 0, second.stderr
     return output, second
@@ -136,7 +143,7 @@ def test_ctrl_c_in_fine_tuning_prints_the_command_that_goes_on(command, bundle, 
     # The settings and weights that it began with are in what it left.
     (tmp_path / "old").rename(tmp_path / "elsewhere")
     done = subprocess.run(
-        [*PROGRAM, *words], cwd=tmp_path, capture_output=True, text=True, timeout=600
+        [*WARM, *words], cwd=tmp_path, capture_output=True, text=True, timeout=600
     )
     assert (done.returncode, done.stdout) == (0, "new one\n"), done.stderr
     assert "resuming at step" in done.stderr
@@ -707,7 +714,7 @@ def test_fine_tuning_and_overfitting_one_batch(bundle, tmp_path, assert_only_our
         f"assert run(RECIPE, [*tuned[:2], '--output', 'x', '--units', '9']) == 1\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=300
+        [warm_python(), "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, done.stderr
     assert "one batch is learned: the loss went from" in done.stderr

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from warm_python import warm_python
 
 import seqapps
 from seqapps.bundle.application import load_network
@@ -217,7 +218,8 @@ def test_a_pipe_is_answered_line_by_line_without_a_word_of_chatter(tiny_bundle, 
 
 
 def test_a_reader_that_goes_away_is_no_error(tiny_bundle, app):
-    line = f"yes Hello. | head -n 3000 | {' '.join(PROGRAM)} predict {tiny_bundle} | head -n 1"
+    program = " ".join([warm_python(), *PROGRAM[1:]])
+    line = f"yes Hello. | head -n 3000 | {program} predict {tiny_bundle} | head -n 1"
     done = subprocess.run(
         ["bash", "-c", f"{line}; exit ${{PIPESTATUS[2]}}"], capture_output=True, timeout=300
     )
@@ -283,7 +285,7 @@ def test_a_bundle_lives_without_seqapps(tiny_bundle, app, tmp_path):
 
 def saved_model_cli(*argv):
     done = subprocess.run(
-        [Path(sys.executable).with_name("saved_model_cli"), *argv],
+        [Path(warm_python()).with_name("saved_model_cli"), *argv],
         capture_output=True,
         text=True,
         timeout=300,

@@ -11,6 +11,7 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from warm_python import warm_python
 
 import seqapps
 from seqapps.audio.read import read_pcm
@@ -304,7 +305,7 @@ def test_the_savedmodel_hears_in_a_fresh_process(streams, bundle, tmp_path):
     np.save(tmp_path / "row.npy", row)
     places = [str(bundle / "servable" / "1"), str(tmp_path / "row.npy")]
     done = subprocess.run(
-        [sys.executable, "-I", "-c", FRESH, *places],
+        [warm_python(), "-I", "-c", FRESH, *places],
         capture_output=True,
         check=False,
         timeout=300,
@@ -318,7 +319,7 @@ def test_predict_prints_what_it_hears_while_the_pipe_is_open(streams, bundle):
     row = np.round(sound(6.0, 8_000, 3) * 32768) / 32768
     (text,) = check(streams, [row.astype(np.float32)], [8_000], [4_000])
     pcm = (row * 32768).astype("<i2").tobytes()
-    command = [sys.executable, "-m", "seqapps.recipes.transcribe", "predict", str(bundle)]
+    command = [warm_python(), "-m", "seqapps.recipes.transcribe", "predict", str(bundle)]
     command += ["--stream", "--rate", "8000", "--decoding.pause_s", "0"]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
