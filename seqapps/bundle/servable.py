@@ -7,7 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from seqapps.fields import MAIN, OPTIONS, Answers, Field, Interface, Option
+from seqapps.fields import MAIN, OPTIONS, Answer, Answers, Field, Interface, Option
 
 
 def write_servable(
@@ -29,6 +29,8 @@ def write_servable(
     module = tf.Module()
     module.variables_used = [getattr(v, "value", v) for v in variables]
     every = default_options(interface.options)
+    # Traced once: `serving_default` and `options` are one graph, called in two ways.
+    main = traced(answers[MAIN], interface.inputs, interface.options)
 
     def function(name: str) -> Any:
         fields, taken = interface.outputs_of(name), interface.options_of(name)
@@ -36,7 +38,7 @@ def write_servable(
         shown |= {field.lengths for field in fields if field.varies}
         inputs = input_specs(interface.inputs_of(name))
         options = option_specs(taken)
-        answer = answers[MAIN if name == OPTIONS else name]
+        answer = main if name in (MAIN, OPTIONS) else answers[name]
 
         def call(*values: Any) -> dict[str, Any]:
             given = dict(zip((spec.name for spec in [*inputs, *options]), values, strict=True))
@@ -53,6 +55,22 @@ def write_servable(
 
     signatures = {name: function(name) for name in interface.signatures}
     tf.saved_model.save(module, str(folder), signatures=signatures)
+
+
+def traced(answer: Answer, fields: Sequence[Field], options: Sequence[Option]) -> Answer:
+    """A served function as one graph.
+
+    Args:
+        answer: What is served.
+        fields: What it takes.
+        options: The strategy values that it takes, all of the interface's.
+    """
+    specs = [
+        {spec.name: spec for spec in each} for each in (input_specs(fields), option_specs(options))
+    ]
+    # AutoGraph reads the source files again, which may be others after a long training.
+    graph: Answer = tf.function(answer, input_signature=specs, autograph=False)
+    return graph
 
 
 def default_options(options: Sequence[Option]) -> dict[str, Any]:

@@ -21,10 +21,10 @@ import numpy as np
 import tensorflow as tf
 
 from seqapps.bundle.application import load_network
-from seqapps.bundle.servable import default_options, input_specs, option_specs
+from seqapps.bundle.servable import default_options, traced
 from seqapps.bundle.values import answers_of, batch_of, for_json, row_of, size
 from seqapps.errors import UserError
-from seqapps.fields import MAIN, OPTIONS, Answer, Answers, Field, Interface, Option
+from seqapps.fields import MAIN, OPTIONS, Answer, Answers, Field, Interface
 from seqapps.layers.cudnn import reset_cudnn
 from seqapps.portable.probes import alike, input_of, probes
 from seqapps.portable.recorded import ask_again, keep, pack, unpack
@@ -159,7 +159,7 @@ def compare_forms(
         short = sorted(range(len(rows)), key=lambda i: size(rows[i]))[:_EAGER]
         # The main function's details are shown by `options`.
         given = interface.outputs_of(OPTIONS if name == MAIN else name)
-        in_memory = _traced(trained[name], taken, interface.options)
+        in_memory = traced(trained[name], taken, interface.options)
         # A GPU rounds otherwise: all forms are compared where all of them run.
         with tf.device("/CPU:0"):
             want = expected[name] = _ask(in_memory, taken, every, given, together)
@@ -168,7 +168,7 @@ def compare_forms(
             alone_ms = 1000 * (time.perf_counter() - begun) / len(rows)
             eager = _ask(trained[name], taken, every, given, [[rows[i] for i in short]])
             reloaded = _ask(
-                _traced(again[name], taken, interface.options), taken, every, given, together
+                traced(again[name], taken, interface.options), taken, every, given, together
             )
         kept[name] = keep(taken, rows, want)
         suffix = "" if name == MAIN else f", {name}"
@@ -286,15 +286,6 @@ def check_files(folder: Path) -> None:
             f"{folder} is not what was certified: {', '.join(changed)} changed; "
             "train or copy the bundle again."
         )
-
-
-def _traced(answer: Answer, fields: Sequence[Field], options: Sequence[Option]) -> Answer:
-    """The served function as a graph of this process."""
-    specs = [
-        {spec.name: spec for spec in each} for each in (input_specs(fields), option_specs(options))
-    ]
-    traced: Answer = tf.function(answer, input_signature=specs, autograph=False)
-    return traced
 
 
 def _ask(
