@@ -181,7 +181,7 @@ def test_predict_needs_no_more_than_it_reads(command, tiny_bundle, tmp_path):
 
 MISTAKES = [
     (["--decoding.n_best", "9"], 2, "n_best must be from 1 to beam_width (4), got 9."),
-    (["--decoding.beam_width", "0"], 2, "beam_width must be at least 1, got 0"),
+    (["--decoding.beam_width", "0"], 2, "beam_width must be from 1 to 1000, got 0"),
     (["--decoding.top_p", "0"], 2, "top_p must be above 0"),
     (["--training.epochs", "3"], 2, "predict does not take --training.epochs; train does."),
     (["missing.txt"], 1, "missing.txt cannot be read: No such file or directory."),
