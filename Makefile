@@ -24,7 +24,7 @@ demo: $(INSTALLED)
 # Two processes; a file's tests share what they make, so they stay together, and each page of the
 # documents is for itself.
 test: $(INSTALLED)
-	$(BIN)/pytest -n 2 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # Ray is large and only these tests want it.
 test-long: $(INSTALLED)

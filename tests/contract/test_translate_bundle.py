@@ -80,7 +80,7 @@ def test_the_n_best_of_a_line_are_numbered(command, tiny_bundle, app):
 def test_the_form_follows_what_is_asked_and_not_what_is_found(command, tiny_bundle):
     # Nothing has one translation, and what is drawn is one.
     for flags in ([], ["--decoding.temperature", "0.5"]):
-        nbest = ["--decoding.n_best", "2", "--decoding.beam_width", "4", *flags]
+        nbest = ["--decoding.n_best", "2", *flags]
         code, out, _ = command(RECIPE, "predict", tiny_bundle, *nbest, stdin=b"Hello.\n\nBye.\n")
         assert code == 0
         found = [line.split(" ||| ") for line in out.splitlines()]
@@ -180,7 +180,7 @@ def test_predict_needs_no_more_than_it_reads(command, tiny_bundle, tmp_path):
 
 
 MISTAKES = [
-    (["--decoding.n_best", "9"], 2, "n_best must be from 1 to beam_width (1), got 9."),
+    (["--decoding.n_best", "9"], 2, "n_best must be from 1 to beam_width (4), got 9."),
     (["--decoding.beam_width", "0"], 2, "beam_width must be from 1 to 1000, got 0"),
     (["--decoding.top_p", "0"], 2, "top_p must be above 0"),
     (["--training.epochs", "3"], 2, "predict does not take --training.epochs; train does."),

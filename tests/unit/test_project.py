@@ -60,7 +60,7 @@ def planned(target: str, folder: Path) -> list[str]:
     return lines.replace("\\\n", " ").splitlines()
 
 
-TESTS = ".venv/bin/pytest -n 2 --dist loadgroup --no-loadscope-reorder"
+TESTS = ".venv/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder"
 
 
 @pytest.mark.parametrize(
