@@ -242,8 +242,9 @@ def _exported(
     """Rows of what `export` wrote."""
     if (place / "predictor.json").is_file():
         table = json.loads((place / "certificate.json").read_text("utf-8"))
+        asked = recipe.parts(config, network, assets).strategies
         try:
-            rows = onnx.verify(place, application, samples=samples)
+            rows = onnx.verify(place, application, samples=samples, strategies=asked)
         except UserError as error:
             return [_broken(f"{place}: ONNX", error)]
         if not table.get("quantised"):

@@ -40,7 +40,7 @@ class OnnxApplication:
         stored = read_config(path)
         self.path = path
         self.recipe, self.config = stored.recipe, stored.settings
-        name, told = described(path)
+        table, told = described(path)
         # As config.json says it: with the ranges, which exports of earlier versions do not have.
         answered = {signature.name for signature in told.further}
         kept = tuple(s for s in stored.interface.further if s.name in answered)
@@ -51,7 +51,9 @@ class OnnxApplication:
                 "out, and they do not; export it again."
             )
         try:
-            self._predictor = predictor_class(name)(path, interface=self.interface.to_json())
+            self._predictor = predictor_class(table.get("predictor"))(
+                path, interface=self.interface.to_json()
+            )
         except ImportError as error:
             raise UserError(
                 f"an ONNX export needs {error.name}; pip install 'seqapps[onnx]'."
@@ -132,8 +134,8 @@ class OnnxApplication:
         return answers
 
 
-def described(folder: Path) -> tuple[Any, Interface]:
-    """What predictor.json says: the predictor, which may be anything, and what goes in and out.
+def described(folder: Path) -> tuple[dict[str, Any], Interface]:
+    """What predictor.json says, whose other values may be anything, and what goes in and out.
 
     Raises:
         UserError: If it is missing or damaged.
@@ -141,7 +143,7 @@ def described(folder: Path) -> tuple[Any, Interface]:
     path = folder / "predictor.json"
     try:
         table = json.loads(path.read_text(encoding="utf-8"))
-        return table["predictor"], Interface.from_json(table["interface"])
+        return table, Interface.from_json(table["interface"])
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         reason = f"{error} is missing" if isinstance(error, KeyError) else error
         raise UserError(f"{path} is damaged ({reason}); export it again.") from None
@@ -159,7 +161,7 @@ def _without_ranges(interface: Interface) -> Interface:
     return replace(interface, options=tuple(replace(o, **none) for o in interface.options))
 
 
-def predictor_class(name: str) -> "type[base.Predictor]":
+def predictor_class(name: object) -> "type[base.Predictor]":
     """The class that runs an application's networks.
 
     Args:
