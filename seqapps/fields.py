@@ -6,12 +6,10 @@ nothing in them assumes text.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from dataclasses import fields as fields_of
 from typing import Any, Literal
 
-from seqapps.decoding.settings import Decoding, Sampling, Transcription
 from seqapps.errors import UserError
-from seqapps.ranges import LIMITS, Cost
+from seqapps.ranges import Cost
 
 __all__ = [
     "Answer",
@@ -38,14 +36,6 @@ Answer = Callable[[dict[str, Any], dict[str, Any]], dict[str, Any]]
 """`answer(inputs, options) -> outputs`: named tensors of a batch, in the graph."""
 Answers = Mapping[str, Answer]
 """By the name of the signature: `MAIN`, and each further one."""
-
-_RANGES = {
-    each.name: {n: each.metadata[n] for n in LIMITS if n in each.metadata}
-    for kind in (Transcription, Decoding, Sampling)
-    for each in fields_of(kind)
-}
-"""Of the strategy values that bundles of earlier versions have without them."""
-_COSTS: Mapping[str, Cost] = {"length": "tokens"}
 
 MAIN = "serving_default"
 """The signature that every servable has."""
@@ -316,22 +306,12 @@ class Interface:
         """
 
         def fields(rows: Sequence[Mapping[str, Any]]) -> tuple[Field, ...]:
-            # Bundles of earlier versions do not say what costs.
-            return tuple(
-                Field(**{"costs": _COSTS.get(row["name"], ""), **row, "width": tuple(row["width"])})
-                for row in rows
-            )
+            return tuple(Field(**{**row, "width": tuple(row["width"])}) for row in rows)
 
         def option(row: Mapping[str, Any]) -> Option:
             default = row["default"]
-            # Bundles of earlier versions do not have the ranges.
-            known = {} if "least" in row else _RANGES.get(row["name"], {})
             return Option(
-                **{
-                    **known,
-                    **row,
-                    "default": tuple(default) if isinstance(default, list) else default,
-                }
+                **{**row, "default": tuple(default) if isinstance(default, list) else default}
             )
 
         def signature(row: Mapping[str, Any]) -> Signature:

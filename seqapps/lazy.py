@@ -94,7 +94,7 @@ def lazy_imports() -> Iterator[None]:
     Example:
         with lazy_imports():
             import tensorflow as tf
-            from seqapps.models import translator
+            from seqapps.recipes.translate import network
     """
     finder = _LazyFinder()
     sys.meta_path.insert(0, finder)

@@ -4,6 +4,7 @@ The settings themselves, the servable's options, `seqapps.load`, the server, its
 predictors without TensorFlow all read it from there.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import field, fields
 from typing import Any, Literal
@@ -40,12 +41,14 @@ def ranged(
 
 
 def check_ranges(settings: Any) -> None:
-    """Checks every number of a settings dataclass that was declared with `ranged`.
+    """Checks every number of a settings dataclass that was declared with `ranged`; all are finite.
 
     Raises:
         ValueError: If one is out of its range.
     """
     for each in fields(settings):
+        if "least" not in each.metadata and not isinstance(getattr(settings, each.name), float):
+            continue
         if not fits(getattr(settings, each.name), each.metadata):
             remedy = each.metadata.get("remedy")
             raise ValueError(
@@ -55,8 +58,10 @@ def check_ranges(settings: Any) -> None:
 
 
 def fits(value: Any, limits: Mapping[str, Any]) -> bool:
-    """Whether a number is in a range: `least`, `most` and `above`, as far as they are given."""
+    """Whether a number is finite and in a range: `least`, `most` and `above`, if they are given."""
     least, most = limits.get("least"), limits.get("most")
+    if not math.isfinite(value):
+        return False
     if least is not None and not (value > least if limits.get("above") else value >= least):
         return False
     return most is None or bool(value <= most)
@@ -66,9 +71,9 @@ def in_words(limits: Mapping[str, Any]) -> str:
     """A range as a sentence says it: `from 1 to 1000`."""
     least, most = limits.get("least"), limits.get("most")
     if limits.get("above"):
-        return f"above {_shown(least)}" + (f" and at most {_shown(most)}" if most else "")
+        return f"above {_shown(least)}" + ("" if most is None else f" and at most {_shown(most)}")
     if least is None:
-        return f"at most {_shown(most)}"
+        return "a finite number" if most is None else f"at most {_shown(most)}"
     return (
         f"at least {_shown(least)}" if most is None else f"from {_shown(least)} to {_shown(most)}"
     )

@@ -14,6 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from seqapps.bundle.earlier import completed
 from seqapps.errors import UserError
 from seqapps.fields import Assets, Interface
 from seqapps.lazy import lazy_imports
@@ -260,10 +261,10 @@ def read_config(folder: Path) -> Stored:
             return Stored(
                 version=written,
                 recipe=str(config["recipe"]),
-                interface=Interface.from_json(config["interface"]),
+                interface=Interface.from_json(completed(config["interface"])),
                 settings=dict(config["settings"]),
             )
-    except (ValueError, KeyError, TypeError) as error:
+    except (AttributeError, ValueError, KeyError, TypeError) as error:
         reason = f"{error} is missing" if isinstance(error, KeyError) else error
         raise UserError(f"{path} is damaged ({reason}); train or copy the bundle again.") from None
     raise UserError(

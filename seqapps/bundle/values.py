@@ -189,12 +189,13 @@ def option_batch(option: Option, value: Any, count: int) -> Any:
             raise UserError(
                 f"option {option.name} takes whole numbers from {least} to {most}, got {value!r}."
             )
-    limits = vars(option)
+    # As the model gets them: a tiny number may become 0.
+    array, limits = array.astype(option.dtype), vars(option)
     if not all(fits(number, limits) for number in array.flat):
         raise UserError(f"option {option.name} is {in_words(limits)}, got {value!r}.")
     if array.shape not in ((), (1,), (count,)):
         raise _wrong_count(option, array.size, count)
-    return np.broadcast_to(array.astype(option.dtype), (count,))
+    return np.broadcast_to(array, (count,))
 
 
 def _texts(option: Option, value: Any, count: int) -> Any:

@@ -10,7 +10,9 @@ from typing import Any
 
 import tensorflow as tf
 
-TAIL = 256
+from seqapps.decoding.settings import LONGEST_STOP
+
+TAIL = LONGEST_STOP
 """Bytes of the text so far that are remembered: no stop string may be longer."""
 
 

@@ -18,6 +18,8 @@ from seqapps.ranges import LIMITS, fits, in_words
 from seqapps.serving.refusals import Refused, short
 from seqapps.serving.settings import Serve
 
+_FLAGS = {"hypotheses": "beam", "tokens": "length"}
+"""The server's limits by what they are of."""
 _LIST, _LISTED_BYTES = 64, 256
 _WORK = 1 << 17
 """Tokens × hypotheses of all rows of a request, at most."""
@@ -262,10 +264,9 @@ def _limit(tensor: Tensor, array: Any, limits: Serve) -> int:
         # A row of many texts is as long as all of them.
         a_row = array.size // len(array)
         if tensor.media == "option":
-            if longest > _LISTED_BYTES or a_row > _LIST:
-                raise Refused(
-                    "invalid", f"{name} has at most {_LIST} texts of {_LISTED_BYTES} bytes a row."
-                )
+            most = min(_LISTED_BYTES, tensor.limits.get("most_bytes") or _LISTED_BYTES)
+            if longest > most or a_row > _LIST:
+                raise Refused("invalid", f"{name} has at most {_LIST} texts of {most} bytes a row.")
             return 1
         if array.size * longest > _BYTES:
             raise Refused(
@@ -282,13 +283,19 @@ def _limit(tensor: Tensor, array: Any, limits: Serve) -> int:
     return array.shape[1] if array.ndim > 1 else 1
 
 
+def served_range(tensor: Tensor, limits: Serve) -> dict[str, Any]:
+    """The range of a strategy value here: the setting's, and the server's own of what costs."""
+    flag, most = _FLAGS.get(tensor.limits.get("costs", "")), tensor.limits.get("most")
+    if flag is None:
+        return dict(tensor.limits)
+    own = getattr(limits, flag)
+    return {**tensor.limits, "most": own if most is None else min(own, most)}
+
+
 def _strategy(tensor: Tensor, array: Any, limits: Serve) -> None:
     """Checks the range of a strategy value, and what the server allows of what costs."""
-    flag = {"hypotheses": "beam", "tokens": "length"}.get(tensor.limits.get("costs", ""))
-    allowed = dict(tensor.limits)
-    if flag:
-        # The server's own limit is never wider than the setting's.
-        allowed["most"] = min(getattr(limits, flag), allowed.get("most") or math.inf)
+    flag = _FLAGS.get(tensor.limits.get("costs", ""))
+    allowed = served_range(tensor, limits)
     for value in (array.min().item(), array.max().item()) if array.size else ():
         if not fits(value, allowed):
             said = f"; the server's --{flag} sets the limit" if flag else ""

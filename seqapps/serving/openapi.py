@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from seqapps.serving.contract import Contract, Tensor
+from seqapps.serving.contract import Contract, Tensor, served_range
 from seqapps.serving.models import Models
 from seqapps.serving.refusals import HTTP
 from seqapps.serving.settings import Serve
@@ -62,7 +62,7 @@ def describe(models: Models, limits: Serve) -> dict[str, Any]:
                 "post": _post(
                     "Write a text, piece by piece (Server-Sent Events)",
                     f"{name}_generate",
-                    _stream(contracts),
+                    _stream(contracts, limits),
                     kind="text/event-stream",
                 )
             }
@@ -157,9 +157,9 @@ def _post(
 
 def _request(contract: Contract, limits: Serve) -> dict[str, Any]:
     """The row form of one signature."""
-    rows: dict[str, Any] = _object(contract.inputs, contract.needed)
+    rows: dict[str, Any] = _object(contract.inputs, contract.needed, limits)
     if len(contract.needed) == 1:
-        rows = {"anyOf": [_value(contract.inputs[contract.needed[0]]), rows]}
+        rows = {"anyOf": [_value(contract.inputs[contract.needed[0]], limits), rows]}
     named: dict[str, Any] = {"const": contract.name}
     required = (
         ["instances"]
@@ -187,25 +187,26 @@ def _request(contract: Contract, limits: Serve) -> dict[str, Any]:
     }
 
 
-def _object(tensors: Any, required: list[str]) -> dict[str, Any]:
+def _object(tensors: Any, required: list[str], limits: Serve) -> dict[str, Any]:
     return {
         "type": "object",
-        "properties": {tensor.name: _value(tensor) for tensor in tensors.values()},
+        "properties": {tensor.name: _value(tensor, limits) for tensor in tensors.values()},
         "required": required,
         "additionalProperties": False,
     }
 
 
-def _value(tensor: Tensor) -> dict[str, Any]:
+def _value(tensor: Tensor, limits: Serve) -> dict[str, Any]:
     """One row of a tensor."""
     schema: dict[str, Any] = dict(_TYPES.get(tensor.dtype, {"anyOf": [{"type": "string"}, _BYTES]}))
     for size in reversed(tensor.shape[1:]):
         schema = {"type": "array", "items": schema}
         if size is not None:
             schema |= {"minItems": size, "maxItems": size}
-    least, most = tensor.limits.get("least"), tensor.limits.get("most")
+    allowed = served_range(tensor, limits)
+    least, most = allowed.get("least"), allowed.get("most")
     if least is not None:
-        schema["exclusiveMinimum" if tensor.limits.get("above") else "minimum"] = least
+        schema["exclusiveMinimum" if allowed.get("above") else "minimum"] = least
     if most is not None:
         schema["maximum"] = most
     return schema | ({"description": tensor.description} if tensor.description else {})
@@ -244,11 +245,11 @@ def _infer(contracts: dict[str, Contract]) -> dict[str, Any]:
     }
 
 
-def _stream(contracts: dict[str, Contract]) -> dict[str, Any]:
+def _stream(contracts: dict[str, Contract], limits: Serve) -> dict[str, Any]:
     init, step = contracts["init"], contracts["step"]
     tensors = {name: init.inputs[name] for name in init.needed} | {
         name: tensor for name, tensor in step.inputs.items() if tensor.default is not None
     }
-    schema = _object(tensors, [])
+    schema = _object(tensors, [], limits)
     schema["properties"]["portion"] = {"type": "integer", "minimum": 1, "maximum": 256}
     return schema

@@ -164,7 +164,7 @@ BAD = {
         WRITER,
         {**OPTIONS, "instances": [{"prompt": "a", "temperature": -1}]},
         400,
-        "temperature is from 0 to",
+        "temperature is at least 0",
     ),
     "many stops": (
         WRITER,

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from seqapps.bundle.earlier import completed
 from seqapps.bundle.values import option_batch
 from seqapps.decoding.settings import Decoding, Sampling, Transcription
 from seqapps.errors import UserError
@@ -71,7 +72,7 @@ def test_settings_model_server_and_predictor_agree(kind, name):
     (option,) = (each for each in again.options if each.name == name)
     (stored,) = (each for each in again.to_json()["options"] if each["name"] == name)
     contract = contracts_of(again)["options"]
-    schema = _value(contract.inputs[name])
+    schema = _value(contract.inputs[name], LIMITS)
     costly = {"hypotheses": LIMITS.beam, "tokens": LIMITS.length}.get(option.costs)
     integer = isinstance(declared.default, int)
     for value in around(declared.metadata):
@@ -97,7 +98,9 @@ def test_settings_model_server_and_predictor_agree(kind, name):
         asked = {"source": np.array([b"a"], object), name: rows}
         served = good and (costly is None or value <= costly)
         assert taken(lambda asked=asked: check(contract, asked, LIMITS)) == served, value
-    assert schema.get("maximum") == declared.metadata.get("most")
+    # The API page promises nothing that the server would refuse.
+    most = declared.metadata.get("most")
+    assert schema.get("maximum") == (most if costly is None else min(costly, most))
     assert (schema.get("exclusiveMinimum"), schema.get("minimum")) == (
         (declared.metadata["least"], None)
         if declared.metadata.get("above")
@@ -117,10 +120,27 @@ def test_bundles_of_earlier_versions_get_the_ranges_that_they_do_not_have():
             del option[name]
     for field in (*table["inputs"], *table["outputs"]):
         del field["costs"]
-    assert Interface.from_json(table) == interface
+    assert Interface.from_json(completed(table)) == interface
+
+
+def test_numbers_are_checked_as_the_model_gets_them():
+    options = {option.name: option for option in strategy_options(Sampling())}
+    for name, value in (("top_p", 1e-60), ("repetition_penalty", 1e-50), ("min_p", float("nan"))):
+        stored = vars(options[name])
+        with pytest.raises(UserError, match=f"option {name} is"):
+            option_batch(options[name], value, 1)
+        with pytest.raises(ValueError, match=f"option {name} is"):
+            _numbers(stored, value)
+    (penalty,) = (o for o in strategy_options(Decoding()) if o.name == "length_penalty")
+    for value in (float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="length_penalty must be a finite number"):
+            Decoding(length_penalty=value)
+        with pytest.raises(UserError, match="length_penalty is a finite number"):
+            option_batch(penalty, value, 1)
 
 
 def test_ranges_in_words():
+    assert in_words({"least": -1, "above": True, "most": 0}) == "above -1 and at most 0"
     assert in_words({"least": 1, "most": 1000}) == "from 1 to 1000"
     assert in_words({"least": 0.5, "above": True}) == "above 0.5"
     assert in_words({"most": 2.5}) == "at most 2.5"

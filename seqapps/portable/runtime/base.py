@@ -252,6 +252,12 @@ class Predictor:
             lists = [value] * count if all(isinstance(v, str | bytes) for v in value) else value
             made = np.empty(count, object)
             made[:] = [[as_bytes(text) for text in each] for each in lists]
+            for text in (text for each in made for text in each):
+                if 0 < option.get("most_bytes", 0) < len(text):
+                    raise ValueError(
+                        f"option {option['name']} takes strings of at most {option['most_bytes']} "
+                        f"bytes, got one of {len(text)}."
+                    )
             return made
         if option["dtype"] == "string":
             texts = [value] * count if isinstance(value, str | bytes) else list(value)
@@ -318,9 +324,11 @@ def _numbers(option: Mapping[str, Any], value: Any) -> Any:
     if wanted.kind == "i" and array.size:
         if not np.iinfo(wanted).min <= int(array.min()) <= int(array.max()) <= np.iinfo(wanted).max:
             raise ValueError(f"option {option['name']} is of {wanted}, got {value!r}.")
+    # As the network gets them: a tiny number may become 0.
+    array = array.astype(wanted)
     if not all(fits(number, option) for number in array.flat):
         raise ValueError(f"option {option['name']} is {in_words(option)}, got {value!r}.")
-    return array.astype(wanted)
+    return array
 
 
 def as_bytes(row: Any) -> Any:

@@ -12,12 +12,11 @@ import tensorflow as tf
 from seqapps.decoding.beam import beam_search
 from seqapps.decoding.choosing import Strategy
 from seqapps.decoding.sampling_loop import Pen, Written, write
+from seqapps.decoding.settings import LONGEST, MOST_SAMPLES
 from seqapps.recipes.generate.network import read, state_size, step
 from seqapps.text.vocabulary import MARK, Vocabulary
 from seqapps.text.vocabulary_graph import GraphVocabulary
 
-_MOST_SAMPLES = 256
-_MOST_TOKENS = 100_000
 _WINDOW, _WINDOW_TOKENS = 2048, 32_768
 """Tokens that are read at once at most, of a row and of all rows: a long text's logits would fill
 the memory. The state is carried on."""
@@ -54,10 +53,10 @@ class GenerateText:
         pen = self._begin(inputs["prompt"])
         batch = tf.shape(pen.token)[0]
         options = {name: _for_rows(value, batch) for name, value in options.items()}
-        counts_B = tf.clip_by_value(options["samples"], 1, _MOST_SAMPLES)
+        counts_B = tf.clip_by_value(options["samples"], 1, MOST_SAMPLES)
         most = tf.maximum(tf.reduce_max(counts_B), 1)
         searched_B = options["beam_width"] > 1
-        limits_B = tf.clip_by_value(options["max_length"], 0, _MOST_TOKENS)
+        limits_B = tf.clip_by_value(options["max_length"], 0, LONGEST)
         drawn = self._draw(pen, options, tf.where(searched_B, 0, limits_B), most)
         texts_BN = tf.reshape(drawn.text, [batch, most])
         log_probs_BN = tf.reshape(tf.reduce_sum(drawn.log_probs, 1), [batch, most])
@@ -116,8 +115,8 @@ class GenerateText:
         )
         batch = tf.shape(pen.token)[0]
         options = {name: _for_rows(value, batch) for name, value in options.items()}
-        limits_B = tf.clip_by_value(options["max_length"], 0, _MOST_TOKENS)
-        most_B = tf.clip_by_value(inputs["length"], 0, _MOST_TOKENS)
+        limits_B = tf.clip_by_value(options["max_length"], 0, LONGEST)
+        most_B = tf.clip_by_value(inputs["length"], 0, LONGEST)
         written = self._write(pen, options, options["seed"], most=most_B, limit=limits_B)
         return {
             **_fields(written.pen),

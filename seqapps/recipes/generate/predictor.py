@@ -10,16 +10,16 @@ from typing import Any
 
 import numpy as np
 
+from seqapps.decoding.settings import LONGEST, LONGEST_STOP, MOST_SAMPLES
 from seqapps.portable.runtime.base import Predictor, as_bytes, padded
 from seqapps.portable.runtime.search import NEVER, beam_search, best_of, log_prob
 from seqapps.portable.runtime.tokens import MARK, Tokens
 from seqapps.recipes.generate.predictor_choice import TokenChoice
 
-TAIL = 256
+TAIL = LONGEST_STOP
 """Bytes of a stop string at most."""
 WINDOW = 2048
 """Tokens of a text that are read at once."""
-MOST_TOKENS, MOST_SAMPLES = 100_000, 256
 
 
 class GeneratePredictor(Predictor):
@@ -59,7 +59,7 @@ class GeneratePredictor(Predictor):
         _, state = self._through(ids)
         last = np.array([row[-1] if row else MARK for row in ids], np.int32)
         counts = np.clip(options["samples"], 1, MOST_SAMPLES)
-        limits = np.clip(options["max_length"], 0, MOST_TOKENS)
+        limits = np.clip(options["max_length"], 0, LONGEST)
         answers: list[Any] = [None] * len(rows)
         searched = options["beam_width"] > 1
         for row in np.flatnonzero(searched):
@@ -93,7 +93,7 @@ class GeneratePredictor(Predictor):
         _, state = self._through([ids])
         seen = [np.bincount(ids, minlength=len(self._tokens.surfaces))]
         last = np.array([ids[-1] if ids else MARK], np.int32)
-        limits = np.clip(own["max_length"], 0, MOST_TOKENS)
+        limits = np.clip(own["max_length"], 0, LONGEST)
         drawing = self._drawing(state, last, seen, own, limits)
         # Nothing is handed out that a stop string may cut off, nor a part of a character.
         characters = codecs.getincrementaldecoder("utf-8")("replace")

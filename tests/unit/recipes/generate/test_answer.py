@@ -227,7 +227,7 @@ def test_settings_are_checked():
     for settings, message in (
         ({"max_length": -1}, "max_length must be from 0 to 100000, got -1"),
         ({"samples": 0}, "samples must be from 1 to 256, got 0"),
-        ({"temperature": -0.1}, "temperature must be from 0 to 10000, got -0.1"),
+        ({"temperature": -0.1}, "temperature must be at least 0, got -0.1"),
         ({"top_p": 0.0}, "top_p must be above 0"),
         ({"min_p": 1.5}, "min_p must be from 0 to 1, got 1.5"),
         ({"repetition_penalty": 0.0}, "repetition_penalty must be above 0"),
