@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from seqapps.bundle.earlier import completed
 from seqapps.bundle.folder import read_config
 from seqapps.errors import UserError
 from seqapps.fields import WHOLE, Interface
@@ -143,7 +144,7 @@ def described(folder: Path) -> tuple[dict[str, Any], Interface]:
     path = folder / "predictor.json"
     try:
         table = json.loads(path.read_text(encoding="utf-8"))
-        return table, Interface.from_json(table["interface"])
+        return table, Interface.from_json(completed(table["interface"]))
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         reason = f"{error} is missing" if isinstance(error, KeyError) else error
         raise UserError(f"{path} is damaged ({reason}); export it again.") from None
