@@ -158,6 +158,8 @@ def test_certify_asks_every_form_and_finds_a_changed_file(tiny_bundle, exported,
         "TensorFlow's C interface, each input alone",
         "ONNX",
         "ONNX, each input alone",
+        "ONNX, beam_width 5, n_best 3, length_penalty 0.6",
+        "ONNX, 22 strategies, an input each",
         "SavedModel in a fresh CPU process, serving_default",
     } <= forms
     assert all(row["equal"] and row["largest_difference"] <= 1e-5 for row in found["rows"])
