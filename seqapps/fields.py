@@ -69,6 +69,9 @@ class Parts:
     """By name."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """What its answers depend on besides, ready for JSON."""
+    strategies: tuple[Mapping[str, Any], ...] = ()
+    """Strategy values by name, with which an export is compared with the SavedModel besides those
+    that follow from the options' ranges."""
 
 
 def asset(assets: Assets, name: str) -> bytes:

@@ -227,15 +227,15 @@ def _texts(option: Option, value: Any, count: int) -> Any:
             )
     if not option.rank:
         return np.array([text for (text,) in lists], object)
-    found = np.full((count, max(map(len, lists), default=0)), b"", object)
-    for place, row in zip(found, lists, strict=True):
+    padded = np.full((count, max(map(len, lists), default=0)), b"", object)
+    for place, row in zip(padded, lists, strict=True):
         place[: len(row)] = row
-    return found
+    return padded
 
 
-def _wrong_count(option: Option, found: int, count: int) -> UserError:
+def _wrong_count(option: Option, got: int, count: int) -> UserError:
     return UserError(
-        f"option {option.name} needs one value, or one for each of {count} inputs, got {found}."
+        f"option {option.name} needs one value, or one for each of {count} inputs, got {got}."
     )
 
 
@@ -249,8 +249,8 @@ def answers_of(fields: Iterable[Field], outputs: Mapping[str, Any]) -> list[dict
     Returns:
         For each row, by field name: str, int, float, or a list of as many as its length says.
     """
-    found = [field for field in fields if field.name in outputs]
-    count = len(outputs[found[0].name])
+    given = [field for field in fields if field.name in outputs]
+    count = len(outputs[given[0].name])
     return [
         {
             field.name: _plain(
@@ -258,7 +258,7 @@ def answers_of(fields: Iterable[Field], outputs: Mapping[str, Any]) -> list[dict
                 if field.varies
                 else outputs[field.name][row]
             )
-            for field in found
+            for field in given
         }
         for row in range(count)
     ]

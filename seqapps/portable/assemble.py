@@ -2,6 +2,7 @@
 
 import ast
 import importlib.util
+import re
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -53,9 +54,9 @@ def required(source: str) -> list[str]:
         elif isinstance(node, ast.ImportFrom):
             modules.add(str(node.module).partition(".")[0])
     known = metadata.packages_distributions()
-    return sorted(
-        known.get(module, [module])[0].lower() for module in modules - sys.stdlib_module_names
-    )
+    names = [known.get(module, [module])[0] for module in modules - sys.stdlib_module_names]
+    # The form in which names of distributions are compared: PEP 503.
+    return sorted({re.sub(r"[-_.]+", "-", name).lower() for name in names})
 
 
 def _gather(module: str, bodies: dict[str, str], imports: set[str]) -> None:

@@ -27,9 +27,9 @@ class Output(c.Structure):
 class String(c.Structure):
     _fields_ = [("raw", c.c_uint64 * 3)]
 def function(name, result, *arguments):
-    found = getattr(lib, name)
-    found.restype, found.argtypes = result, arguments
-    return found
+    symbol = getattr(lib, name)
+    symbol.restype, symbol.argtypes = result, arguments
+    return symbol
 new_status = function("TF_NewStatus", P)
 code = function("TF_GetCode", c.c_int, P)
 message = function("TF_Message", c.c_char_p, P)
@@ -63,10 +63,10 @@ session = load(new_options(), None, request["servable"].encode(), (c.c_char_p * 
 check("load")
 def place(name):
     oper, _, index = name.partition(":")
-    found = operation(graph, oper.encode())
-    if not found:
+    node = operation(graph, oper.encode())
+    if not node:
         sys.exit(f"the graph has no operation {oper}")
-    return Output(found, int(index or 0))
+    return Output(node, int(index or 0))
 def tensor(dtype, shape, values):
     dims = (c.c_int64 * max(1, len(shape)))(*shape)
     if dtype == "string":
@@ -102,13 +102,13 @@ for call in request["calls"]:
     ins = (Output * len(names))(*(place(call["places"][name]) for name in names))
     values = (P * len(names))(*(tensor(*call["inputs"][name]) for name in names))
     outs = (Output * len(results))(*(place(call["outputs"][name]) for name in results))
-    found = (P * len(results))()
+    tensors = (P * len(results))()
     begun = time.perf_counter()
-    run(session, None, ins, values, len(names), outs, found, len(results), None, 0, None, status)
+    run(session, None, ins, values, len(names), outs, tensors, len(results), None, 0, None, status)
     seconds.append(time.perf_counter() - begun)
     check("run")
-    answers.append({name: plain(found[i]) for i, name in enumerate(results)})
-    for made in (*values, *found):
+    answers.append({name: plain(tensors[i]) for i, name in enumerate(results)})
+    for made in (*values, *tensors):
         delete(made)
 json.dump([answers, seconds], sys.stdout)
 """
@@ -162,8 +162,8 @@ def places(servable: Path, signature: str) -> tuple[dict[str, str], dict[str, st
 
     proto = saved_model_pb2.SavedModel()
     proto.ParseFromString((servable / "saved_model.pb").read_bytes())
-    found = proto.meta_graphs[0].signature_def[signature]
+    declared = proto.meta_graphs[0].signature_def[signature]
     return (
-        {name: info.name for name, info in found.inputs.items()},
-        {name: info.name for name, info in found.outputs.items()},
+        {name: info.name for name, info in declared.inputs.items()},
+        {name: info.name for name, info in declared.outputs.items()},
     )

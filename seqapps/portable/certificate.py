@@ -179,19 +179,19 @@ def compare_forms(
         ]
     if interface.has_options:
         asked[OPTIONS] = asked[MAIN]
-    for name, (found, took_ms) in _ask_fresh(servable, interface, asked).items():
+    for name, (got, took_ms) in _ask_fresh(servable, interface, asked).items():
         fields, form = interface.outputs_of(name), f"SavedModel in a fresh CPU process, {name}"
         want = expected.get(name, expected[MAIN])
-        forms.append((form, fields, want, found[: len(want)], None))
-        forms.append((f"{form}, each input alone", fields, want, found[len(want) :], took_ms))
+        forms.append((form, fields, want, got[: len(want)], None))
+        forms.append((f"{form}, each input alone", fields, want, got[len(want) :], took_ms))
     compared = [
         {
             "form": form,
             "inputs": len(want),
-            **compare(fields, want, found),
+            **compare(fields, want, got),
             **({} if took_ms is None else {"milliseconds": round(took_ms, 2)}),
         }
-        for form, fields, want, found, took_ms in forms
+        for form, fields, want, got, took_ms in forms
     ]
     return compared, kept
 
@@ -217,9 +217,9 @@ def compare_answers(
         {
             "form": f"the answers of the certificate, {name}",
             "inputs": len(want),
-            **compare(fields, want, found),
+            **compare(fields, want, got),
         }
-        for name, fields, want, found in ask_again(interface, kept, call)
+        for name, fields, want, got in ask_again(interface, kept, call)
     ]
 
 
@@ -250,10 +250,10 @@ def _bulk(row: dict[str, Any]) -> int:
 def samples_of(folder: Path) -> list[Any]:
     """The real inputs that a bundle's certificate keeps, for `row_of`; older ones keep none."""
     try:
-        found = json.loads((folder / _NAME).read_text(encoding="utf-8")).get("samples", [])
+        samples = json.loads((folder / _NAME).read_text(encoding="utf-8")).get("samples", [])
     except (OSError, ValueError, AttributeError):
         return []
-    return found if isinstance(found, list) else []
+    return samples if isinstance(samples, list) else []
 
 
 def hashes(folder: Path) -> dict[str, str]:
@@ -279,8 +279,8 @@ def check_files(folder: Path) -> None:
             f"{folder / _NAME} cannot be read ({error}), so nothing is known of the bundle; "
             "train or copy it again."
         ) from None
-    found = hashes(folder)
-    changed = [n for n in sorted(found | certified) if found.get(n) != certified.get(n)]
+    present = hashes(folder)
+    changed = [n for n in sorted(present | certified) if present.get(n) != certified.get(n)]
     if changed:
         raise UserError(
             f"{folder} is not what was certified: {', '.join(changed)} changed; "
@@ -352,14 +352,14 @@ def _ask_fresh(
     }
 
 
-def compare(fields: Sequence[Field], expected: Rows, found: Rows) -> dict[str, Any]:
+def compare(fields: Sequence[Field], expected: Rows, actual: Rows) -> dict[str, Any]:
     """Compares answers: text to the letter, numbers within the tolerance, lists of equal length.
 
     Returns:
         `equal` and `largest_difference`; where they differ, `first` says in which row and field.
     """
     largest, first = 0.0, ""
-    for number, (want, got) in enumerate(zip(expected, found, strict=True)):
+    for number, (want, got) in enumerate(zip(expected, actual, strict=True)):
         for field in fields:
             gap = difference(want.get(field.name), got.get(field.name))
             if gap > TOLERANCE and not first:

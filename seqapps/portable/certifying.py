@@ -57,11 +57,11 @@ def certify_bundle(
     for place in exported:
         changed += [f"{place}: {name}" for name in _changed(place)]
     try:
-        found = _compared(folder, exported, recipe=recipe, log=log)
+        result = _compared(folder, exported, recipe=recipe, log=log)
     except UserError as error:
         if not changed:
             raise
-        found = {
+        result = {
             "holds": False,
             "rows": [_broken("loading", error)],
             "operations": [],
@@ -69,8 +69,8 @@ def certify_bundle(
             "device_bound": [],
         }
     return {
-        **found,
-        "holds": found["holds"] and not changed,
+        **result,
+        "holds": result["holds"] and not changed,
         "tolerance": certificate.TOLERANCE,
         "changed_files": changed,
     }
@@ -103,9 +103,9 @@ def _compared(folder: Path, exported: Sequence[Path], *, recipe: Any, log: Log) 
     for place in exported:
         log(f"Asking {place}")
         rows += _exported(place, application, recipe, config, networks[0], assets, samples)
-    found = certify_servable(servable)
-    held = found["holds"] and all(row["equal"] is not False for row in rows)
-    return {**found, "holds": held, "rows": rows}
+    graph = certify_servable(servable)
+    held = graph["holds"] and all(row["equal"] is not False for row in rows)
+    return {**graph, "holds": held, "rows": rows}
 
 
 def certify_servable(servable: Path) -> dict[str, Any]:
@@ -166,8 +166,8 @@ def _tried(
         return [_broken(form, error)]
     rows = [{"form": form, "inputs": len(want), **compare(fields, list(want), together)}]
     if alone is not None:
-        found = compare(fields, list(want), alone)
-        rows.append({"form": f"{form}, each input alone", "inputs": len(want), **found})
+        row = compare(fields, list(want), alone)
+        rows.append({"form": f"{form}, each input alone", "inputs": len(want), **row})
     if took_ms is not None:
         rows[-1]["milliseconds"] = round(took_ms, 2)
     return rows
@@ -242,8 +242,9 @@ def _exported(
     """Rows of what `export` wrote."""
     if (place / "predictor.json").is_file():
         table = json.loads((place / "certificate.json").read_text("utf-8"))
+        asked = recipe.parts(config, network, assets).strategies
         try:
-            rows = onnx.verify(place, application, samples=samples)
+            rows = onnx.verify(place, application, samples=samples, strategies=asked)
         except UserError as error:
             return [_broken(f"{place}: ONNX", error)]
         if not table.get("quantised"):
@@ -267,10 +268,10 @@ def _exported(
     return rows
 
 
-def table(found: dict[str, Any]) -> str:
+def table(result: dict[str, Any]) -> str:
     """What was found, for people."""
     lines = []
-    for row in found["rows"]:
+    for row in result["rows"]:
         took = f"  {row['milliseconds']:8.2f} ms" if "milliseconds" in row else ""
         said = {True: "equal    ", False: "DIFFERENT", None: "runs     "}[row["equal"]]
         lines.append(f"{said}  {row['largest_difference']:8.1e}  {row['form']}{took}")
@@ -281,8 +282,8 @@ def table(found: dict[str, Any]) -> str:
         ("operations that are not TensorFlow's own", "not_core"),
         ("bound to a device or process", "device_bound"),
     ):
-        if name in found:
-            lines.append(f"{title}: {', '.join(found[name]) or 'none'}")
-    lines.append(f"operations: {len(found['operations'])} kinds")
-    lines.append("The certificate holds." if found["holds"] else "The certificate does not hold.")
+        if name in result:
+            lines.append(f"{title}: {', '.join(result[name]) or 'none'}")
+    lines.append(f"operations: {len(result['operations'])} kinds")
+    lines.append("The certificate holds." if result["holds"] else "The certificate does not hold.")
     return "\n".join(lines)

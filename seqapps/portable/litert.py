@@ -111,11 +111,11 @@ def verify(name: str, part: Part, path: Path) -> Mapping[str, Any]:
         want = part.function(**{n: tf.constant(value) for n, value in inputs.items()})
         try:
             with _quiet():
-                found = run(path, inputs)
+                given = run(path, inputs)
         except (ValueError, RuntimeError) as error:
             raise UserError(f"LiteRT does not run {name}: {str(error)[:300]}.") from error
         # LiteRT gives what a function gives in the order of the names, which it does not keep.
-        for key, value in zip(sorted(want), found, strict=True):
+        for key, value in zip(sorted(want), given, strict=True):
             gap = difference(want[key].numpy().tolist(), value.tolist())
             largest = max(largest, gap)
             if gap > TOLERANCE:

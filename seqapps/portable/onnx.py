@@ -13,7 +13,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,21 +23,20 @@ from seqapps.bundle.application import Application
 from seqapps.bundle.folder import read_assets, staging, write_assets, write_config, write_json
 from seqapps.bundle.values import for_json
 from seqapps.errors import UserError
-from seqapps.fields import Assets, Field, Interface, Part, Parts
+from seqapps.fields import MAIN, OPTIONS, Assets, Field, Interface, Part, Parts
 from seqapps.layers.recurrent import fused_recurrence
 from seqapps.portable.assemble import assemble, required
 from seqapps.portable.certificate import compare, hashes
-from seqapps.portable.onnx_application import OnnxApplication, predictor_class
+from seqapps.portable.onnx_application import OnnxApplication, described, predictor_class
 from seqapps.portable.onnx_int8 import Loss, quantise
 from seqapps.portable.onnx_recurrence import trace_recurrence, write_recurrence
 from seqapps.portable.probes import alike, heard, input_of, probes
+from seqapps.portable.strategies import Strategy, combinations, defaults, singles
 from seqapps.version import __version__
 
 Measure = Callable[[Any], tuple[Mapping[str, Any], str]]
 """`measure(application) -> (metrics, what they were measured on)`."""
 OPSET = 18
-_SHORT = 48
-"""Tokens of a drawn text with which forms are compared."""
 
 _FRESH = """
 import base64, json, sys
@@ -50,11 +49,17 @@ def once(table):
 request = json.load(sys.stdin, object_hook=once)
 application = getattr(predictor, request["name"])(sys.argv[1])
 inputs = request["inputs"]
-found = [application.answers(inputs, **options) for options in request["options"]]
-found += [[application.answers([row], **request["options"][0])[0] for row in inputs]]
-found += [application.ask(name, rows) for name, rows in request["further"].items()]
+answers = []
+for name, rows, options, alone in request["calls"]:
+    questions = [inputs[name][i] for i in rows]
+    if name != request["main"]:
+        answers.append(application.ask(name, questions, **options))
+    elif alone:
+        answers.append([application.answers([row], **options)[0] for row in questions])
+    else:
+        answers.append(application.answers(questions, **options))
 assert not {"tensorflow", "keras", "seqapps"} & sys.modules.keys(), "it imports TensorFlow"
-json.dump(found, sys.stdout)
+json.dump(answers, sys.stdout)
 """
 
 
@@ -190,35 +195,60 @@ def answered(interface: Interface, parts: Parts) -> Interface:
     return replace(interface, further=tuple(s for s in interface.further if s.name in known))
 
 
+@dataclass(frozen=True)
+class _Call:
+    """One question to both forms."""
+
+    form: str
+    """What is compared, in words."""
+    signature: str
+    rows: list[int]
+    """Which inputs of the signature are asked."""
+    options: dict[str, Any]
+    """Strategy values by name, one for all or one for each."""
+    each: Sequence[Strategy] = ()
+    """The strategies of the inputs, where each has its own."""
+    alone: bool = False
+    """Whether each input is asked by itself, what the call before asks together."""
+
+
 def verify(
-    folder: Path, application: Application, *, samples: Sequence[Any] = ()
+    folder: Path,
+    application: Application,
+    *,
+    samples: Sequence[Any] = (),
+    strategies: Sequence[Strategy] = (),
 ) -> list[dict[str, Any]]:
     """Asks the export, in a fresh process without TensorFlow, what the SavedModel is asked.
+
+    Every input is asked with the defaults and with each of `strategies`; some inputs with other
+    values of each option that is declared, and with combinations of them.
 
     Args:
         folder: The export.
         application: The bundle that it was made from.
         samples: Real inputs, besides those at the edge of what is allowed.
+        strategies: Strategy values of the recipe's own.
 
     Returns:
-        A row for each form: `form`, `inputs`, `equal`, `largest_difference`.
+        A row for each form: `form`, `inputs`, `equal`, `largest_difference`; where they differ,
+        `first` says in what.
+
+    Raises:
+        UserError: If predictor.json is damaged, or the predictor does not run.
     """
-    table = json.loads((folder / "predictor.json").read_text("utf-8"))
-    interface = Interface.from_json(table["interface"])
-    inputs = _questions(interface.inputs, samples)
-    asked = strategies(interface)
-    further = {
-        signature.name: _questions(
-            taken := interface.inputs_of(signature.name),
-            samples if alike(taken, interface.inputs) else (),
-        )
-        for signature in interface.further
-    }
+    table, interface = described(folder)
+    inputs = {MAIN: _questions(interface.inputs, samples)}
+    for signature in interface.further:
+        taken = interface.inputs_of(signature.name)
+        real = samples if alike(taken, interface.inputs) else ()
+        inputs[signature.name] = _questions(taken, real)
+    calls = _calls(interface, inputs, strategies)
     request = {
-        "name": table["class"],
+        "name": table.get("class"),
+        "main": MAIN,
         "inputs": for_json(inputs),
-        "options": asked,
-        "further": for_json(further),
+        "calls": [[call.signature, call.rows, call.options, call.alone] for call in calls],
     }
     done = subprocess.run(
         [sys.executable, "-IB", "-c", _FRESH, str(folder.resolve())],
@@ -229,19 +259,26 @@ def verify(
     )
     if done.returncode:
         raise UserError(f"the predictor does not run: {done.stderr.strip()[-2000:]}")
-    answers = json.loads(done.stdout)
-    together, alone = answers[: len(asked)], answers[len(asked)]
-    fields = interface.outputs_of("options" if interface.has_options else "serving_default")
-    rows = []
-    for number, (options, found) in enumerate(zip(asked, together, strict=True)):
-        want = application.answers(inputs, **options)
-        said = ", ".join(f"{name} {value}" for name, value in options.items())
-        rows.append(_row(f"ONNX{', ' if said else ''}{said}", fields, want, found))
-        if number == 0:
-            rows.append(_row("ONNX, each input alone", fields, want, alone))
-    for (name, questions), found in zip(further.items(), answers[len(asked) + 1 :], strict=True):
-        want = application.ask(name, questions)
-        rows.append(_row(f"ONNX, {name}", interface.outputs_of(name), want, found))
+    rows: list[dict[str, Any]] = []
+    want: list[dict[str, Any]] = []
+    for call, got in zip(calls, json.loads(done.stdout), strict=True):
+        questions = [inputs[call.signature][i] for i in call.rows]
+        fields = interface.outputs_of(call.signature)
+        if call.signature != MAIN:
+            want = application.ask(call.signature, questions, **call.options)
+        else:
+            fields = interface.outputs_of(OPTIONS if interface.has_options else MAIN)
+            if not call.alone:
+                want = application.answers(questions, **call.options)
+        row = {"form": call.form, "inputs": len(want), **compare(fields, want, got)}
+        if "first" in row and call.each:
+            differs = next(
+                number
+                for number, (one, other) in enumerate(zip(want, got, strict=True))
+                if not compare(fields, [one], [other])["equal"]
+            )
+            row["first"] = f"with {_said(call.each[differs])}: {row['first']}"
+        rows.append(row)
     return rows
 
 
@@ -250,27 +287,50 @@ def _questions(fields: Sequence[Field], samples: Sequence[Any]) -> list[Any]:
     return [input_of(fields, row) for row in [*probes(fields, samples), *heard(fields)]]
 
 
-def _row(form: str, fields: Any, want: Any, found: Any) -> dict[str, Any]:
-    return {"form": form, "inputs": len(want), **compare(fields, want, found)}
+def _calls(
+    interface: Interface, inputs: Mapping[str, Sequence[Any]], strategies: Sequence[Strategy]
+) -> list[_Call]:
+    """All that both forms are asked."""
+    calls = []
+    for name, questions in inputs.items():
+        every = list(range(len(questions)))
+        options = interface.options_of(OPTIONS if name == MAIN else name)
+        usual = defaults(options)
+        form = "ONNX" if name == MAIN else f"ONNX, {name}"
+        calls.append(_Call(_with(form, usual), name, every, usual))
+        mixed = combinations(options) or singles(options)
+        if name == MAIN:
+            calls.append(_Call(f"{form}, each input alone", name, every, usual, alone=True))
+            # A bundle of an earlier version may lack an option.
+            known = {option.name for option in options}
+            for strategy in (each for each in strategies if each.keys() <= known):
+                chosen = {**usual, **strategy}
+                calls.append(_Call(_with(form, chosen), name, every, chosen))
+            mixed = [*singles(options), *combinations(options)]
+        if mixed:
+            by_name = {option.name: usual.get(option.name, option.default) for option in options}
+            full = [{**by_name, **strategy} for strategy in mixed]
+            # Of middle size: with an empty input, most options mean nothing.
+            order = sorted(every, key=lambda i: len(json.dumps(for_json(questions[i]))))
+            middle = order[len(order) // 2 : -(len(order) // 6) or None]
+            calls.append(
+                _Call(
+                    f"{form}, {len(mixed)} strategies, an input each",
+                    name,
+                    [middle[i % len(middle)] for i in range(len(mixed))],
+                    {option: [strategy[option] for strategy in full] for option in by_name},
+                    mixed,
+                )
+            )
+    return calls
 
 
-def strategies(interface: Interface) -> list[dict[str, Any]]:
-    """Strategy values with which forms are compared: the defaults first."""
-    known = {option.name for option in interface.options}
-    wanted: list[Mapping[str, Any]] = [
-        {},
-        {"beam_width": 1},
-        {"beam_width": 5, "n_best": 3, "length_penalty": 0.6},
-        {"temperature": 0.9, "top_k": 20, "top_p": 0.9, "seed": 7},
-        {"beam_width": 1, "language": 0.0},
-        {"temperature": 0.0, "repetition_penalty": 1.3},
-        {"samples": 3, "seed": 5, "top_k": 12, "min_p": 0.02, "stop": [" a", "e "], "begin": "T"},
-        {"beam_width": 4, "samples": 2, "max_length": 20},
-        {"n_best": 3, "hot_words": ["seven", "a"], "hot_word_weight": 0.7},
-    ]
-    # Of a long text that is drawn, one near tie would change the rest.
-    short = {"max_length": _SHORT} if "max_length" in known else {}
-    return [{**short, **options} for options in wanted if options.keys() <= known]
+def _with(form: str, strategy: Strategy) -> str:
+    return f"{form}, {_said(strategy)}" if strategy else form
+
+
+def _said(strategy: Strategy) -> str:
+    return ", ".join(f"{name} {value}" for name, value in strategy.items())
 
 
 def export(
@@ -319,7 +379,7 @@ def export(
             settings=application.config,
         )
         log("Asking them, without TensorFlow, what the SavedModel is asked")
-        rows = verify(folder, application, samples=samples)
+        rows = verify(folder, application, samples=samples, strategies=parts.strategies)
         if broken := [row for row in rows if not row["equal"]]:
             raise UserError(
                 f"the ONNX form answers differently, so nothing is written: {broken[0]['form']}: "

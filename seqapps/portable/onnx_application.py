@@ -5,12 +5,14 @@ import inspect
 import json
 import re
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from seqapps.bundle.earlier import completed
 from seqapps.bundle.folder import read_config
 from seqapps.errors import UserError
-from seqapps.fields import WHOLE
+from seqapps.fields import WHOLE, Interface
 from seqapps.lazy import lazy_imports
 
 with lazy_imports():
@@ -38,22 +40,27 @@ class OnnxApplication:
     def __init__(self, path: Path) -> None:
         stored = read_config(path)
         self.path = path
-        self.recipe, self.interface = stored.recipe, stored.interface
-        self.config = stored.settings
+        self.recipe, self.config = stored.recipe, stored.settings
+        table, told = described(path)
+        # As config.json says it: with the ranges, which exports of earlier versions do not have.
+        answered = {signature.name for signature in told.further}
+        kept = tuple(s for s in stored.interface.further if s.name in answered)
+        self.interface = replace(stored.interface, further=kept)
+        if _without_ranges(self.interface) != _without_ranges(told):
+            raise UserError(
+                f"config.json and predictor.json of {path} must say the same of what goes in and "
+                "out, and they do not; export it again."
+            )
         try:
-            table = json.loads((path / "predictor.json").read_text(encoding="utf-8"))
-            self._predictor = predictor_class(table["predictor"])(path)
-            # With the ranges, which exports of earlier versions do not have.
-            self._predictor.interface = self.interface.to_json()
+            self._predictor = predictor_class(table.get("predictor"))(
+                path, interface=self.interface.to_json()
+            )
         except ImportError as error:
             raise UserError(
                 f"an ONNX export needs {error.name}; pip install 'seqapps[onnx]'."
             ) from None
-        # ONNX Runtime's own errors are RuntimeErrors of many names.
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
-            raise UserError(
-                f"{path} cannot be loaded ({str(error)[:200]}); export it again."
-            ) from error
+        except (OSError, ValueError) as error:
+            raise UserError(f"{path} cannot be loaded: {error}") from error
 
     def __call__(
         self,
@@ -78,15 +85,15 @@ class OnnxApplication:
         Raises:
             UserError: If an option is unknown or does not fit.
         """
-        found: list[dict[str, Any]] = []
+        answers: list[dict[str, Any]] = []
         for start in range(0, len(inputs), _PORTION):
             some = inputs[start : start + _PORTION]
             try:
-                found += self._predictor.answers(some, **options)
+                answers += self._predictor.answers(some, **options)
             except ValueError as error:
                 raise UserError(str(error)) from None
             advance(len(some))
-        return found
+        return answers
 
     def pieces(self, question: str | bytes, *, portion: int = 8, **options: Any) -> Iterator[str]:
         """A text in pieces as they are written.
@@ -100,16 +107,16 @@ class OnnxApplication:
             UserError: If answers come whole, or an option is unknown or does not fit.
         """
         try:
-            found: Iterator[str] | None = self._predictor.pieces(
+            pieces: Iterator[str] | None = self._predictor.pieces(
                 question, portion=portion, **options
             )
         except ValueError as error:
             raise UserError(str(error)) from None
-        if found is None:
+        if pieces is None:
             raise UserError(
                 f"answers of {self.recipe} come whole with these options; ask for the answer."
             )
-        return found
+        return pieces
 
     def ask(self, signature: str, inputs: Sequence[Any], **options: Any) -> list[dict[str, Any]]:
         """Answers each input through a further signature, where the predictor has it.
@@ -122,13 +129,40 @@ class OnnxApplication:
                 f"an ONNX export has no signature {signature!r}; ask the bundle it was made from."
             )
         try:
-            found: list[dict[str, Any]] = self._predictor.ask(signature, inputs, **options)
+            answers: list[dict[str, Any]] = self._predictor.ask(signature, inputs, **options)
         except ValueError as error:
             raise UserError(str(error)) from None
-        return found
+        return answers
 
 
-def predictor_class(name: str) -> "type[base.Predictor]":
+def described(folder: Path) -> tuple[dict[str, Any], Interface]:
+    """What predictor.json says, whose other values may be anything, and what goes in and out.
+
+    Raises:
+        UserError: If it is missing or damaged.
+    """
+    path = folder / "predictor.json"
+    try:
+        table = json.loads(path.read_text(encoding="utf-8"))
+        return table, Interface.from_json(completed(table["interface"]))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        reason = f"{error} is missing" if isinstance(error, KeyError) else error
+        raise UserError(f"{path} is damaged ({reason}); export it again.") from None
+
+
+def _without_ranges(interface: Interface) -> Interface:
+    """An interface as if its options had no ranges."""
+    none: dict[str, Any] = {
+        "least": None,
+        "most": None,
+        "above": False,
+        "costs": "",
+        "most_bytes": 0,
+    }
+    return replace(interface, options=tuple(replace(o, **none) for o in interface.options))
+
+
+def predictor_class(name: object) -> "type[base.Predictor]":
     """The class that runs an application's networks.
 
     Args:
@@ -140,7 +174,7 @@ def predictor_class(name: str) -> "type[base.Predictor]":
         ImportError: If a package is missing that it needs.
     """
     full = f"seqapps.recipes.{name}.predictor" if str(name).isidentifier() else str(name)
-    if not _PREDICTORS.fullmatch(full):
+    if not isinstance(name, str) or not _PREDICTORS.fullmatch(full):
         raise UserError(
             f"a predictor is a module seqapps.recipes.NAME.predictor or {WHOLE}, got {name!r}; "
             "this is no export of seqapps, or it was changed."
@@ -154,9 +188,9 @@ def predictor_class(name: str) -> "type[base.Predictor]":
             f"the predictor {name!r} was made by a recipe that is not here; update seqapps, or run "
             "the export's own predictor.py."
         ) from None
-    (found,) = [
+    (predictor,) = [
         value
         for value in vars(module).values()
         if inspect.isclass(value) and value.__module__ == full and issubclass(value, base.Predictor)
     ]
-    return found
+    return predictor

@@ -124,13 +124,13 @@ def quantise_network(path: Path, *, wide: Sequence[str] = ()) -> None:
 
 def _readers(graph: Any, wide: Sequence[str]) -> list[str]:
     """Names of the nodes that compute with these inputs as they are."""
-    same, found = set(wide), []
+    same, readers = set(wide), []
     for node in graph.node:
         if same.intersection(node.input):
-            found.append(node.name)
+            readers.append(node.name)
             if node.op_type in _MOVED:
                 same.update(node.output)
-    return found
+    return readers
 
 
 def _store(graph: Any) -> None:

@@ -92,7 +92,7 @@ def heard(fields: Sequence[Field]) -> list[dict[str, Any]]:
 
 def pictures() -> list[bytes]:
     """PNG and JPEG files of some sizes and kinds of colour: soft shapes on a gradient."""
-    found = []
+    files = []
     kinds = (("RGB", "PNG"), ("RGB", "JPEG"), ("RGBA", "PNG"), ("L", "JPEG"), ("P", "PNG"))
     for number, (colours, kind) in enumerate(kinds):
         height, width = _SIZES[number % len(_SIZES)]
@@ -101,13 +101,13 @@ def pictures() -> list[bytes]:
         pixels_HW3 = (127.5 * (1 + np.stack(waves, axis=2))).astype(np.uint8)
         file = io.BytesIO()
         Image.fromarray(pixels_HW3).convert(colours).save(file, kind)
-        found.append(file.getvalue())
-    return found
+        files.append(file.getvalue())
+    return files
 
 
 def recordings() -> list[bytes]:
     """WAV files of some encodings and rates: a voice-like sound that glides and pauses."""
-    found = []
+    files = []
     for number, (rate, tag, width, channels) in enumerate(
         [
             (8000, 1, 2, 1),
@@ -129,8 +129,8 @@ def recordings() -> list[bytes]:
         loud_N = np.maximum(0, np.sin(2 * np.pi * 2.1 * time_N))
         wave_N = np.clip(0.15 * voice_N * loud_N + noise_N, -0.99, 0.99)
         data = _encoded(np.repeat(wave_N, channels), tag, width)
-        found.append(riff(data, tag=tag, channels=channels, rate_hz=rate, width=width))
-    return [*found, found[0][: len(found[0]) // 2]]
+        files.append(riff(data, tag=tag, channels=channels, rate_hz=rate, width=width))
+    return [*files, files[0][: len(files[0]) // 2]]
 
 
 def _encoded(wave_N: Any, tag: int, width: int) -> bytes:

@@ -63,7 +63,7 @@ def ask_again(
     Raises:
         UserError: If what is kept cannot be read.
     """
-    found: list[tuple[str, Sequence[Field], list[Any], list[Any]]] = []
+    compared: list[tuple[str, Sequence[Field], list[Any], list[Any]]] = []
     for name in interface.signatures:
         told = kept.get(MAIN if name == OPTIONS else name)
         try:
@@ -81,8 +81,8 @@ def ask_again(
             option: np.repeat(value.numpy(), len(want), axis=0) for option, value in options.items()
         }
         fields = interface.outputs_of(name)
-        found.append((name, fields, want, answers_of(fields, call(name, batch))))
-    return found
+        compared.append((name, fields, want, answers_of(fields, call(name, batch))))
+    return compared
 
 
 def pack(array: Any) -> tuple[str, tuple[int, ...], list[Any]]:

@@ -112,9 +112,9 @@ def contracts_of(interface: Interface) -> dict[str, Contract]:
 
 
 def _tensors(fields: Sequence[Field], options: Sequence[Option]) -> dict[str, Tensor]:
-    found = []
+    tensors = []
     for field in fields:
-        found.append(
+        tensors.append(
             Tensor(
                 name=field.name,
                 dtype=field.dtype,
@@ -126,7 +126,7 @@ def _tensors(fields: Sequence[Field], options: Sequence[Option]) -> dict[str, Te
             )
         )
         if field.varies:
-            found.append(
+            tensors.append(
                 Tensor(
                     name=field.lengths,
                     dtype="int32",
@@ -140,7 +140,7 @@ def _tensors(fields: Sequence[Field], options: Sequence[Option]) -> dict[str, Te
         default = np.empty(option.default_shape, dtype)
         given = option.default if isinstance(option.default, tuple) else (option.default,)
         default[...] = [v.encode() if isinstance(v, str) else v for v in given]
-        found.append(
+        tensors.append(
             Tensor(
                 name=option.name,
                 dtype=option.dtype,
@@ -151,7 +151,7 @@ def _tensors(fields: Sequence[Field], options: Sequence[Option]) -> dict[str, Te
                 limits={name: getattr(option, name) for name in LIMITS},
             )
         )
-    return {tensor.name: tensor for tensor in found}
+    return {tensor.name: tensor for tensor in tensors}
 
 
 def _file(field: Field) -> str:

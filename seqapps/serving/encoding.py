@@ -28,22 +28,22 @@ def parse(body: bytes) -> dict[str, Any]:
         raise ValueError(f"{name} is not JSON")
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        found: dict[str, Any] = {}
+        table: dict[str, Any] = {}
         for name, value in pairs:
-            if name in found:
+            if name in table:
                 raise Refused("invalid", f"the request says {short(name)} twice.")
-            found[name] = value
-        return found
+            table[name] = value
+        return table
 
     try:
-        found = json.loads(body, parse_constant=constant, object_pairs_hook=once)
+        request = json.loads(body, parse_constant=constant, object_pairs_hook=once)
     except (ValueError, RecursionError) as error:
         reason = "nested too deep" if isinstance(error, RecursionError) else "not valid"
         where = f" at byte {error.pos}" if isinstance(error, json.JSONDecodeError) else ""
         raise Refused("invalid", f"the request's JSON is {reason}{where}.") from None
-    if not isinstance(found, dict):
+    if not isinstance(request, dict):
         raise Refused("invalid", "a request is a JSON object.")
-    return found
+    return request
 
 
 def dump(value: Mapping[str, Any]) -> bytes:

@@ -1,5 +1,6 @@
 """What every predictor shares: its folder, its networks, batches of rows."""
 
+import contextlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,6 +17,10 @@ ROWS = 64
 """Inputs that are answered together, at most."""
 BUDGET = 1 << 16
 """Rows × size of the longest among them, at most."""
+_DTYPES = ("int32", "int64", "float32", "string")
+"""Types of a strategy value."""
+_UNFIT = (AttributeError, LookupError, TypeError)
+"""What Python raises where the files of an export do not fit each other."""
 
 
 class Network:
@@ -24,6 +29,10 @@ class Network:
     Args:
         path: The file.
         threads: Of one product; a single short input is fastest with one.
+
+    Raises:
+        ValueError: If the file is missing or holds no network, or, when it is called, an input is
+            missing or does not fit.
     """
 
     def __init__(self, path: Path, threads: int = 1) -> None:
@@ -33,16 +42,36 @@ class Network:
         settings.log_severity_level = 3
         # Weights that are stored with 8 bits are made whole now and not in every call.
         settings.add_session_config_entry("session.disable_quant_qdq", "1")
-        self._session = onnxruntime.InferenceSession(
-            str(path), settings, providers=["CPUExecutionProvider"]
-        )
+        self._file = f"networks/{path.name}"
+        with _runtime_errors(self._file):
+            self._session = onnxruntime.InferenceSession(
+                str(path), settings, providers=["CPUExecutionProvider"]
+            )
         self.inputs = [value.name for value in self._session.get_inputs()]
         self.outputs = [value.name for value in self._session.get_outputs()]
 
     def __call__(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """Runs it on what it takes of `inputs`."""
+        if missing := [name for name in self.inputs if name not in inputs]:
+            raise ValueError(
+                f"{self._file} takes {', '.join(missing)}, which the application does not give; "
+                "export it again."
+            )
         taken = {name: inputs[name] for name in self.inputs}
-        return dict(zip(self.outputs, self._session.run(self.outputs, taken), strict=True))
+        with _runtime_errors(self._file):
+            return dict(zip(self.outputs, self._session.run(self.outputs, taken), strict=True))
+
+
+@contextlib.contextmanager
+def _runtime_errors(file: str) -> Iterator[None]:
+    """Makes ValueErrors of ONNX Runtime's own errors, which have no class in common."""
+    try:
+        yield
+    except Exception as error:
+        if not type(error).__module__.startswith("onnxruntime"):
+            raise
+        reason = " ".join(str(error).split())[:200]
+        raise ValueError(f"{file} is damaged or missing ({reason}); export it again.") from error
 
 
 class Predictor:
@@ -51,6 +80,10 @@ class Predictor:
     Args:
         folder: What `export` wrote.
         threads: Of one product of a network.
+        interface: What goes in and out, in place of what the export's predictor.json says.
+
+    Raises:
+        OSError or ValueError: If a file of the export is missing, damaged, or fits no other.
 
     Attributes:
         folder: As given.
@@ -68,13 +101,27 @@ class Predictor:
         """Further signatures that it answers where it has these networks."""
         return cls.further
 
-    def __init__(self, folder: str | Path, threads: int = 1) -> None:
+    def __init__(
+        self,
+        folder: str | Path,
+        threads: int = 1,
+        *,
+        interface: dict[str, Any] | None = None,
+    ) -> None:
         self.folder = Path(folder)
-        table = json.loads((self.folder / "predictor.json").read_text(encoding="utf-8"))
-        self.interface: dict[str, Any] = table["interface"]
-        self.settings: dict[str, Any] = table["settings"]
+        told, self.settings = read_table(self.folder)
+        self.interface = told if interface is None else interface
         self._threads = threads
-        self.open()
+        try:
+            self.open()
+        except (OSError, ValueError, ImportError):
+            raise
+        # What reads damaged files has errors of its own: SentencePiece, zipfile ...
+        except Exception as error:
+            raise ValueError(
+                f"predictor.json does not fit networks and assets ({_said(error)}); export it "
+                "again."
+            ) from error
 
     @property
     def _options(self) -> dict[str, Any]:
@@ -116,7 +163,15 @@ class Predictor:
         return Network(self.folder / "networks" / f"{name}.onnx", self._threads)
 
     def asset(self, name: str) -> bytes:
-        """One of the files that travel with the networks."""
+        """One of the files that travel with the networks.
+
+        Raises:
+            OSError: If it cannot be read.
+            ValueError: If the name leads elsewhere.
+        """
+        # The name may come from a file that nobody vouches for.
+        if not isinstance(name, str) or name in ("", ".", "..") or {*name} & {*"/\\:\0"}:
+            raise ValueError(f"an asset is a file of assets/, got the name {name!r}.")
         return (self.folder / "assets" / name).read_bytes()
 
     def answers(self, inputs: Sequence[Any], **options: Any) -> list[dict[str, Any]]:
@@ -150,20 +205,27 @@ class Predictor:
 
     def responder(self, signature: str) -> Callable[[list[Any], dict[str, Any]], Any]:
         """What answers a batch of a further signature."""
-        found: Callable[[list[Any], dict[str, Any]], Any] = getattr(self, signature)
-        return found
+        method: Callable[[list[Any], dict[str, Any]], Any] = getattr(self, signature)
+        return method
 
     def _asked(
         self, respond: Callable[..., Any], rows: Sequence[Any], options: Mapping[str, Any]
     ) -> list[dict[str, Any]]:
         values = self.strategy(options, len(rows))
-        found: list[dict[str, Any]] = [{}] * len(rows)
+        answers: list[dict[str, Any]] = [{}] * len(rows)
         for chosen in _together([_size(row) for row in rows], self.budget):
             some = {name: value[chosen] for name, value in values.items()}
-            answers = respond([rows[i] for i in chosen], some)
-            for i, answer in zip(chosen, answers, strict=True):
-                found[i] = answer
-        return found
+            try:
+                batch = respond([rows[i] for i in chosen], some)
+            except _UNFIT as error:
+                raise ValueError(
+                    f"there is no answer ({_said(error)}): an input is of another kind than "
+                    "predictor.json says, or the export's files do not fit each other; then export "
+                    "it again."
+                ) from error
+            for i, answer in zip(chosen, batch, strict=True):
+                answers[i] = answer
+        return answers
 
     def __call__(self, inputs: Sequence[Any], **options: Any) -> list[Any]:
         """Answers each input in short: the first output alone."""
@@ -209,6 +271,44 @@ class Predictor:
                 f"got {array.size}."
             )
         return np.broadcast_to(array, (count,))
+
+
+def read_table(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What predictor.json says.
+
+    Returns:
+        The interface, as config.json of a bundle has it, and the settings.
+
+    Raises:
+        OSError: If it cannot be read.
+        ValueError: If it is damaged.
+    """
+    try:
+        table = json.loads((folder / "predictor.json").read_text(encoding="utf-8"))
+        interface, settings = table["interface"], table["settings"]
+        inputs, outputs, options = (interface[kind] for kind in ("inputs", "outputs", "options"))
+        # As far as every predictor reads it.
+        complete = (
+            bool(inputs and outputs)
+            and all(field.keys() >= {"name", "dtype"} for field in (*inputs, *outputs))
+            and all(option.keys() >= {"name", "dtype", "default"} for option in options)
+            and all(option["dtype"] in _DTYPES for option in options)
+            and isinstance(settings, dict)
+        )
+    except (*_UNFIT, ValueError, RecursionError) as error:
+        raise ValueError(f"predictor.json is damaged ({_said(error)}); export it again.") from error
+    if not complete:
+        raise ValueError(
+            "predictor.json must name each input, output and option with its type, and have "
+            "settings; export it again."
+        )
+    return interface, settings
+
+
+def _said(error: BaseException) -> str:
+    """An error in a few words."""
+    said = " ".join(str(error).split())[:200]
+    return f"{said} is missing" if isinstance(error, KeyError) else said
 
 
 def _numbers(option: Mapping[str, Any], value: Any) -> Any:

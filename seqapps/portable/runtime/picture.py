@@ -39,11 +39,14 @@ def _pixels(file: bytes) -> Any:
         return none
     try:
         with Image.open(io.BytesIO(file), formats=("PNG", "JPEG")) as picture:
+            # A second header, which only some readers follow.
+            if picture.size != (width, height):
+                return none
             if picture.mode.startswith("I"):
                 # Of 16 bits of grey, which Pillow would cut off at 255.
                 grey = (np.asarray(picture) >> 8).astype(np.uint8)
                 return np.repeat(grey[:, :, np.newaxis], 3, axis=2)
             return np.asarray(picture.convert("RGB"))
-    # What Pillow raises for damage, by its kind.
-    except (OSError, SyntaxError, ValueError, EOFError):
+    # What Pillow raises for damage, by its kind; a second header may promise any size.
+    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError):
         return none

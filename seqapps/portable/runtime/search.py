@@ -132,11 +132,11 @@ def beam_search(
 
 def _trace(past: list[tuple[Any, Any]], row: int, slot: int) -> Any:
     """The tokens of the hypothesis that stood in `slot` after the last of some steps."""
-    found = []
+    backwards = []
     for tokens_BW, parents_BW in reversed(past):
-        found.append(tokens_BW[row, slot])
+        backwards.append(tokens_BW[row, slot])
         slot = parents_BW[row, slot]
-    return np.array(found[::-1], np.int32)
+    return np.array(backwards[::-1], np.int32)
 
 
 def sample(

@@ -28,8 +28,8 @@ class WholePredictor(Predictor):
         self.further = tuple(signature.name for signature in self._takes.further)
         self._networks = {name: self.network(name) for name in (MAIN, *self.further)}
         self._names = {
-            output: np.array(
-                json.loads(self.asset(told)) if isinstance(told, str) else told, object
+            output: _name_list(
+                output, json.loads(self.asset(told)) if isinstance(told, str) else told
             )
             for output, told in self.settings.get("names", {}).items()
         }
@@ -72,11 +72,30 @@ class WholePredictor(Predictor):
                     f"{field.name}_sizes": sizes,
                     f"{field.name}_status": status,
                 }
-        found = self._networks[signature]({**batch, **options})
+        outputs = self._networks[signature]({**batch, **options})
         # What goes in and out has another name as it comes out.
-        found |= {name: found[f"next_{name}"] for name in batch if f"next_{name}" in found}
+        outputs |= {name: outputs[f"next_{name}"] for name in batch if f"next_{name}" in outputs}
         for output, names in self._names.items():
-            if output in found:
-                found[output] = names[found[output]]
+            if output in outputs:
+                places = outputs[output]
+                if places.size and not 0 <= places.min() <= places.max() < len(names):
+                    raise ValueError(
+                        f"{output} has {len(names)} names, and the network gives the places "
+                        f"{places.min()} to {places.max()}; export it again."
+                    )
+                outputs[output] = names[places]
         full = OPTIONS if signature == MAIN else signature
-        return answers_of(self._takes.outputs_of(full), found)
+        return answers_of(self._takes.outputs_of(full), outputs)
+
+
+def _name_list(output: str, names: Any) -> Any:
+    """The names of an output, object, (names,).
+
+    Raises:
+        ValueError: If they are no list of texts.
+    """
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError(
+            f"the names of {output} must be a list of texts, got {names!r:.80}; export it again."
+        )
+    return np.array(names, object)

@@ -41,4 +41,17 @@ def writer_parts(network: keras.Model) -> Parts:
         predictor="seqapps.recipes.generate.predictor",
         parts={"read": Part(read, reads), "step": Part(step, (whole("tokens"), state))},
         settings={"state": width},
+        strategies=(
+            {"temperature": 0.9, "top_k": 20, "top_p": 0.9, "seed": 7},
+            {"temperature": 0.0, "repetition_penalty": 1.3},
+            {
+                "samples": 3,
+                "seed": 5,
+                "top_k": 12,
+                "min_p": 0.02,
+                "stop": [" a", "e "],
+                "begin": "T",
+            },
+            {"beam_width": 4, "samples": 2, "max_length": 20},
+        ),
     )

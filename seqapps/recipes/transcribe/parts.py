@@ -39,4 +39,9 @@ def recogniser_parts(network: keras.Model, features: Features, *, stride: int) -
             },
             "step_s": stride * features.hop / features.sample_rate_hz,
         },
+        strategies=(
+            {"beam_width": 1},
+            {"beam_width": 1, "language": 0.0},
+            {"n_best": 3, "hot_words": ["seven", "a"], "hot_word_weight": 0.7},
+        ),
     )

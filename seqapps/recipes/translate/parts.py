@@ -77,4 +77,9 @@ def translator_parts(network: keras.Model) -> Parts:
         predictor="seqapps.recipes.translate.predictor",
         parts={"encode": Part(encode, reads), "step": Part(step, takes)},
         settings={"longest": LONGEST},
+        strategies=(
+            {"beam_width": 1},
+            {"beam_width": 5, "n_best": 3, "length_penalty": 0.6},
+            {"temperature": 0.9, "top_k": 20, "top_p": 0.9, "seed": 7},
+        ),
     )

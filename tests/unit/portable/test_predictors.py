@@ -1,12 +1,16 @@
 """Every predictor needs what its own source imports, and nothing else."""
 
 import importlib.util
+import io
 import pkgutil
+import struct
 import subprocess
+import zlib
 from pathlib import Path
 
 import pytest
 from clean_environment import linked_environment
+from PIL import Image
 
 import seqapps
 from seqapps import recipes
@@ -14,6 +18,7 @@ from seqapps.errors import UserError
 from seqapps.fields import WHOLE
 from seqapps.portable.assemble import assemble, required
 from seqapps.portable.onnx_application import predictor_class
+from seqapps.portable.runtime.picture import decode_pictures
 
 NAMED = [
     f"seqapps.recipes.{found.name}.predictor" for found in pkgutil.iter_modules(recipes.__path__)
@@ -55,6 +60,24 @@ def test_what_a_predictor_requires_follows_from_its_imports():
     assert required(source) == ["numpy", "pillow"]
 
 
+def test_requirements_have_the_names_by_which_they_are_compared(monkeypatch):
+    names = {"one": ["Some_Thing.more"], "two": ["some-thing--more"], "three": ["Other"]}
+    monkeypatch.setattr("importlib.metadata.packages_distributions", lambda: names)
+    assert required("import one\nimport two\nimport three\n") == ["other", "some-thing-more"]
+
+
+@pytest.mark.parametrize(("height", "width"), [(40_000, 40_000), (5, 3)])
+def test_a_picture_whose_second_header_says_another_size_is_damaged(height, width):
+    file = io.BytesIO()
+    Image.new("RGB", (4, 3)).save(file, "PNG")
+    whole = file.getvalue()
+    header = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    again = struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
+    # The first one ends after the mark of the file and 25 bytes.
+    _, sizes, status = decode_pictures([whole[:33] + again + whole[33:], whole])
+    assert (sizes.tolist(), status.tolist()) == ([[0, 0], [3, 4]], [1, 0])
+
+
 def test_modules_that_use_one_name_for_two_things_make_no_file(tmp_path, monkeypatch):
     (tmp_path / "one.py").write_text("def same():\n    return 1\n")
     (tmp_path / "two.py").write_text("import one\n\n\ndef same():\n    return 2\n")
@@ -74,6 +97,9 @@ def test_modules_that_use_one_name_for_two_things_make_no_file(tmp_path, monkeyp
         ("seqapps.recipes..predictor", "a predictor is a module"),
         ("evil.seqapps.recipes.translate.predictor", "a predictor is a module"),
         (["translate"], "a predictor is a module"),
+        (None, "a predictor is a module .* got None"),
+        (True, "a predictor is a module"),
+        (3, "a predictor is a module"),
         ("horoscope", "'horoscope' was made by a recipe that is not here; update seqapps"),
         ("seqapps.recipes.horoscope.predictor", "made by a recipe that is not here"),
     ],
