@@ -1,11 +1,13 @@
 """Fixtures shared by all tests."""
 
+import atexit
 import gc
 import io
 import os
 import re
 import shutil
 import sys
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from tiny_trainings import (
     train,
     write_reviews,
 )
+from warm_python import folder_of
 
 from seqapps.commands.program import run
 from seqapps.lazy import start_tensorflow
@@ -55,7 +58,10 @@ SHORT_TRAINING = (
 def pytest_configure(config: pytest.Config) -> None:
     """Starts TensorFlow without a word, in each process that runs tests."""
     if config.getoption("dist", "no") != "no":
-        # This one hands them out.
+        # This one hands them out. It clears up, too, should what the others started be killed.
+        config.option.testrunuid = config.option.testrunuid or uuid.uuid4().hex
+        folder = folder_of(config.option.testrunuid)
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
         return
     start_tensorflow()
     # What is imported stays, and tracing makes many objects that stay: looking through them as
