@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
+from loaded_once import load_once
 from tiny_trainings import (
     SHORTER,
     bundle_of,
@@ -64,6 +65,7 @@ def pytest_configure(config: pytest.Config) -> None:
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
         return
     start_tensorflow()
+    load_once()
     # What is imported stays, and tracing makes many objects that stay: looking through them as
     # often as Python does by itself takes a tenth of the time and finds little.
     gc.collect()
