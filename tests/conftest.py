@@ -1,16 +1,19 @@
 """Fixtures shared by all tests."""
 
+import atexit
 import gc
 import io
 import os
 import re
 import shutil
 import sys
+import uuid
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
+from loaded_once import load_once
 from tiny_trainings import (
     SHORTER,
     bundle_of,
@@ -20,6 +23,7 @@ from tiny_trainings import (
     train,
     write_reviews,
 )
+from warm_python import folder_of
 
 from seqapps.commands.program import run
 from seqapps.lazy import start_tensorflow
@@ -55,9 +59,13 @@ SHORT_TRAINING = (
 def pytest_configure(config: pytest.Config) -> None:
     """Starts TensorFlow without a word, in each process that runs tests."""
     if config.getoption("dist", "no") != "no":
-        # This one hands them out.
+        # This one hands them out. It clears up, too, should what the others started be killed.
+        config.option.testrunuid = config.option.testrunuid or uuid.uuid4().hex
+        folder = folder_of(config.option.testrunuid)
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
         return
     start_tensorflow()
+    load_once()
     # What is imported stays, and tracing makes many objects that stay: looking through them as
     # often as Python does by itself takes a tenth of the time and finds little.
     gc.collect()

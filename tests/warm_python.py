@@ -14,6 +14,12 @@ Two servers, since a certificate is measured in a process that has TensorFlow an
 
 Anything else, and any command whose environment would have changed an import, runs in a new
 interpreter. Tests that are about the start itself use `sys.executable`.
+
+Not passed on are the caller's umask, its limits, the processors that it may use, its place among
+processes (the parent is the server, and each command leads a process group of its own), its further
+descriptors, and the signals that stop and continue a process. And as all of seqapps is imported, a
+module that forgets an import or imports in a circle is not found out here: `tests/docs` runs one
+page in new interpreters.
 """
 
 import atexit
@@ -85,11 +91,15 @@ told = json.dumps(
 ).encode("utf-8", "surrogateescape")
 connection = socket.socket(socket.AF_UNIX)
 connection.connect(place)
-for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+passed = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+# Until the command is told: the number of a signal amid it would be taken for a part of it.
+blocked = signal.pthread_sigmask(signal.SIG_BLOCK, passed)
+for number in passed:
     if signal.getsignal(number) is not signal.SIG_IGN:
         signal.signal(number, lambda number, frame: connection.send(bytes([number])))
 socket.send_fds(connection, [len(told).to_bytes(4, "big")], [0, 1, 2])
 connection.sendall(told)
+signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 status = connection.recv(4)
 if len(status) < 4:
     sys.exit("the warm Python has ended; what it ran has ended with it")
@@ -113,25 +123,50 @@ _SERVERS: list["subprocess.Popen[bytes]"] = []
 """What this process started; an object of a running process must not be thrown away."""
 
 
+_DEADLINE_S = 60.0
+"""How long a process waits for the one that writes the scripts, which takes far less."""
+_TOLD_S = 10.0
+"""How long a client may take to say what it asks for."""
+
+
+def folder_of(run: str) -> Path:
+    """Where the sockets and scripts are that all processes of a test run share."""
+    # Not pytest's folder: the address of a socket has at most 107 bytes.
+    return Path(tempfile.gettempdir()) / f"warm-{run[:12]}"
+
+
 @functools.cache
 def warm_python() -> str:
-    """The command that stands for `sys.executable`; the first call of a test run starts it."""
+    """The command that stands for `sys.executable`; the first call of a test run starts it.
+
+    Not to be called while a module is imported: `pytest --collect-only` starts nothing.
+
+    Raises:
+        TimeoutError: If another process was to start it and has not.
+    """
     if sys.platform != "linux":
         # Elsewhere the libraries below TensorFlow do not promise to survive a fork.
         return sys.executable
-    # Not pytest's folder: the address of a socket has at most 107 bytes.
     run = os.environ.get("PYTEST_XDIST_TESTRUNUID")
     if run is None:
         folder = Path(tempfile.mkdtemp(prefix="warm-"))
+        # The servers do it too, unless they were killed.
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
         _start(folder, os.getpid())
     else:
         # One for all processes of the run, which ends with the one that began them.
-        folder = Path(tempfile.gettempdir()) / f"warm-{run[:12]}"
+        folder = folder_of(run)
         with contextlib.suppress(FileExistsError):
             folder.mkdir(mode=0o700)
             _start(folder, os.getppid())
     python = folder / "python"
+    end = time.monotonic() + _DEADLINE_S
     while not python.exists():
+        if time.monotonic() > end:
+            raise TimeoutError(
+                f"the process that made {folder} was to write {python} within {_DEADLINE_S:.0f} s "
+                "and has not; another process of this test run says why"
+            )
         time.sleep(0.01)
     return str(python)
 
@@ -180,16 +215,31 @@ def _start(folder: Path, owner: int) -> None:
 
 
 class _Job:
-    """What a client asked for."""
+    """What a client asked for.
+
+    Raises:
+        EOFError: If the client has gone.
+        OSError: If it takes too long or cannot be read.
+        ValueError: If what it says is no job.
+    """
 
     def __init__(self, connection: socket.socket) -> None:
+        connection.settimeout(_TOLD_S)
         size, self.descriptors, _, _ = socket.recv_fds(connection, 4, 3)
-        while len(size) < 4:
-            size += _some(connection, 4 - len(size))
-        told = b""
-        while len(told) < int.from_bytes(size, "big"):
-            told += _some(connection, int.from_bytes(size, "big") - len(told))
-        self.words, self.folder, self.environment, self.deaf = json.loads(told)
+        try:
+            while len(size) < 4:
+                size += _some(connection, 4 - len(size))
+            told = b""
+            while len(told) < int.from_bytes(size, "big"):
+                told += _some(connection, int.from_bytes(size, "big") - len(told))
+            told = json.loads(told)
+            if not isinstance(told, list) or len(self.descriptors) != 3:
+                raise ValueError("a job is a list, and comes with three descriptors")
+            self.words, self.folder, self.environment, self.deaf = told
+        except BaseException:
+            self.close()
+            raise
+        connection.settimeout(None)
 
     def close(self) -> None:
         for descriptor in self.descriptors:
@@ -217,7 +267,10 @@ def _wait_for_job(listener: socket.socket, owner: int) -> _Job | None:
     signal.set_wakeup_fd(tell, warn_on_full_buffer=False)
     selector.register(listener, selectors.EVENT_READ)
     selector.register(ended, selectors.EVENT_READ)
-    owned = os.pidfd_open(owner)
+    try:
+        owned = os.pidfd_open(owner)
+    except ProcessLookupError:
+        return None
     selector.register(owned, selectors.EVENT_READ)
     running: dict[int, socket.socket] = {}
 
@@ -227,11 +280,13 @@ def _wait_for_job(listener: socket.socket, owner: int) -> _Job | None:
                 connection, _ = listener.accept()
                 try:
                     job = _Job(connection)
-                except (EOFError, OSError):
+                except (EOFError, OSError, ValueError):
                     connection.close()
                     continue
                 pid = os.fork()
                 if pid == 0:
+                    # What it starts belongs to it, and ends with it if the owner ends.
+                    os.setpgid(0, 0)
                     signal.set_wakeup_fd(-1)
                     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                     for other in (listener, connection, *running.values()):
@@ -240,6 +295,9 @@ def _wait_for_job(listener: socket.socket, owner: int) -> _Job | None:
                     for descriptor in (ended, tell, owned):
                         os.close(descriptor)
                     return job
+                # Here too: whoever is first.
+                with contextlib.suppress(OSError):
+                    os.setpgid(pid, pid)
                 job.close()
                 running[pid] = connection
                 selector.register(connection, selectors.EVENT_READ, pid)
@@ -258,7 +316,8 @@ def _wait_for_job(listener: socket.socket, owner: int) -> _Job | None:
                         connection.close()
             elif key.fileobj == owned:
                 for pid in running:
-                    os.kill(pid, signal.SIGKILL)
+                    with contextlib.suppress(ProcessLookupError):
+                        os.killpg(pid, signal.SIGKILL)
                 return None
             elif key.data in running:
                 try:

@@ -89,6 +89,8 @@ class Trainee(keras.Model):
         # A functional model would match surplus columns to its inputs by position.
         return self.network({name: inputs[name] for name in self.network.input}, training=training)
 
+    # There is no Python to convert in a step, and looking through all that it calls takes a second.
+    @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
     def train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
         """One update.
 
@@ -131,6 +133,7 @@ class Trainee(keras.Model):
             _add_to_mean(self.gradient_norm, tf.where(finite, norm, 0.0), finite)
         return {"loss": self.training_loss.result(), "gradient_norm": norm}
 
+    @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
     def test_step(self, batch: Batch) -> dict[str, tf.Tensor]:
         """Adds one batch to the mean loss per token; changes no state of training."""
         batch = _continued(batch, self._carried_validation)

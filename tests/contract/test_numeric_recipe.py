@@ -44,7 +44,6 @@ pytestmark = pytest.mark.timeout(900)
 
 PROGRAM = [sys.executable, numeric_recipe.__file__]
 """For processes that are killed, or whose number is asked for."""
-WARM = [warm_python(), numeric_recipe.__file__]
 WHITE, GREY = numeric_recipe.picture(255, 2, 3), numeric_recipe.picture(51, 4, 1)
 
 
@@ -90,7 +89,7 @@ def killed_and_resumed(tmp_path_factory, assert_only_ours):
         assert not output.exists()
         assert Unfinished(output).folder.exists()
     second = subprocess.run(
-        [*WARM, *training[len(PROGRAM) :], "--resume"],
+        [warm_python(), *training[1:], "--resume"],
         capture_output=True,
         text=True,
         timeout=300,
@@ -143,7 +142,11 @@ def test_ctrl_c_in_fine_tuning_prints_the_command_that_goes_on(command, bundle, 
     # The settings and weights that it began with are in what it left.
     (tmp_path / "old").rename(tmp_path / "elsewhere")
     done = subprocess.run(
-        [*WARM, *words], cwd=tmp_path, capture_output=True, text=True, timeout=600
+        [warm_python(), *PROGRAM[1:], *words],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=600,
     )
     assert (done.returncode, done.stdout) == (0, "new one\n"), done.stderr
     assert "resuming at step" in done.stderr

@@ -7,7 +7,7 @@ clone's `data/task1/raw`; and the folder `aclImdb` of the Large Movie Review Dat
 
 `make test` shortens trainings to three updates and leaves out blocks under `<!-- long -->`; where
 a demo is such a block, `saved_models/RECIPE/demo` is there already. A training that other tests
-need too runs once (`DOCUMENTED`), and `python` is a warm one.
+need too runs once (`DOCUMENTED`), and `python` is a warm one but for the page `COLD`.
 `make test-long` runs everything as it is written, each command in a new interpreter, but for the
 trainings on Multi30k and IMDB, which take an hour.
 """
@@ -43,6 +43,9 @@ DEMOS = {
 """Fixtures of bundles that stand for a recipe's demo."""
 HOURS = ("tinyshakespeare.toml", "multi30k.toml", "imdb.toml", "imdb_pretrained.toml")
 """Configurations whose training takes too long even for the long tests."""
+COLD = "tune"
+"""The shortest of the pages that train: its commands run in new interpreters, in which an import
+that is missing or circular shows."""
 INSTALLING = re.compile(r"^(git clone|cd seqapps|python3 -m venv|\.venv/bin/pip|make )")
 
 
@@ -195,7 +198,7 @@ def test_shortened(
         for block in executable(page)
         if not block.long
     ]
-    run(page, reader, short, warm=True)
+    run(page, reader, short, warm=page.stem != COLD)
 
 
 @pytest.mark.long
@@ -247,6 +250,11 @@ def test_what_is_shortened() -> None:
         "python -m seqapps.recipes.sentiment --a 1",
         "true",
     ]
+
+
+def test_a_page_that_trains_runs_in_new_interpreters() -> None:
+    (page,) = (page for page in QUICK if page.stem == COLD)
+    assert any(TRAINING.search(block.code) for block in executable(page) if not block.long)
 
 
 def test_fixtures_run_what_the_pages_say() -> None:

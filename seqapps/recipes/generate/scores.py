@@ -240,7 +240,11 @@ def _reader(network: keras.Model) -> Any:
         return losses, hidden_BTH, outputs["state"]
 
     state = tf.TensorSpec([None, state_size(network)], tf.float32)
-    return tf.function(read, input_signature=[tf.TensorSpec([None, None], tf.int32), state])
+    return tf.function(
+        read,
+        input_signature=[tf.TensorSpec([None, None], tf.int32), state],
+        autograph=False,
+    )
 
 
 def kneser_ney(examples: RunningExamples) -> tuple[int, float, float]:

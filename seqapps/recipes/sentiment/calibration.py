@@ -113,7 +113,7 @@ def validation_logits(network: keras.Model, examples: LabelledExamples) -> Label
 
 def _answers(classify: Callable[[Any, Any], Any], examples: LabelledExamples) -> Labelled:
     # Traced anew at each call, so that it answers with the policy and weights of the moment.
-    traced = tf.function(classify, reduce_retracing=True)
+    traced = tf.function(classify, reduce_retracing=True, autograph=False)
     logits, labels = [], []
     for batch in examples.validation_batches():
         logits.append(traced(batch["tokens"], batch["tokens_lengths"]))

@@ -299,6 +299,7 @@ class GreedyRecogniser:
                 tf.TensorSpec([None, None, bands], tf.float32),
                 tf.TensorSpec([None], tf.int32),
             ],
+            autograph=False,
         )
 
     def scores(self) -> dict[str, float]:
@@ -341,6 +342,7 @@ def tune_language(
     heard = tf.function(
         lambda batch: network({name: batch[name] for name in network.input}, training=False),
         reduce_retracing=True,
+        autograph=False,
     )
     references = [examples.alphabet.clean(text) for text in examples.splits.validation.texts]
     batches, said = [], []
@@ -362,7 +364,7 @@ def tune_language(
         )
         return hypotheses.labels[:, 0], hypotheses.lengths[:, 0]
 
-    search = tf.function(decode, reduce_retracing=True)
+    search = tf.function(decode, reduce_retracing=True, autograph=False)
 
     def errors(weights: speech_language.Weights) -> float:
         texts = []

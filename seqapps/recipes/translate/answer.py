@@ -63,7 +63,7 @@ class GreedyTranslator:
             )
 
         specs = [tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None], tf.int32)]
-        self._decode = tf.function(decode, input_signature=specs)
+        self._decode = tf.function(decode, input_signature=specs, autograph=False)
 
     def __call__(self, sources: Sequence[Ids]) -> list[str]:
         """Translates each source, given with its EOS."""

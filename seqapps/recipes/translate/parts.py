@@ -47,7 +47,11 @@ def translator_parts(network: keras.Model) -> Parts:
         return {**named, "memory": memory["memory"], "keys": memory["keys"]}
 
     reads = (whole("source", None), whole("source_lengths"))
-    shown = tf.function(encode, input_signature=reads).get_concrete_function().structured_outputs
+    shown = (
+        tf.function(encode, input_signature=reads, autograph=False)
+        .get_concrete_function()
+        .structured_outputs
+    )
     states = [name for name in sorted(shown) if name.startswith("state_")]
     states.sort(key=lambda name: int(name.removeprefix("state_")))
 

@@ -22,7 +22,7 @@ from seqapps.recipes.generate import predict as streaming
 from seqapps.recipes.generate.predict import stream
 from seqapps.recipes.generate.recipe import RECIPE
 
-PROGRAM = [warm_python(), "-m", "seqapps.recipes.generate"]
+PROGRAM = ["-m", "seqapps.recipes.generate"]
 TINY = (
     "--model.units",
     "48",
@@ -53,6 +53,7 @@ def trained(tmp_path_factory):
     (folder / "story.txt").write_text(story(6000, 1))
     done = subprocess.run(
         [
+            warm_python(),
             *PROGRAM,
             "train",
             *TINY,
@@ -292,6 +293,7 @@ def test_other_vocabularies(tmp_path, kind):
     (tmp_path / "story.txt").write_text(story(6000, 1) + "é☃\n" * 40)
     done = subprocess.run(
         [
+            warm_python(),
             *PROGRAM,
             "train",
             *TINY,

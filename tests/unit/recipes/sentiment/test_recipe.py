@@ -15,7 +15,7 @@ from seqapps.portable.certificate import compare
 from seqapps.portable.onnx_application import OnnxApplication
 from seqapps.recipes.sentiment.recipe import RECIPE
 
-PROGRAM = [warm_python(), "-m", "seqapps.recipes.sentiment"]
+PROGRAM = ["-m", "seqapps.recipes.sentiment"]
 TINY = (
     "--model.units",
     "8",
@@ -63,6 +63,7 @@ def trained(tables, tmp_path_factory):
     folder = tmp_path_factory.mktemp("sentiment")
     done = subprocess.run(
         [
+            warm_python(),
             *PROGRAM,
             "train",
             *TINY,
@@ -303,6 +304,7 @@ def test_mistakes_in_the_data_are_named_by_line(tables, tmp_path):
 def test_the_embedded_reviews_need_nothing(tmp_path):
     done = subprocess.run(
         [
+            warm_python(),
             *PROGRAM,
             *TINY,
             "--text.vocabulary",

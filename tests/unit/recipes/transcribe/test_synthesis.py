@@ -7,9 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import soxr
 
 from seqapps.errors import UserError
 from seqapps.recipes.transcribe.spoken import synthesis
+from seqapps.recipes.transcribe.spoken.splits import RATE_HZ, resampled
 
 # m1 breathes and flutters; Reed is made by the engine that draws its noise from C's generator;
 # antonio has an echo.
@@ -81,3 +83,15 @@ def test_silence_and_a_voice_that_there_is_not(digests):
         synthesis.say("seven", voice="nobody")
     # What failed leaves nothing behind.
     assert digest(UTTERANCES[0]) == digests[UTTERANCES[0]]
+
+
+def test_what_is_kept_is_the_same_each_time():
+    rate_hz = synthesis.native_rate_hz()
+    samples = synthesis.say("set a timer for seventy nine seconds", voice="en-gb-scotland+Alicia")
+    again = [resampled(samples, rate_hz).tobytes() for _ in range(20)]
+    assert len(set(again)) == 1
+    loud = resampled(np.full(4000, 32767, np.int16), rate_hz)
+    # Ringing at the edges stays within the type.
+    assert loud.max() == 32767
+    exact = soxr.resample(samples.astype(np.float64), rate_hz, RATE_HZ)
+    assert np.abs(resampled(samples, rate_hz) - exact).max() < 1
