@@ -19,8 +19,8 @@ from tiny_trainings import (
     bundle_of,
     documented,
     heard_by_hand,
+    settings_on,
     shared,
-    train,
     write_reviews,
 )
 from warm_python import folder_of
@@ -201,7 +201,8 @@ def tiny_classifier(few_reviews: list[Review], tmp_path_factory: pytest.TempPath
 
     def make(folder: Path) -> None:
         write_reviews(folder / "reviews.csv", few_reviews)
-        words = ("-m", "seqapps.recipes.sentiment", "train", "--data.train", "reviews.csv")
-        train(folder, *words, *SHORT_TRAINING)
+        page = Path(__file__).resolve().parents[1] / "docs" / "tutorials" / "sentiment.md"
+        (folder / "mine.toml").write_text(settings_on(page), encoding="utf-8")
+        documented("tiny_classifier", folder, *SHORT_TRAINING)
 
     return bundle_of(shared(tmp_path_factory, "tiny_classifier", make))

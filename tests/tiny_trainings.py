@@ -32,6 +32,10 @@ DOCUMENTED = {
         "python -m seqapps.recipes.translate train --data.train pairs "
         "--data.source en --data.target de --output saved_models/translate/mine"
     ),
+    "tiny_classifier": (
+        "python -m seqapps.recipes.sentiment train --config mine.toml --training.max_steps 10 "
+        "--output saved_models/sentiment/trial"
+    ),
 }
 """Trainings of the documents whose bundles the fixtures of these names are; each runs once."""
 
@@ -88,6 +92,13 @@ def documented(fixture: str, folder: Path, *settings: str) -> None:
     command = shlex.split(DOCUMENTED[fixture])
     # From any other folder too its data are to be found.
     train(folder, *command[1:], *settings, "--data.folder", str(folder))
+
+
+def settings_on(page: Path) -> str:
+    """The TOML that a page has its reader write to `mine.toml`."""
+    written = page.read_text(encoding="utf-8").partition("cat > mine.toml <<'TOML'\n")[2]
+    assert written, page
+    return written.partition("TOML\n```")[0]
 
 
 def heard_by_hand(

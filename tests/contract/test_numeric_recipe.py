@@ -506,7 +506,13 @@ def test_every_network_runs_in_litert(exports):
     assert all(row["equal"] and row["largest_difference"] <= 1e-5 for row in rows)
 
 
+@pytest.mark.long
 def test_certify_asks_every_form_of_pictures_and_numbers(bundle, exports):
+    """Slow by nature: every form is loaded, in processes of their own.
+
+    What `certify` does is tested on a translator; the forms that stand in the certificate and in
+    the exports' cards are tested above.
+    """
     places = [exports / "onnx", exports / "litert"]
     found = certify_bundle(bundle, places, recipe=RECIPE, log=lambda _: None)
     assert found["holds"], found["rows"]

@@ -135,9 +135,11 @@ def damaged(bundle, place, file, damage):
 @pytest.mark.parametrize(
     ("verb", "file"),
     [("predict", file) for file in SERVABLE]
-    + [("evaluate", file) for file in (*SERVABLE, *ASSETS)],
+    + [("evaluate", file) for file in ASSETS]
+    + [pytest.param("evaluate", file, marks=pytest.mark.long) for file in SERVABLE],
 )
 def test_a_damaged_bundle_is_one_clear_message(command, tiny_bundle, tmp_path, verb, file, damage):
+    """Both commands load a servable in the same way: once is enough for every change."""
     place = damaged(tiny_bundle, tmp_path / "b", file, damage)
     code, out, err = command(RECIPE, verb, place, stdin=b"Hello.\n")
     assert (code, out) == (1, "")

@@ -185,8 +185,12 @@ def test_importance_is_what_the_label_loses_without_the_word(answers, examples):
         assert np.abs(wanted).max() > 0.01
 
 
-@pytest.mark.parametrize("keep", ["head", "tail", "both"])
+@pytest.mark.parametrize(
+    "keep",
+    ["both", *(pytest.param(keep, marks=pytest.mark.long) for keep in ("head", "tail"))],
+)
 def test_words_that_are_cut_have_no_importance_at_all(network, examples, keep):
+    """Each cut is traced anew: those of one end, which are halves of `both`, in the long tests."""
     cut = Cut(8, keep)
     explain = asked(network, examples, cut)[1]
     text = "good " + " ".join(FILLERS) + " great awful"

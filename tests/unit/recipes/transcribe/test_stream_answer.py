@@ -251,11 +251,18 @@ def test_a_rate_that_cannot_be_met_says_so(streams):
     "change",
     [
         {"cell": "lstm", "lookahead": 0, "kernel": 5, "time_strides": (3,)},
-        {"cell": "mingru", "time_strides": (4, 1)},
-        {"cell": "rnn", "depth": 1, "lookahead": 9, "normalisation": "none"},
+        {
+            "cell": "mingru",
+            "time_strides": (4, 1),
+            "depth": 1,
+            "lookahead": 9,
+            "normalisation": "none",
+        },
+        pytest.param({"cell": "rnn"}, marks=pytest.mark.long),
     ],
 )
 def test_networks_of_every_kind(change):
+    """Each is traced anew; that of a plain cell, whose state is as the GRU's, in the long tests."""
     streams = Streams(MODEL.__class__(**{**vars(MODEL), **change}))
     rows = [sound(0.8, seed=1), sound(0.5, seed=2)]
     check(streams, rows, [RATE, 8_000], [137, 900, 0, 1_200])

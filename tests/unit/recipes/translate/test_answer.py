@@ -66,6 +66,12 @@ def network(examples):
 
 
 @pytest.fixture(scope="module")
+def quick(network, examples):
+    """The greedy search of training, traced once."""
+    return GreedyTranslator(network, examples.target)
+
+
+@pytest.fixture(scope="module")
 def translate(network, examples):
     """The servable's function, traced once: `translate(texts, **options) -> arrays`."""
     answer = Translate(network, examples.assets)
@@ -96,10 +102,9 @@ def _texts(found, row=None):
     return [text.decode() for text in found["alternatives"][row, :count]]
 
 
-def test_greedy_is_a_beam_of_one(network, examples, translate):
+def test_greedy_is_a_beam_of_one(quick, examples, translate):
     sources = examples.pairs.test.sources
     ids = [np.append(row, EOS).astype("int32") for row in examples.source.encode(sources)]
-    quick = GreedyTranslator(network, examples.target)
     found = quick(ids)
     assert found == _texts(translate(sources, beam_width=1))
     assert len(set(found)) > 5
@@ -107,9 +112,9 @@ def test_greedy_is_a_beam_of_one(network, examples, translate):
     assert quick([]) == []
 
 
-def test_scores_are_the_networks_log_probabilities(network, examples, translate):
+def test_scores_are_the_networks_log_probabilities(network, quick, examples, translate):
     sources = examples.pairs.test.sources[:6]
-    tokens = GreedyTranslator(network, examples.target).tokens(
+    tokens = quick.tokens(
         [np.append(row, EOS).astype("int32") for row in examples.source.encode(sources)]
     )
     for penalty in (0.0, 1.0):
@@ -202,7 +207,7 @@ def test_any_input_is_answered(translate):
     assert not any("⁇" in text for text in _texts(found))
 
 
-def test_attention_maps_show_what_was_written(network, examples):
+def test_attention_maps_show_what_was_written(network, quick, examples):
     maps = attention_maps(network, examples, count=3)
     assert len(maps) == 3
     for found in maps:
@@ -210,7 +215,7 @@ def test_attention_maps_show_what_was_written(network, examples):
         np.testing.assert_allclose(found.weights_TS.sum(axis=1), 1.0, atol=1e-5)
         assert found.source[-1] == found.target[-1] == "</s>"
     sources = [ids for ids in examples.encoded_validation["source"] if 4 <= len(ids) <= 20]
-    written = GreedyTranslator(network, examples.target)(sources[:3])
+    written = quick(sources[:3])
     assert ["".join(m.target[:-1]).replace("▁", " ").strip() for m in maps] == written
     read = examples.source.decode([ids[:-1] for ids in sources[:3]])
     assert ["".join(m.source[:-1]).replace("▁", " ").strip() for m in maps] == read
