@@ -269,9 +269,9 @@ def test_token_and_tls(handmade, tmp_path):
         assert client.get("/openapi.json").json()["security"] == [{"token": []}]
         address = f"wss://127.0.0.1:{server.ports['http']}/v1/models/handmade:listen"
         with pytest.raises(InvalidStatus, match="403"):
-            connect(address, ssl=trusted)
+            connect(address, open_timeout=60, ssl=trusted)
         token = {"Authorization": "Bearer correct horse"}
-        with connect(address, ssl=trusted, additional_headers=token) as socket:
+        with connect(address, open_timeout=60, ssl=trusted, additional_headers=token) as socket:
             socket.send("end")
             assert json.loads(socket.recv(timeout=60))["text"] == "0"
         with httpx.Client(trust_env=False) as plain, pytest.raises(httpx.HTTPError):
