@@ -11,6 +11,8 @@ import pytest
 import tensorflow as tf
 from warm_python import warm_python
 
+THREADS = {"translate": {}, "generate": {"TF_NUM_INTRAOP_THREADS": "2", "OMP_NUM_THREADS": "2"}}
+"""Environment of a recipe's trainings: sums of several threads could come in another order."""
 PROGRAM = Path(__file__).with_name("resume_program.py")
 
 
@@ -22,7 +24,7 @@ def start(recipe, data, folder, how):
             [warm_python(), str(PROGRAM), recipe, str(data), str(folder), how],
             stdout=log,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            env={**os.environ, "PYTHONUNBUFFERED": "1", **THREADS[recipe]},
         )
 
 
