@@ -2,9 +2,10 @@
 
 Many-to-one. Words are cut into SentencePiece pieces (Kudo 2018); a bidirectional GRU reads them;
 attention pools what it read into one vector (Yang et al. 2016), from which a small head makes
-class probabilities. They are calibrated by one temperature (Guo et al. 2017). On request the
-reader first learns the language of the training texts (Dai and Le 2015; Howard and Ruder 2018), and
-a linear model of single words and pairs stands beside it (Wang and Manning 2012).
+class probabilities. A linear model of pieces, pairs and n-grams of characters stands beside it
+(Wang and Manning 2012) and has the say that validation texts give it. Probabilities are calibrated
+by one temperature (Guo et al. 2017). On request the reader first learns the language of the
+training texts (Dai and Le 2015; Howard and Ruder 2018).
 
     python -m seqapps.recipes.sentiment
 """
@@ -62,7 +63,9 @@ def build_model(
 def build(config: Config, examples: "LabelledExamples") -> "keras.Model":
     """The network for this vocabulary and these classes."""
     size, classes = examples.tokenizer.size, len(examples.classes)
-    return build_model(config.model, vocabulary=size, classes=classes, seed=config.seed)
+    network = build_model(config.model, vocabulary=size, classes=classes, seed=config.seed)
+    calibration.spell(network, examples.tokenizer)
+    return network
 
 
 def pretrain(
@@ -124,19 +127,19 @@ def finish(
 
 def answers(config: Config, network: "keras.Model", assets: Assets) -> Answers:
     """What is served: text to pieces, network, class probabilities; and each word's importance."""
-    served = text_classifier.ClassifyText(network, assets, config.text.cut)
+    served = text_classifier.ClassifyText(network, assets, config.text.cut, apart=config.apart)
     return {MAIN: served, "explain": served.explain}
 
 
 def parts(config: Config, network: "keras.Model", assets: Assets) -> Parts:
     """The classifier, for ONNX."""
-    return networks.classifier_parts(network, config.text.cut)
+    return networks.classifier_parts(network, config.text.cut, apart=config.apart)
 
 
 def evaluate(
     config: Config, application: Application, examples: "LabelledExamples", reporter: Reporter
 ) -> Evaluation:
-    """Accuracy, F1, AUC and calibration on the test split, beside a bag of words' on the same."""
+    """Accuracy, F1, AUC and calibration on the test split, beside the baseline's on the same."""
     texts = examples.splits.test.texts
     with reporter.bar("Classifying the test split", total=len(texts), unit="texts") as bar:
         answers = application.answers(texts, advance=bar.advance)
@@ -144,6 +147,7 @@ def evaluate(
         answers,
         examples,
         temperature=calibration.temperature_of(application.model),
+        share=calibration.share_of(application.model),
         pairs_NK=calibration.pairs_say(application.model, examples, texts),
         seed=config.seed,
         log=reporter.log,

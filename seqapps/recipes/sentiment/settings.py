@@ -35,8 +35,9 @@ class Classifier:
     """Units of the layer between pooling and the logits; 0 for none."""
     pairs: int = 0
     """Buckets of a linear model of tokens and pairs of neighbours, fitted beside the recurrence and
-    added to its logits; 0 for none. Good for long texts, in which many words speak for
-    themselves."""
+    added to its logits where validation texts say so; 0 for none."""
+    characters: int = 0
+    """Characters of the longest n-grams that the linear model knows besides; 0 for none."""
     dropout: float = 0.05
     """Share of elements dropped between layers, in training; real texts bear more."""
     channel_dropout: float = 0.0
@@ -49,7 +50,7 @@ class Classifier:
         for name in ("embedding", "units", "depth"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
-        for name in ("hidden", "pairs"):
+        for name in ("hidden", "pairs", "characters"):
             if getattr(self, name) < 0:
                 raise ValueError(
                     f"{name} must be at least 0, got {getattr(self, name)}; 0 leaves it out."
@@ -127,6 +128,8 @@ class Config:
     )
     balance: bool = False
     """Let each class count the same in the loss, however few its examples are."""
+    apart: Literal["words", "pieces"] = "words"
+    """What an explanation leaves out one by one: words, or pieces in scripts without spaces."""
     seed: int = 0
     """Of everything random in training, and of what is held out."""
 

@@ -8,7 +8,7 @@ from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 from sklearn.linear_model import LogisticRegression
 
 from seqapps.layers.ngrams import HashedPairs
-from seqapps.recipes.sentiment.linear import fit_pairs
+from seqapps.recipes.sentiment.linear import LinearFit
 
 
 def drawn(classes, count=150):
@@ -18,10 +18,10 @@ def drawn(classes, count=150):
     return [rng.integers(3, 12, rng.integers(1, 9)) + 2 * label for label in labels], labels
 
 
-def fitted(texts, labels, classes, **settings):
+def fitted(texts, labels, classes, *, strength=10.0, **settings):
     layer = HashedPairs(classes, buckets=1 << 17)
     layer.build((None, None))
-    fit_pairs(layer, texts, labels, **settings)
+    LinearFit(layer, texts, labels, **settings).put(strength)
     lengths = np.array([len(text) for text in texts], np.int32)
     tokens = np.zeros((len(texts), lengths.max()), np.int32)
     for row, text in zip(tokens, texts, strict=True):
