@@ -20,12 +20,12 @@ from seqapps.lazy import lazy_imports
 from seqapps.recipe import Evaluation, Recipe, View
 from seqapps.recipes.sentiment.importance import coloured, web_page
 from seqapps.recipes.sentiment.interface import classifier_interface
-from seqapps.recipes.sentiment.settings import CLASSIFIER_SPACE, Classifier, Config
+from seqapps.recipes.sentiment.settings import CLASSIFIER_SPACE, Classifier, Config, settle
 from seqapps.report import Reporter
 
 with lazy_imports():
     from seqapps.recipes.sentiment import answer as text_classifier
-    from seqapps.recipes.sentiment import calibration, plots, pretraining
+    from seqapps.recipes.sentiment import calibration, metrics, plots, pretraining
     from seqapps.recipes.sentiment import examples as labelled_texts
     from seqapps.recipes.sentiment import network as classifier
     from seqapps.recipes.sentiment import parts as networks
@@ -64,8 +64,7 @@ def build(config: Config, examples: "LabelledExamples") -> "keras.Model":
     """The network for this vocabulary and these classes."""
     size, classes = examples.tokenizer.size, len(examples.classes)
     network = build_model(config.model, vocabulary=size, classes=classes, seed=config.seed)
-    calibration.spell(network, examples.tokenizer)
-    return network
+    return calibration.spelling(network, examples.tokenizer)
 
 
 def pretrain(
@@ -111,7 +110,8 @@ def goal(config: Config, network: "keras.Model", examples: "LabelledExamples") -
         logits_NK, labels_N = calibration.validation_logits(network, examples)
         return {"accuracy": float((logits_NK.argmax(1) == labels_N).mean())}
 
-    return loop.Goal(name="accuracy", score=score)
+    floor = metrics.commonest(examples.labels_of(examples.splits.validation))
+    return loop.Goal(name="accuracy", score=score, floor=floor)
 
 
 def finish(
@@ -127,7 +127,8 @@ def finish(
 
 def answers(config: Config, network: "keras.Model", assets: Assets) -> Answers:
     """What is served: text to pieces, network, class probabilities; and each word's importance."""
-    served = text_classifier.ClassifyText(network, assets, config.text.cut, apart=config.apart)
+    cut, apart = config.text.cut, config.apart
+    served = text_classifier.ClassifyText(network, assets, cut, apart=apart)
     return {MAIN: served, "explain": served.explain}
 
 
@@ -140,15 +141,15 @@ def evaluate(
     config: Config, application: Application, examples: "LabelledExamples", reporter: Reporter
 ) -> Evaluation:
     """Accuracy, F1, AUC and calibration on the test split, beside the baseline's on the same."""
-    texts = examples.splits.test.texts
-    with reporter.bar("Classifying the test split", total=len(texts), unit="texts") as bar:
-        answers = application.answers(texts, advance=bar.advance)
+    asked = examples.splits.test.texts
+    with reporter.bar("Classifying the test split", total=len(asked), unit="texts") as bar:
+        answers = application.answers(asked, advance=bar.advance)
     measured = classification.measure(
         answers,
         examples,
         temperature=calibration.temperature_of(application.model),
         share=calibration.share_of(application.model),
-        pairs_NK=calibration.pairs_say(application.model, examples, texts),
+        pairs_NK=calibration.pairs_say(application.model, examples, asked),
         seed=config.seed,
         log=reporter.log,
     )
@@ -157,6 +158,7 @@ def evaluate(
         samples=measured.mistakes,
         title="The surest mistakes",
         draw=lambda folder: plots.draw(measured, examples.classes, folder),
+        warnings=measured.warnings,
     )
 
 
@@ -174,6 +176,8 @@ RECIPE = Recipe(
     name="sentiment",
     summary="Sentiment: a text in, a label with its probability out.",
     config=Config,
+    settle=settle,
+    rest=lambda seconds: 45.0 + 4.0 * seconds,
     interface=interface,
     load=load,
     build=build,

@@ -31,6 +31,8 @@ class Measured:
     """The wrong answers that were given with the highest confidence."""
     confusion: npt.NDArray[np.int64]
     """(K, K): how often each class, by row, was given each label."""
+    warnings: list[str]
+    """What whoever uses the model must know."""
     reliability: dict[str, ReliabilityBins]
     """How often answers of one confidence are right, before and after scaling."""
 
@@ -107,9 +109,19 @@ def measure(
             }
             for i in worst
         ],
+        warnings=_warnings(float(right_N.mean()), metrics.commonest(labels_N)),
         confusion=metrics.confusion_matrix(labels_N, scaled_NK.argmax(1), len(classes)),
         reliability=bins,
     )
+
+
+def _warnings(accuracy: float, constant: float) -> list[str]:
+    if accuracy > constant:
+        return []
+    return [
+        f"The model is no better than always answering the commonest class: {accuracy:.1%} of the "
+        f"answers are right, and {constant:.1%} would be. Give more texts, or other settings."
+    ]
 
 
 def rating(examples: LabelledExamples) -> Rating:

@@ -1,5 +1,7 @@
 """A trained text classifier as a function of strings, and which words it says mattered."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -10,6 +12,8 @@ from seqapps.recipes.sentiment.answer import ClassifyText
 from seqapps.recipes.sentiment.calibration import (
     calibrate,
     pairs_say,
+    share_of,
+    spelling,
     temperature_of,
     uncalibrate,
     validation_logits,
@@ -342,6 +346,26 @@ def test_pairs_get_the_share_that_makes_validation_likeliest(examples):
         np.testing.assert_allclose(full - rest, found, atol=1e-4)
     uncalibrate(network)
     np.testing.assert_allclose(validation_logits(network, examples)[0], before, atol=1e-5)
+
+
+def test_a_linear_part_that_adds_nothing_has_no_say(examples):
+    """Labels that nothing in the texts tells."""
+    rng = np.random.default_rng(5)
+    texts = Texts(["good film", "bad house"] * 60, [str(k) for k in rng.permutation([0, 1] * 60)])
+    chance = dataclasses.replace(
+        examples, splits=LabelledSplits(texts, texts, texts), classes=["0", "1"]
+    )
+    network = build_classifier(
+        Classifier(embedding=4, units=4, hidden=0, pairs=512, characters=2),
+        vocabulary=examples.tokenizer.size,
+        classes=2,
+    )
+    spelling(network, examples.tokenizer)
+    lines = []
+    calibrate(network, chance, lines.append)
+    assert lines[-1] == "The linear part adds nothing here and has no say"
+    assert share_of(network) == 0.0
+    assert pairs_say(network, chance, texts.texts) is None
 
 
 def test_labels_and_weights_of_the_classes(examples):
