@@ -1,6 +1,6 @@
 """Fits the linear part of a text classifier: what tokens, pairs and n-grams of characters say."""
 
-# N texts, M buckets, F of them that training texts fill, K classes
+# N texts, M buckets, F of them that are used, K classes
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,6 +12,9 @@ from seqapps.layers.ngrams import HashedPairs
 
 _TOLERANCE = 1e-4
 """Largest component of the gradient at the end of the fit."""
+_SMALL = 100
+"""With more training texts than this, buckets that a single text fills are left out: most are such,
+and each only says by heart what its text was."""
 
 
 class LinearFit:
@@ -45,12 +48,14 @@ class LinearFit:
         self._labels_N = np.asarray(labels)
         rows = layer.buckets_of(texts)
         ends = np.cumsum([0, *map(len, rows)])
-        # Buckets that no training text fills are nothing to fit.
-        self._used_F, columns = np.unique(np.concatenate(rows), return_inverse=True)
-        counts_NF = csr_matrix(
-            (np.ones(len(columns), np.float32), columns, ends), shape=(len(rows), len(self._used_F))
+        columns = np.concatenate(rows)
+        counts_NM = csr_matrix(
+            (np.ones(len(columns), np.float32), columns, ends), shape=(len(rows), layer.buckets)
         )
-        counts_NF.sum_duplicates()
+        counts_NM.sum_duplicates()
+        texts_M = np.bincount(counts_NM.indices, minlength=layer.buckets)
+        self._used_F = np.flatnonzero(texts_M > (1 if len(rows) > _SMALL else 0))
+        counts_NF = counts_NM[:, self._used_F]
         holds_NF = counts_NF.sign()
         holding_FK = np.stack(
             [np.asarray(holds_NF[self._labels_N == k].sum(0))[0] for k in range(layer.classes)], 1
