@@ -20,8 +20,10 @@ from seqapps.recipes.sentiment.network import PAIRS, TEMPERATURE
 from seqapps.text.scripts import WORD_START
 from seqapps.text.tokenizer import BOS, EOS, PAD, UNKNOWN, Tokenizer
 
-_STRENGTHS = (10.0, 1.0, 100.0)
-"""Values of C to choose from, for the linear model; where the first adds nothing, none does."""
+_STRENGTH = 10.0
+"""C of the linear model that is tried first; where it adds nothing, no other does."""
+_OTHERS = ((3.0, 1.0), (30.0, 100.0))
+"""Values that are tried then, each way as long as they are better."""
 _WORTH = 0.02
 """By how much the linear model must lower the validation loss, as a share of it, to have a say."""
 _LEAST = 0.05
@@ -125,10 +127,15 @@ def _weigh(
     log(
         f"recurrence alone: validation loss {alone:.4f}, accuracy {_right(logits_NK, labels_N):.4f}"
     )
-    found = [tried(_STRENGTHS[0])]
-    if found[0][0] < (1.0 - _WORTH / 4.0) * alone:
-        found += [tried(strength) for strength in _STRENGTHS[1:]]
-    loss, strength, (recurrence, share) = min(found, key=lambda each: each[:2])
+    best = tried(_STRENGTH)
+    if best[0] < (1.0 - _WORTH / 4.0) * alone:
+        for strengths in _OTHERS:
+            for strength in strengths:
+                found = tried(strength)
+                if not found[0] < best[0]:
+                    break
+                best = found
+    loss, strength, (recurrence, share) = best
     fit.put(strength)
     if not loss < (1.0 - _WORTH) * alone:
         log("The linear part adds nothing here and has no say")

@@ -147,9 +147,9 @@ _CLOSED = 0.001
 """Where words of new texts are less often new than this, all words are known."""
 _UNSPACED = 0.2
 """Share of characters of scripts without spaces from which pieces are explained."""
-_BUCKETS = (1 << 12, 1 << 18)
+_BUCKETS = (1 << 12, 1 << 19)
 """Fewest and most buckets of the linear part."""
-_NUMBERS = 1 << 23
+_NUMBERS = 1 << 24
 """Numbers in its table: buckets times classes."""
 _SPELLED = 10_000_000
 """Characters of training texts of which n-grams are made; of more it would take minutes."""
@@ -168,8 +168,9 @@ def settled(config: Config, sizes: Sizes) -> Config:
     - A closed language, in which every word is known, needs little dropout; of other texts more is
       dropped, and the pooled vector is normalised over its elements, since statistics of batches
       that hold few long texts or many short ones are no others' statistics.
-    - The linear part has twice as many buckets as there are characters, as far as its table stays
-      small, and n-grams of characters unless there are too many.
+    - The linear part has four times as many buckets as there are characters, so that few terms
+      share one, as far as its table stays small; and n-grams of characters unless they would be too
+      many.
     - A training ends after 12 passes, or when its minutes are over.
 
     Args:
@@ -178,7 +179,7 @@ def settled(config: Config, sizes: Sizes) -> Config:
     """
     fewest, most = _BUCKETS
     buckets = fewest
-    while buckets < min(most, 2 * sizes.characters) and 2 * buckets * sizes.classes <= _NUMBERS:
+    while buckets < min(most, 4 * sizes.characters) and 2 * buckets * sizes.classes <= _NUMBERS:
         buckets *= 2
     closed = sizes.new_words < _CLOSED
     config = automatic.settled(

@@ -332,7 +332,9 @@ def test_pairs_get_the_share_that_makes_validation_likeliest(examples):
         share.assign(fitted * other)
         assert likelihood(validation_logits(network, examples)[0]) < likelihood(after)
     share.assign(fitted)
-    assert sum("linear part: C = " in line for line in lines) == 3
+    tried = [line.split()[4] for line in lines if line.startswith("linear part: C = ")]
+    assert tried[:2] == ["10,", "3,"]
+    assert "30," in tried
     # What it says of other texts is what it adds to their logits.
     texts = examples.splits.test.texts
     said = pairs_say(network, examples, texts)

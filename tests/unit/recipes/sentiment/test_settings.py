@@ -32,9 +32,9 @@ def test_a_language_gets_more_dropout_than_a_closed_set_of_words():
     ("classes", "characters", "buckets", "longest"),
     [
         (2, 1_000, 1 << 12, 4),
-        (2, 150_000, 1 << 18, 4),
-        (77, 600_000, 1 << 16, 4),
-        (2, 30_000_000, 1 << 18, 0),
+        (2, 50_000, 1 << 18, 4),
+        (77, 600_000, 1 << 17, 4),
+        (2, 30_000_000, 1 << 19, 0),
     ],
 )
 def test_the_linear_part_grows_with_the_texts_and_stays_small(
