@@ -51,7 +51,8 @@ def calibrate(
         network: From `build_classifier`.
         examples: The texts.
         log: Takes lines for the user.
-        doubt: How far validation labels are not trusted, see `fit_temperature`.
+        doubt: How far validation labels are not trusted where the recurrence stands alone, see
+            `fit_temperature`.
     """
     uncalibrate(network)
     layer: Temperature = network.get_layer(TEMPERATURE)
@@ -59,7 +60,7 @@ def calibrate(
     logits_NK, labels_N = validation_logits(network, examples)
     temperature = fit_temperature(logits_NK, labels_N, doubt=doubt)
     if pairs is not None:
-        temperature = _weigh(pairs, logits_NK, labels_N, temperature, examples, log, doubt)
+        temperature = _weigh(pairs, logits_NK, labels_N, temperature, examples, log)
     layer.value.assign(temperature)
     return temperature
 
@@ -93,7 +94,6 @@ def _weigh(
     temperature: float,
     examples: LabelledExamples,
     log: Callable[[str], None],
-    doubt: float,
 ) -> float:
     """Fits the linear model and its share; returns the temperature of the sum.
 
@@ -104,7 +104,6 @@ def _weigh(
         temperature: Of the recurrence alone.
         examples: The texts.
         log: Takes lines for the user.
-        doubt: As of `calibrate`.
     """
     log("Fitting the linear part, which stands beside the recurrence")
     labels = examples.labels_of(examples.splits.train)
@@ -113,7 +112,7 @@ def _weigh(
     def tried(strength: float) -> tuple[float, float, npt.NDArray[np.float64]]:
         fit.put(strength)
         said_NK, _ = _answers(pairs.alone, examples)
-        shares_E = fit_shares([logits_NK, said_NK], labels_N, doubt=doubt)
+        shares_E = fit_shares([logits_NK, said_NK], labels_N)
         together_NK = shares_E[0] * logits_NK + shares_E[1] * said_NK
         together = _loss(together_NK, labels_N)
         log(
@@ -123,7 +122,8 @@ def _weigh(
         )
         return together, strength, shares_E
 
-    alone = _loss(logits_NK / temperature, labels_N)
+    # With trust in the labels, as the sum is fitted: else it would win by trust alone.
+    alone = _loss(logits_NK / fit_temperature(logits_NK, labels_N), labels_N)
     log(
         f"recurrence alone: validation loss {alone:.4f}, accuracy {_right(logits_NK, labels_N):.4f}"
     )

@@ -276,9 +276,7 @@ def fit_temperature(
     return math.exp(lowest.x) if lowest.fun < loss(0.0) else 1.0
 
 
-def fit_shares(
-    experts_ENK: npt.ArrayLike, labels_N: npt.ArrayLike, *, doubt: float = 0.0
-) -> npt.NDArray[np.float64]:
+def fit_shares(experts_ENK: npt.ArrayLike, labels_N: npt.ArrayLike) -> npt.NDArray[np.float64]:
     """Finds how much each of several classifiers should say in their sum.
 
     Best is the lowest negative log-likelihood of softmax(Σ share · logits), with shares from 0 to
@@ -290,7 +288,6 @@ def fit_shares(
     Args:
         experts_ENK: float, (classifiers, rows, classes). Logits.
         labels_N: int, (rows,). The right class of each row.
-        doubt: As of `fit_temperature`.
 
     Returns:
         float64, (classifiers,).
@@ -306,14 +303,14 @@ def fit_shares(
     ]
     logits_ENK = np.stack([logits for logits, _ in pairs])
     labels = pairs[0][1]
-    target_NK = np.full(logits_ENK.shape[1:], doubt / logits_ENK.shape[2])
-    target_NK[np.arange(len(labels)), labels] += 1.0 - doubt
+    rows = np.arange(len(labels))
 
     def loss(shares_E: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
         sum_NK = np.tensordot(shares_E, logits_ENK, 1)
-        error_NK = softmax(sum_NK, axis=1) - target_NK
-        slope_E = (logits_ENK * error_NK).sum((1, 2)) / len(labels)
-        return -float((target_NK * log_softmax(sum_NK, axis=1)).sum(1).mean()), slope_E
+        error_NK = softmax(sum_NK, axis=1)
+        error_NK[rows, labels] -= 1.0
+        slope_E = (logits_ENK * error_NK).sum((1, 2)) / len(rows)
+        return -float(log_softmax(sum_NK, axis=1)[rows, labels].mean()), slope_E
 
     # The loss is convex, so where it starts does not matter.
     start = np.full(len(logits_ENK), 1.0 / len(logits_ENK))

@@ -310,11 +310,10 @@ def test_shares_are_found_again():
     labels_N = (random.gumbel(size=sum_NK.shape) + sum_NK).argmax(axis=1)
     found = fit_shares(experts_ENK, labels_N)
     np.testing.assert_allclose(found, shares, atol=0.05)
-    # Alone it is the inverse of the temperature, whether labels are doubted or not.
-    for doubt in (0.0, 0.1):
-        assert fit_shares(experts_ENK[:1], labels_N, doubt=doubt)[0] == pytest.approx(
-            1 / fit_temperature(experts_ENK[0], labels_N, doubt=doubt), rel=1e-3
-        )
+    # Alone it is the inverse of the temperature.
+    assert fit_shares(experts_ENK[:1], labels_N)[0] == pytest.approx(
+        1 / fit_temperature(experts_ENK[0], labels_N), rel=1e-3
+    )
     with pytest.raises(ValueError, match="experts_ENK"):
         fit_shares([[[np.inf, 0.0]]], [0])
 
