@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from seqapps.fields import asset, damaged_asset
 from seqapps.text.normalise import normalise
-from seqapps.text.tokenizer import WORD_START, Tokenizer
+from seqapps.text.scripts import WORD_START
+from seqapps.text.tokenizer import Tokenizer
 
 Ids = npt.NDArray[np.int32]
 

@@ -11,12 +11,11 @@ import sentencepiece as spm
 from seqapps.errors import UserError
 from seqapps.fields import asset, damaged_asset
 from seqapps.text.normalise import normalise
+from seqapps.text.scripts import WORD_START
 
 __all__ = ["BOS", "EOS", "PAD", "Tokenizer"]
 
 PAD, UNKNOWN, BOS, EOS = 0, 1, 2, 3
-WORD_START = "\u2581"
-"""The character by which SentencePiece marks the start of a word inside a piece."""
 
 # The library sums counts per thread, so another number of threads learns slightly other scores.
 _TRAINING_THREADS = 16

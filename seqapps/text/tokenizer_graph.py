@@ -17,7 +17,8 @@ import tensorflow as tf
 
 from seqapps.text.normalise import SPACE
 from seqapps.text.normalise_graph import code_points, constant
-from seqapps.text.tokenizer import BOS, EOS, PAD, UNKNOWN, WORD_START, Tokenizer
+from seqapps.text.scripts import WORD_START
+from seqapps.text.tokenizer import BOS, EOS, PAD, UNKNOWN, Tokenizer
 from seqapps.text.trie import DEAD, ROOT, build_trie
 
 _UNKNOWN_SURFACE = " \u2047 "
@@ -162,7 +163,7 @@ class GraphTokenizer(tf.Module):
         Source: Kudo 2018, section 3.1 (Viterbi search); `EncodeOptimized` in sentencepiece.
         """
         with tf.device("/CPU:0"):
-            pieces_P, rows_P = self._pieces(texts_B)
+            pieces_P, rows_P, _, _ = self.located(texts_B)
             batch = tf.size(texts_B)
             counts_B = tf.math.unsorted_segment_sum(tf.ones_like(rows_P), rows_P, batch)
             lengths_B = counts_B + int(bos) + int(eos)
@@ -198,8 +199,19 @@ class GraphTokenizer(tf.Module):
             )
             return tf.strings.regex_replace(without_prefix, WORD_START, " ")
 
-    def _pieces(self, texts_B: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Gives the pieces of all texts in one vector, int32 (P,), and the row of each."""
+    def located(self, texts_B: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Gives the pieces of all texts in one vector, and where they stand.
+
+        Args:
+            texts_B: string, (batch,). As for `encode`.
+
+        Returns:
+            pieces_P: int32, (P,). The pieces of all texts, one text after the other.
+            rows_P: int32, (P,). The text to which each belongs.
+            starts_P: int32, (P,). The place of each one's first code point; it ends where the next
+                one starts.
+            codes_N: int32, (N,). The normalised code points of all texts, each word led by a space.
+        """
         codes_N, rows_N = code_points(texts_B)
         pieces_P, ends_P = self._search.segment(codes_N, rows_N, tf.size(texts_B))
         # The library joins adjacent unknown characters. A text never begins with one (its leading
@@ -207,7 +219,13 @@ class GraphTokenizer(tf.Module):
         unknown_P = tf.equal(pieces_P, UNKNOWN)
         repeated_P = unknown_P & tf.concat([[False], unknown_P[:-1]], 0)
         kept = tf.where(tf.logical_not(repeated_P))[:, 0]
-        return tf.gather(pieces_P, kept), tf.gather(rows_N, tf.gather(ends_P, kept))
+        starts_P = tf.concat([[0], ends_P + 1], 0)[:-1]
+        return (
+            tf.gather(pieces_P, kept),
+            tf.gather(rows_N, tf.gather(ends_P, kept)),
+            tf.gather(starts_P, kept),
+            codes_N,
+        )
 
 
 def _pack(rows_N: tf.Tensor, lengths_B: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

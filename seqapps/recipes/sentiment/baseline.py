@@ -1,9 +1,10 @@
-"""Logistic regression on words and pairs of words: what a text classifier has to beat."""
+"""Logistic regression on words or characters: what a text classifier has to beat."""
 
-import copy
+import sys
 import warnings
-from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -13,38 +14,43 @@ from seqapps.errors import UserError
 Labels: TypeAlias = Sequence[int] | npt.NDArray[np.integer[Any]]
 """Numbers of classes, one for each text."""
 
-_LARGE = 5000
-"""With more training texts than this, terms that occur in a single text are left out."""
+Kind: TypeAlias = Literal["words", "characters"]
+"""What is counted: words and pairs of neighbours, or n-grams of 1 to 4 characters."""
+
+_SMALL, _LARGE = 100, 20_000
+"""With more training texts than this, n-grams of characters, and words, that occur in a single text
+are left out."""
+_CHARACTERS = 5_000_000
+"""Characters of all training texts that n-grams are made of, at most: of longer texts the first
+ones. They take some ten seconds."""
 _ITERATIONS = 1000
 """Of the optimiser, for each strength."""
-_TOLERANCE = 1e-6
-"""Largest component of the gradient at the end. scikit-learn's default, 1e-4, is so wide that a fit
-that begins at the solution for C = 10 counts as done for C = 100 before its first step."""
 
 
 class BagOfWords:
-    """TF-IDF of words and pairs of neighbouring words, and logistic regression on them.
+    """TF-IDF of words and pairs of words, or of n-grams of characters, and logistic regression.
 
-    The order of words counts only within pairs. Words are two letters or digits and more, in lower
-    case. In scripts without spaces each run of letters is one word, which is little to learn from.
+    The order of words counts only within pairs, that of characters within n-grams of up to four.
+    Words are two letters or digits and more, in lower case. In scripts without spaces each run of
+    letters is one word, which is little to learn from: there the characters win.
 
     Source: Wang and Manning 2012 (linear models on pairs of words as a baseline that is hard to
-    beat); Salton and Buckley 1988 (TF-IDF). Made of scikit-learn's `TfidfVectorizer` and
-    `LogisticRegression`.
+    beat); Cavnar and Trenkle 1994 (n-grams of characters); Salton and Buckley 1988 (TF-IDF). Made
+    of scikit-learn's `TfidfVectorizer` and `LogisticRegression`.
 
     Attributes:
-        strength: C, the inverse of the weight of the L2 penalty, chosen on the validation data.
-        features: How many words and pairs there are.
+        kind: What is counted, chosen on the validation data.
+        strength: C, the inverse of the weight of the L2 penalty, chosen likewise.
+        features: How many terms there are.
     """
 
-    def __init__(
-        self, vectorizer: Any, model: Any, *, classes: int, strength: float, features: int
-    ) -> None:
-        self._vectorizer = vectorizer
+    def __init__(self, terms: "_Terms", model: Any, *, classes: int) -> None:
+        self._terms = terms
         self._model = model
         self._classes = classes
-        self.strength = strength
-        self.features = features
+        self.kind: Kind = terms.kind
+        self.strength = float(model.C)
+        self.features = len(terms.vectorizer.vocabulary_)
 
     @classmethod
     def fit(
@@ -54,22 +60,21 @@ class BagOfWords:
         validation_texts: Sequence[str],
         validation_labels: Labels,
         *,
-        strengths: Sequence[float] = (0.1, 1.0, 10.0, 100.0),
+        strengths: Sequence[float] = (1.0, 10.0),
         log: Callable[[str], None],
     ) -> "BagOfWords":
-        """Fits one model for each strength and keeps the best on the validation data.
+        """Fits a model of each kind for each strength and keeps the best on the validation data.
 
         Best is the highest accuracy; of equals, the one that gives the labels the higher
-        probability. Vocabulary and weights come from the training data alone. Where no text has
-        words as they are written with spaces, n-grams of characters stand in for them.
+        probability. Vocabulary and weights come from the training data alone.
 
         Args:
             train_texts: Texts to learn from.
             train_labels: Their classes, numbered from 0.
-            validation_texts: Texts to choose the strength on.
+            validation_texts: Texts to choose on.
             validation_labels: Their classes.
             strengths: Values of C to choose from.
-            log: Called with a line for each strength, and with what a person should know.
+            log: Called with a line for each model, and with what a person should know.
 
         Returns:
             The fitted classifier.
@@ -84,7 +89,7 @@ class BagOfWords:
         if not strengths or min(strengths) <= 0:
             raise ValueError(
                 f"strengths must be positive numbers, at least one, got {list(strengths)}; "
-                "0.1, 1, 10 and 100 are usual."
+                "1 and 10 are usual."
             )
         if (train == train[0]).all():
             raise UserError(
@@ -92,22 +97,21 @@ class BagOfWords:
                 f"{len(train)} have class {train[0]}; look at the column that the labels are "
                 "read from."
             )
-        vectorizer, train_NF = _vectorised(train_texts, log)
-        best, classes = _best(
-            train_NF,
-            train,
-            vectorizer.transform(validation_texts),
-            validation,
-            strengths=strengths,
-            log=log,
-        )
-        return cls(
-            vectorizer,
-            best,
-            classes=classes,
-            strength=float(best.C),
-            features=len(vectorizer.vocabulary_),
-        )
+        classes = 1 + max(int(train.max()), int(validation.max()))
+        best, best_key = None, (-1.0, 0.0)
+        for terms, train_NF in _vectorised(train_texts):
+            validation_NF = terms.of(validation_texts)
+            for strength in sorted(strengths):
+                model = _fitted(train_NF, train, strength, terms.kind, log)
+                probabilities_NK = _widened(model, validation_NF, classes)
+                accuracy = float((probabilities_NK.argmax(axis=1) == validation).mean())
+                truth_N = probabilities_NK[np.arange(len(validation)), validation]
+                likelihood = float(np.log(np.maximum(truth_N, 1e-12)).mean())
+                log(f"{terms.kind}: C = {strength:g}, validation accuracy {accuracy:.4f}")
+                if (accuracy, likelihood) > best_key:
+                    best, best_key = cls(terms, model, classes=classes), (accuracy, likelihood)
+        assert best is not None
+        return best
 
     def probabilities(self, texts: Sequence[str]) -> npt.NDArray[np.float64]:
         """Classifies texts.
@@ -120,94 +124,59 @@ class BagOfWords:
         """
         if not texts:
             return np.zeros((0, self._classes))
-        return _widened(self._model, self._vectorizer.transform(texts), self._classes)
-
-    def top_words(self, n: int) -> list[list[tuple[str, float]]]:
-        """Lists the single words that speak most for each class.
-
-        Args:
-            n: How many for each class.
-
-        Returns:
-            For each class (word, weight), the highest weight first, equal weights in the order of
-            the alphabet; only positive weights. The weight is what one unit of the word's TF-IDF
-            adds to the log-odds of the class (two classes) or to its logit (more). Empty for a
-            class without training texts.
-        """
-        weights_KF = self._model.coef_
-        if len(weights_KF) == 1:
-            weights_KF = np.concatenate([-weights_KF, weights_KF])
-        singles = sorted(
-            (term, column)
-            for term, column in self._vectorizer.vocabulary_.items()
-            if " " not in term
-        )
-        columns = [column for _, column in singles]
-        strongest: list[list[tuple[str, float]]] = [[] for _ in range(self._classes)]
-        for label, weights_F in zip(self._model.classes_, weights_KF, strict=True):
-            weights = weights_F[columns]
-            order = np.argsort(-weights, kind="stable")[:n]
-            strongest[int(label)] = [
-                (singles[i][0], float(weights[i])) for i in order if weights[i] > 0
-            ]
-        return strongest
+        return _widened(self._model, self._terms.of(texts), self._classes)
 
 
-def _vectorised(texts: Sequence[str], log: Callable[[str], None]) -> tuple[Any, Any]:
-    """Fits words and pairs of words, or n-grams of characters where there are no words.
+@dataclass(frozen=True)
+class _Terms:
+    """What is counted in a text."""
 
-    Returns:
-        The fitted vectorizer, and what it makes of the texts, (texts, features).
+    kind: Kind
+    vectorizer: Any
+    """Fitted on training texts."""
+    longest: int
+    """Characters of a text that are looked at."""
+
+    def of(self, texts: Sequence[str]) -> Any:
+        """TF-IDF of texts, sparse (N, F)."""
+        return self.vectorizer.transform(_firsts(texts, self.longest))
+
+
+def _vectorised(texts: Sequence[str]) -> Iterator[tuple[_Terms, Any]]:
+    """Yields words and pairs of words, and n-grams of characters, with TF-IDF of the texts (N, F).
 
     Raises:
         UserError: If the texts hold no characters.
     """
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    few = {"sublinear_tf": True, "min_df": 2 if len(texts) > _LARGE else 1}
-    vectorizer = TfidfVectorizer(ngram_range=(1, 2), **few)
-    try:
-        return vectorizer, vectorizer.fit_transform(texts)
-    except ValueError:  # No words, or none that two texts share.
-        log("bag of words: no words of two letters and more; n-grams of 1 to 3 characters")
-    vectorizer = TfidfVectorizer(analyzer="char", ngram_range=(1, 3), **few)
-    try:
-        return vectorizer, vectorizer.fit_transform(texts)
-    except ValueError as error:
-        raise UserError(
-            f"the training texts must hold characters, and there are none in {len(texts)} "
-            f"texts; look at the column that the texts are read from ({error})."
-        ) from error
+    fewest = 2 if len(texts) > _LARGE else 1
+    # Most n-grams of characters occur once, and say little that others do not.
+    fewest_of_characters = 2 if len(texts) > _SMALL else 1
+    kinds: dict[Kind, Any] = {
+        "words": TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=fewest),
+        "characters": TfidfVectorizer(
+            analyzer="char", ngram_range=(1, 4), sublinear_tf=True, min_df=fewest_of_characters
+        ),
+    }
+    several = False
+    for kind, vectorizer in kinds.items():
+        longest = max(1, _CHARACTERS // len(texts)) if kind == "characters" else sys.maxsize
+        try:
+            vectors_NF = vectorizer.fit_transform(_firsts(texts, longest))
+        except ValueError as error:  # No words, or none that two texts share.
+            if kind == "words" or several:
+                continue
+            raise UserError(
+                f"the training texts must hold characters, and there are none in {len(texts)} "
+                f"texts; look at the column that the texts are read from ({error})."
+            ) from error
+        several = True
+        yield _Terms(kind, vectorizer, longest), vectors_NF
 
 
-def _best(
-    train_NF: Any,
-    train: npt.NDArray[np.int64],
-    validation_NF: Any,
-    validation: npt.NDArray[np.int64],
-    *,
-    strengths: Sequence[float],
-    log: Callable[[str], None],
-) -> tuple[Any, int]:
-    """The model of the best strength, and how many classes there are."""
-    from sklearn.linear_model import LogisticRegression
-
-    classes = 1 + max(int(train.max()), int(validation.max()))
-    best, best_key = None, (-1.0, 0.0)
-    # From strong to weak penalties, each fit begins where the last one ended.
-    model = LogisticRegression(max_iter=_ITERATIONS, tol=_TOLERANCE, warm_start=True)
-    for strength in sorted(strengths):
-        model.C = strength
-        _fit(model, train_NF, train, log)
-        probabilities_NK = _widened(model, validation_NF, classes)
-        accuracy = float((probabilities_NK.argmax(axis=1) == validation).mean())
-        truth_N = probabilities_NK[np.arange(len(validation)), validation]
-        likelihood = float(np.log(np.maximum(truth_N, 1e-12)).mean())
-        log(f"bag of words: C = {strength:g}, validation accuracy {accuracy:.4f}")
-        if best is None or (accuracy, likelihood) > best_key:
-            best, best_key = copy.deepcopy(model), (accuracy, likelihood)
-    assert best is not None
-    return best, classes
+def _firsts(texts: Sequence[str], longest: int) -> list[str]:
+    return [text[:longest] for text in texts]
 
 
 def _labels(name: str, texts: Sequence[str], labels: Labels) -> npt.NDArray[np.int64]:
@@ -225,25 +194,32 @@ def _labels(name: str, texts: Sequence[str], labels: Labels) -> npt.NDArray[np.i
     return array.astype(np.int64)
 
 
-def _fit(
-    model: Any, train_NF: Any, labels_N: npt.NDArray[np.int64], log: Callable[[str], None]
-) -> None:
+def _fitted(
+    train_NF: Any,
+    labels_N: npt.NDArray[np.int64],
+    strength: float,
+    kind: Kind,
+    log: Callable[[str], None],
+) -> Any:
     """Fits; that the optimiser gave up is logged, other warnings go on."""
     from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
 
+    model = LogisticRegression(C=strength, max_iter=_ITERATIONS)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         model.fit(train_NF, labels_N)
     for warning in caught:
         if issubclass(warning.category, ConvergenceWarning):
             log(
-                f"bag of words: C = {model.C:g} had not converged after {int(model.n_iter_[0])} "
+                f"{kind}: C = {strength:g} had not converged after {int(model.n_iter_[0])} "
                 "iterations; the baseline may be better than measured."
             )
         else:
             warnings.warn_explicit(
                 warning.message, warning.category, warning.filename, warning.lineno
             )
+    return model
 
 
 def _widened(model: Any, texts_NF: Any, classes: int) -> npt.NDArray[np.float64]:

@@ -11,15 +11,21 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from seqapps.data.batching import evaluation_batches
-from seqapps.layers.ngrams import HashedPairs
+from seqapps.layers.ngrams import HashedPairs, spelling_of
 from seqapps.layers.temperature import Temperature
 from seqapps.recipes.sentiment.examples import LabelledExamples
-from seqapps.recipes.sentiment.linear import fit_pairs
+from seqapps.recipes.sentiment.linear import LinearFit
 from seqapps.recipes.sentiment.metrics import fit_shares, fit_temperature
 from seqapps.recipes.sentiment.network import PAIRS, TEMPERATURE
+from seqapps.text.scripts import WORD_START
+from seqapps.text.tokenizer import BOS, EOS, PAD, UNKNOWN, Tokenizer
 
-_STRENGTHS = (1.0, 10.0, 100.0)
-"""Values of C to choose from, for the linear model of tokens and pairs."""
+_STRENGTH = 10.0
+"""C of the linear model that is tried first; where it adds nothing, no other does."""
+_OTHERS = ((3.0, 1.0), (30.0, 100.0))
+"""Values that are tried then, each way as long as they are better."""
+_WORTH = 0.02
+"""By how much the linear model must lower the validation loss, as a share of it, to have a say."""
 _LEAST = 0.05
 """Share of the recurrence in the logits, at least: the inverse of the highest temperature."""
 
@@ -38,23 +44,23 @@ def calibrate(
 ) -> float:
     """Fits the network's temperature on the validation texts, and returns it.
 
-    If the network has a linear model of tokens and pairs, that is fitted on the training texts
-    first; its penalty, and its share beside the recurrence, are chosen with the temperature.
+    If the network has a linear part, that is fitted on the training texts first; its penalty, and
+    its share beside the recurrence, are chosen with the temperature.
 
     Args:
         network: From `build_classifier`.
         examples: The texts.
         log: Takes lines for the user.
-        doubt: How far validation labels are trusted without a linear model, see `fit_temperature`.
+        doubt: How far validation labels are not trusted where the recurrence stands alone, see
+            `fit_temperature`.
     """
     uncalibrate(network)
     layer: Temperature = network.get_layer(TEMPERATURE)
     pairs = pairs_of(network)
     logits_NK, labels_N = validation_logits(network, examples)
-    if pairs is None:
-        temperature = fit_temperature(logits_NK, labels_N, doubt=doubt)
-    else:
-        temperature = _weigh(pairs, logits_NK, labels_N, examples, log)
+    temperature = fit_temperature(logits_NK, labels_N, doubt=doubt)
+    if pairs is not None:
+        temperature = _weigh(pairs, logits_NK, labels_N, temperature, examples, log)
     layer.value.assign(temperature)
     return temperature
 
@@ -69,37 +75,83 @@ def uncalibrate(network: keras.Model) -> None:
         pairs.share.assign(0.0)
 
 
+def spelling(network: keras.Model, tokenizer: Tokenizer) -> keras.Model:
+    """Tells the linear part of a network, if it knows characters, what each token writes."""
+    pairs = pairs_of(network)
+    if pairs is None or not pairs.characters:
+        return network
+    surfaces = [piece.replace(WORD_START, " ") for piece in tokenizer.pieces]
+    # The end of a text is the end of a word.
+    surfaces[PAD], surfaces[UNKNOWN], surfaces[BOS], surfaces[EOS] = "", "\ufffd", "", " "
+    pairs.spelling.assign(spelling_of(surfaces))
+    return network
+
+
 def _weigh(
     pairs: HashedPairs,
     logits_NK: npt.NDArray[np.float32],
     labels_N: npt.NDArray[np.int64],
+    temperature: float,
     examples: LabelledExamples,
     log: Callable[[str], None],
 ) -> float:
-    """Fits the linear model and its share; returns the temperature of the sum."""
-    texts, labels = examples.encoded_training, examples.labels_of(examples.splits.train)
+    """Fits the linear model and its share; returns the temperature of the sum.
 
-    def loss(sum_NK: npt.NDArray[Any]) -> float:
-        logs_NK = sum_NK - np.logaddexp.reduce(sum_NK, 1, keepdims=True)
-        return -float(logs_NK[np.arange(len(labels_N)), labels_N].mean())
+    Args:
+        pairs: The linear model.
+        logits_NK: What the recurrence says of the validation texts.
+        labels_N: Their classes.
+        temperature: Of the recurrence alone.
+        examples: The texts.
+        log: Takes lines for the user.
+    """
+    log("Fitting the linear part, which stands beside the recurrence")
+    labels = examples.labels_of(examples.splits.train)
+    fit = LinearFit(pairs, examples.encoded_training, labels, balance=examples.balance)
 
     def tried(strength: float) -> tuple[float, float, npt.NDArray[np.float64]]:
-        fit_pairs(pairs, texts, labels, strength=strength, balance=examples.balance)
+        fit.put(strength)
         said_NK, _ = _answers(pairs.alone, examples)
         shares_E = fit_shares([logits_NK, said_NK], labels_N)
-        together = loss(shares_E[0] * logits_NK + shares_E[1] * said_NK)
+        together_NK = shares_E[0] * logits_NK + shares_E[1] * said_NK
+        together = _loss(together_NK, labels_N)
         log(
-            f"tokens and pairs: C = {strength:g}, validation loss {loss(said_NK):.4f} alone, "
-            f"{together:.4f} beside the recurrence"
+            f"linear part: C = {strength:g}, validation loss {_loss(said_NK, labels_N):.4f} alone, "
+            f"{together:.4f} beside the recurrence; accuracy {_right(said_NK, labels_N):.4f} "
+            f"alone, {_right(together_NK, labels_N):.4f} beside it"
         )
         return together, strength, shares_E
 
-    log("Fitting the linear model of tokens and pairs of neighbours")
-    _, strength, (recurrence, share) = min((tried(c) for c in _STRENGTHS), key=lambda t: t[:2])
-    fit_pairs(pairs, texts, labels, strength=strength, balance=examples.balance)
+    # With trust in the labels, as the sum is fitted: else it would win by trust alone.
+    alone = _loss(logits_NK / fit_temperature(logits_NK, labels_N), labels_N)
+    log(
+        f"recurrence alone: validation loss {alone:.4f}, accuracy {_right(logits_NK, labels_N):.4f}"
+    )
+    best = tried(_STRENGTH)
+    if best[0] < (1.0 - _WORTH / 4.0) * alone:
+        for strengths in _OTHERS:
+            for strength in strengths:
+                found = tried(strength)
+                if not found[0] < best[0]:
+                    break
+                best = found
+    loss, strength, (recurrence, share) = best
+    fit.put(strength)
+    if not loss < (1.0 - _WORTH) * alone:
+        log("The linear part adds nothing here and has no say")
+        return temperature
     temperature = 1.0 / max(float(recurrence), _LEAST)
     pairs.share.assign(share * temperature)
     return temperature
+
+
+def _loss(logits_NK: npt.NDArray[Any], labels_N: npt.NDArray[np.int64]) -> float:
+    logs_NK = logits_NK - np.logaddexp.reduce(logits_NK, 1, keepdims=True)
+    return -float(logs_NK[np.arange(len(labels_N)), labels_N].mean())
+
+
+def _right(logits_NK: npt.NDArray[Any], labels_N: npt.NDArray[np.int64]) -> float:
+    return float((logits_NK.argmax(1) == labels_N).mean())
 
 
 def validation_logits(network: keras.Model, examples: LabelledExamples) -> Labelled:
@@ -126,16 +178,22 @@ def temperature_of(network: keras.Model) -> float:
     return float(network.get_layer(TEMPERATURE).value)
 
 
+def share_of(network: keras.Model) -> float | None:
+    """What a logit of the linear part counts beside one of the recurrence; None without such."""
+    layer = pairs_of(network)
+    return None if layer is None else float(layer.share)
+
+
 def pairs_say(
     network: keras.Model, examples: LabelledExamples, texts: Sequence[str]
 ) -> npt.NDArray[np.float32] | None:
     """What the linear model adds to the logits of texts before the temperature.
 
     Returns:
-        float32, (N, K); None if the network has no linear model.
+        float32, (N, K); None if the network has no linear part, or one that has no say.
     """
     layer = pairs_of(network)
-    if layer is None:
+    if layer is None or not float(layer.share):
         return None
     rows = examples.encoded(texts)
     said_NK = np.zeros((len(rows), layer.classes), np.float32)
@@ -149,6 +207,6 @@ def pairs_say(
 
 
 def pairs_of(network: keras.Model) -> HashedPairs | None:
-    """The linear model of tokens and pairs in a network, if it has one."""
+    """The linear part of a network, if it has one."""
     layers = [layer for layer in network.layers if layer.name == PAIRS]
     return layers[0] if layers else None

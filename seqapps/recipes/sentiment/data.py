@@ -26,12 +26,16 @@ from seqapps.data.splits import (
     text_key,
 )
 from seqapps.errors import UserError
+from seqapps.text.scripts import without_spaces
 
 _LISTED = 20
 """Classes that a message lists; of more it tells the number."""
 
 _IMBALANCE = 1.5
 """Ratio of the largest class to the smallest above which the log speaks of it."""
+
+_LOOKED_AT = 200
+"""Texts, and characters of each, that tell whether a script has spaces."""
 
 _INTEGER = re.compile("-?[0-9]{1,18}")
 
@@ -165,6 +169,41 @@ def load_labelled(
     splits = LabelledSplits(**parts)
     _log_classes(splits, log)
     return splits
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sizes:
+    """What training texts are like, as far as defaults follow from it."""
+
+    texts: int
+    """How many there are."""
+    classes: int
+    """Their classes."""
+    characters: int
+    """Of all of them together."""
+    new_words: float
+    """The chance that a word of another such text is in none of them."""
+    unspaced: float
+    """Share of characters whose scripts have no spaces between words."""
+
+
+def sizes_of(texts: Texts) -> Sizes:
+    """Measures training texts.
+
+    Source: Good 1953, "The Population Frequencies of Species": the chance of what is new is the
+    share of what was met once.
+    """
+    words = Counter(word for text in texts.texts for word in text.lower().split())
+    once = sum(1 for count in words.values() if count == 1)
+    # Enough to tell a script by.
+    some = "".join(text[:_LOOKED_AT] for text in texts.texts[:_LOOKED_AT])
+    return Sizes(
+        texts=len(texts),
+        classes=len(set(texts.labels)),
+        characters=sum(map(len, texts.texts)),
+        new_words=once / max(1, words.total()),
+        unspaced=sum(map(without_spaces, some)) / max(1, len(some)),
+    )
 
 
 def class_weights(labels: Sequence[str], classes: Sequence[str]) -> list[float]:

@@ -20,6 +20,12 @@ def classifier_interface() -> Interface:
                 description="Of each class, the highest first.",
             ),
             Field(name="classes", rank=1, description="Their names, in the same order."),
+            Field(
+                name="truncated",
+                dtype="int32",
+                media="number",
+                description="1 where the text was too long to be read whole.",
+            ),
         ),
         further=(
             Signature(
@@ -27,7 +33,11 @@ def classifier_interface() -> Interface:
                 outputs=(
                     label,
                     Field(name="probability", dtype="float32", media="number", unit=probability),
-                    Field(name="words", rank=1, description="The text's words."),
+                    Field(
+                        name="words",
+                        rank=1,
+                        description="The text's words, or pieces in scripts without spaces.",
+                    ),
                     Field(
                         name="importance",
                         dtype="float32",

@@ -226,6 +226,11 @@ def reliability_bins(
         )
 
 
+def commonest(labels_N: npt.NDArray[np.integer[Any]]) -> float:
+    """Accuracy of the answer that is always the commonest class."""
+    return float(np.bincount(labels_N).max() / len(labels_N))
+
+
 def fit_temperature(
     logits_NK: npt.ArrayLike, labels_N: npt.ArrayLike, *, doubt: float = 0.0
 ) -> float:

@@ -75,7 +75,13 @@ def build_classifier(
         pooled = drop(pooled, settings.dropout)
     logits_BK = keras.layers.Dense(classes, name="logits")(pooled)
     if settings.pairs:
-        pairs = HashedPairs(classes, buckets=settings.pairs, name=PAIRS)
+        pairs = HashedPairs(
+            classes,
+            buckets=settings.pairs,
+            characters=settings.characters,
+            vocabulary=vocabulary if settings.characters else 0,
+            name=PAIRS,
+        )
         logits_BK = keras.layers.Add(name="sum", dtype="float32")(
             [logits_BK, pairs(inputs["tokens"], lengths_B)]
         )

@@ -12,12 +12,13 @@ from seqapps.models.specs import whole
 from seqapps.text.cut import Cut
 
 
-def classifier_parts(network: keras.Model, cut: Cut) -> Parts:
+def classifier_parts(network: keras.Model, cut: Cut, *, apart: str) -> Parts:
     """Of a classifier: `classify` gives logits, divided by the temperature.
 
     Args:
         network: From `build_classifier`.
         cut: Which part of a long text is read.
+        apart: As of `answer.ClassifyText`.
     """
 
     def classify(tokens: Any, tokens_lengths: Any) -> dict[str, Any]:
@@ -28,5 +29,5 @@ def classifier_parts(network: keras.Model, cut: Cut) -> Parts:
     return Parts(
         predictor="seqapps.recipes.sentiment.predictor",
         parts={"classify": Part(classify, takes)},
-        settings={"most": cut.most, "head": cut.head},
+        settings={"most": cut.most, "head": cut.head, "apart": apart},
     )

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from seqapps.portable.runtime.base import ROWS, Predictor, padded
-from seqapps.portable.runtime.pieces import BOS, EOS, Pieces, clean
+from seqapps.portable.runtime.pieces import BOS, EOS, Pieces
 
 
 class SentimentPredictor(Predictor):
@@ -18,7 +18,7 @@ class SentimentPredictor(Predictor):
         """Reads network, tokenizer and classes."""
         self._classify = self.network("classify")
         self._pieces = Pieces(self.asset("text.model"))
-        self._begins_word = self._pieces.begins_word()
+        self._apart = self.settings["apart"]
         self._classes: list[str] = json.loads(self.asset("classes.json"))
 
     def _cut(self, ids: Any) -> list[int]:
@@ -34,9 +34,8 @@ class SentimentPredictor(Predictor):
         """Leaves out one word after another, and sees how the answer changes."""
         answers = []
         for text, ids in zip(rows, self._pieces.encode(rows), strict=True):
-            words = [word for word in clean(text.decode("utf-8", "replace")).split(" ") if word]
-            word_of = np.cumsum(self._begins_word[np.asarray(ids, np.int64)]) - 1
-            ids, numbers = self._cut(ids), self._cut(word_of.tolist())
+            words, places = self._pieces.units(text, ids, apart=self._apart)
+            ids, numbers = self._cut(ids), self._cut(places)
             logits = self._logits([[BOS, *ids, EOS]])
             label = int(logits[0].argmax())
             odds = _log_odds(logits, label)[0]
@@ -63,7 +62,8 @@ class SentimentPredictor(Predictor):
 
     def respond(self, rows: list[Any], options: dict[str, Any]) -> list[dict[str, Any]]:
         """Classifies a batch of texts."""
-        kept = [self._cut(ids) for ids in self._pieces.encode(rows)]
+        read = self._pieces.encode(rows)
+        kept = [self._cut(ids) for ids in read]
         shares = _shares(self._logits([[BOS, *ids, EOS] for ids in kept]))
         order = np.argsort(-shares, axis=1, kind="stable")
         return [
@@ -71,8 +71,9 @@ class SentimentPredictor(Predictor):
                 "label": self._classes[places[0]],
                 "probabilities": [float(share) for share in row[places]],
                 "classes": [self._classes[place] for place in places],
+                "truncated": int(len(ids) > self.settings["most"]),
             }
-            for row, places in zip(shares, order, strict=True)
+            for ids, row, places in zip(read, shares, order, strict=True)
         ]
 
 

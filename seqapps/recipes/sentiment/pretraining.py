@@ -55,6 +55,7 @@ def pretrain_encoder(
     )
     settings = dataclasses.replace(
         training,
+        minutes=0.0,
         epochs=pretraining.epochs,
         learning_rate=pretraining.learning_rate,
         batch_tokens=pretraining.batch_tokens,

@@ -2,9 +2,10 @@
 
 Many-to-one. Words are cut into SentencePiece pieces (Kudo 2018); a bidirectional GRU reads them;
 attention pools what it read into one vector (Yang et al. 2016), from which a small head makes
-class probabilities. They are calibrated by one temperature (Guo et al. 2017). On request the
-reader first learns the language of the training texts (Dai and Le 2015; Howard and Ruder 2018), and
-a linear model of single words and pairs stands beside it (Wang and Manning 2012).
+class probabilities. A linear model of pieces, pairs and n-grams of characters stands beside it
+(Wang and Manning 2012) and has the say that validation texts give it. Probabilities are calibrated
+by one temperature (Guo et al. 2017). On request the reader first learns the language of the
+training texts (Dai and Le 2015; Howard and Ruder 2018).
 
     python -m seqapps.recipes.sentiment
 """
@@ -19,12 +20,12 @@ from seqapps.lazy import lazy_imports
 from seqapps.recipe import Evaluation, Recipe, View
 from seqapps.recipes.sentiment.importance import coloured, web_page
 from seqapps.recipes.sentiment.interface import classifier_interface
-from seqapps.recipes.sentiment.settings import CLASSIFIER_SPACE, Classifier, Config
+from seqapps.recipes.sentiment.settings import CLASSIFIER_SPACE, Classifier, Config, settle
 from seqapps.report import Reporter
 
 with lazy_imports():
     from seqapps.recipes.sentiment import answer as text_classifier
-    from seqapps.recipes.sentiment import calibration, plots, pretraining
+    from seqapps.recipes.sentiment import calibration, metrics, plots, pretraining
     from seqapps.recipes.sentiment import examples as labelled_texts
     from seqapps.recipes.sentiment import network as classifier
     from seqapps.recipes.sentiment import parts as networks
@@ -62,7 +63,8 @@ def build_model(
 def build(config: Config, examples: "LabelledExamples") -> "keras.Model":
     """The network for this vocabulary and these classes."""
     size, classes = examples.tokenizer.size, len(examples.classes)
-    return build_model(config.model, vocabulary=size, classes=classes, seed=config.seed)
+    network = build_model(config.model, vocabulary=size, classes=classes, seed=config.seed)
+    return calibration.spelling(network, examples.tokenizer)
 
 
 def pretrain(
@@ -108,7 +110,8 @@ def goal(config: Config, network: "keras.Model", examples: "LabelledExamples") -
         logits_NK, labels_N = calibration.validation_logits(network, examples)
         return {"accuracy": float((logits_NK.argmax(1) == labels_N).mean())}
 
-    return loop.Goal(name="accuracy", score=score)
+    floor = metrics.commonest(examples.labels_of(examples.splits.validation))
+    return loop.Goal(name="accuracy", score=score, floor=floor)
 
 
 def finish(
@@ -124,27 +127,29 @@ def finish(
 
 def answers(config: Config, network: "keras.Model", assets: Assets) -> Answers:
     """What is served: text to pieces, network, class probabilities; and each word's importance."""
-    served = text_classifier.ClassifyText(network, assets, config.text.cut)
+    cut, apart = config.text.cut, config.apart
+    served = text_classifier.ClassifyText(network, assets, cut, apart=apart)
     return {MAIN: served, "explain": served.explain}
 
 
 def parts(config: Config, network: "keras.Model", assets: Assets) -> Parts:
     """The classifier, for ONNX."""
-    return networks.classifier_parts(network, config.text.cut)
+    return networks.classifier_parts(network, config.text.cut, apart=config.apart)
 
 
 def evaluate(
     config: Config, application: Application, examples: "LabelledExamples", reporter: Reporter
 ) -> Evaluation:
-    """Accuracy, F1, AUC and calibration on the test split, beside a bag of words' on the same."""
-    texts = examples.splits.test.texts
-    with reporter.bar("Classifying the test split", total=len(texts), unit="texts") as bar:
-        answers = application.answers(texts, advance=bar.advance)
+    """Accuracy, F1, AUC and calibration on the test split, beside the baseline's on the same."""
+    asked = examples.splits.test.texts
+    with reporter.bar("Classifying the test split", total=len(asked), unit="texts") as bar:
+        answers = application.answers(asked, advance=bar.advance)
     measured = classification.measure(
         answers,
         examples,
         temperature=calibration.temperature_of(application.model),
-        pairs_NK=calibration.pairs_say(application.model, examples, texts),
+        share=calibration.share_of(application.model),
+        pairs_NK=calibration.pairs_say(application.model, examples, asked),
         seed=config.seed,
         log=reporter.log,
     )
@@ -153,6 +158,7 @@ def evaluate(
         samples=measured.mistakes,
         title="The surest mistakes",
         draw=lambda folder: plots.draw(measured, examples.classes, folder),
+        warnings=measured.warnings,
     )
 
 
@@ -170,6 +176,8 @@ RECIPE = Recipe(
     name="sentiment",
     summary="Sentiment: a text in, a label with its probability out.",
     config=Config,
+    settle=settle,
+    rest=lambda seconds: 25.0 + 4.0 * seconds,
     interface=interface,
     load=load,
     build=build,

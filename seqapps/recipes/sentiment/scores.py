@@ -31,6 +31,8 @@ class Measured:
     """The wrong answers that were given with the highest confidence."""
     confusion: npt.NDArray[np.int64]
     """(K, K): how often each class, by row, was given each label."""
+    warnings: list[str]
+    """What whoever uses the model must know."""
     reliability: dict[str, ReliabilityBins]
     """How often answers of one confidence are right, before and after scaling."""
 
@@ -40,19 +42,22 @@ def measure(
     examples: LabelledExamples,
     *,
     temperature: float,
+    share: float | None = None,
     pairs_NK: npt.NDArray[np.float32] | None = None,
     seed: int,
     log: Callable[[str], None],
 ) -> Measured:
-    """Measures answers on the test split, beside a linear model on words and pairs of words.
+    """Measures answers on the test split, beside a linear model of words or of characters.
 
     Args:
         answers: What the application gave for each test text.
         examples: The splits; the linear model learns from the training split and chooses its
             penalty on the validation split.
         temperature: By which the answers' logits were divided.
-        pairs_NK: float32, (N, K). What the linear model of tokens and pairs added to the logits
-            before, if there is one: the recurrence is measured without it too.
+        share: What a logit of the network's linear part counts beside one of the recurrence, if
+            there is such a part.
+        pairs_NK: float32, (N, K). What that part added to the logits before, if it has a say: the
+            recurrence is measured without it too.
         seed: Of the bootstrap.
         log: Takes lines for the user.
     """
@@ -66,7 +71,7 @@ def measure(
         "before scaling": metrics.reliability_bins(plain_NK, labels_N),
         "after scaling": metrics.reliability_bins(scaled_NK, labels_N),
     }
-    log("Fitting the baseline: logistic regression on words and pairs of words")
+    log("Fitting the baseline: logistic regression on words and pairs, and on characters")
     baseline = BagOfWords.fit(
         splits.train.texts,
         examples.labels_of(splits.train),
@@ -84,8 +89,10 @@ def measure(
             **_rounded(scores),
             "calibration_error_before_scaling": round(bins["before scaling"].calibration_error, 4),
             "temperature": round(temperature, 4),
+            **({} if share is None else {"linear_share": round(share, 4)}),
             **(_without(logits_NK, pairs_NK, labels_N) if pairs_NK is not None else {}),
             **{f"baseline_{name}": value for name, value in _rounded(beside).items()},
+            "baseline_kind": baseline.kind,
             "baseline_strength": baseline.strength,
             "baseline_features": baseline.features,
             "points_above_baseline": round(compared["difference"], 2),
@@ -102,9 +109,19 @@ def measure(
             }
             for i in worst
         ],
+        warnings=_warnings(float(right_N.mean()), metrics.commonest(labels_N)),
         confusion=metrics.confusion_matrix(labels_N, scaled_NK.argmax(1), len(classes)),
         reliability=bins,
     )
+
+
+def _warnings(accuracy: float, constant: float) -> list[str]:
+    if accuracy > constant:
+        return []
+    return [
+        f"The model is no better than always answering the commonest class: {accuracy:.1%} of the "
+        f"answers are right, and {constant:.1%} would be. Give more texts, or other settings."
+    ]
 
 
 def rating(examples: LabelledExamples) -> Rating:

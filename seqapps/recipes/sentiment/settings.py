@@ -1,9 +1,12 @@
-"""Settings of a sentiment model."""
+"""Settings of a sentiment model, and how defaults follow the training texts."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from seqapps.recipes.sentiment.data import LabelledData
+from seqapps import automatic
+from seqapps.automatic import auto, is_auto
+from seqapps.recipes.sentiment.data import LabelledData, Sizes, load_labelled, sizes_of
+from seqapps.report import Reporter
 from seqapps.space import Float, OneOf, Space, Whole
 from seqapps.text.settings import LongText
 from seqapps.training.settings import Training
@@ -29,16 +32,17 @@ class Classifier:
     """Read each text backwards too."""
     pools: tuple[Literal["attention", "max", "mean", "last"], ...] = ("attention", "last")
     """How the steps of a text become one vector; several are put side by side."""
-    normalisation: Literal["none", "batch", "layer"] = "batch"
+    normalisation: Literal["none", "batch", "layer"] = auto("batch")  # type: ignore[assignment]
     """Normalise the pooled vector, over the batch or over its elements."""
     hidden: int = 64
     """Units of the layer between pooling and the logits; 0 for none."""
-    pairs: int = 0
+    pairs: int = auto(0)
     """Buckets of a linear model of tokens and pairs of neighbours, fitted beside the recurrence and
-    added to its logits; 0 for none. Good for long texts, in which many words speak for
-    themselves."""
-    dropout: float = 0.05
-    """Share of elements dropped between layers, in training; real texts bear more."""
+    added to its logits where validation texts say so; 0 for none."""
+    characters: int = auto(0)
+    """Characters of the longest n-grams that the linear model knows besides; 0 for none."""
+    dropout: float = auto(0.05)
+    """Share of elements dropped between layers, in training."""
     channel_dropout: float = 0.0
     """Share of embedding elements dropped for all words of a text alike, in training."""
     word_dropout: float = 0.0
@@ -49,7 +53,7 @@ class Classifier:
         for name in ("embedding", "units", "depth"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}.")
-        for name in ("hidden", "pairs"):
+        for name in ("hidden", "pairs", "characters"):
             if getattr(self, name) < 0:
                 raise ValueError(
                     f"{name} must be at least 0, got {getattr(self, name)}; 0 leaves it out."
@@ -113,11 +117,11 @@ class Config:
     pretraining: Pretraining = field(default_factory=Pretraining)
     training: Training = field(
         default_factory=lambda: Training(
-            epochs=12,
+            epochs=auto(12),
             # Accuracy soon stands at its best on validation texts while the loss still falls.
             monitor="loss",
-            batch_tokens=2048,
-            learning_rate=6e-3,
+            batch_tokens=auto(2048),
+            learning_rate=auto(6e-3),
             warmup_steps=100,
             weight_decay=0.05,
             average_decay=0.98,
@@ -127,8 +131,74 @@ class Config:
     )
     balance: bool = False
     """Let each class count the same in the loss, however few its examples are."""
+    apart: Literal["words", "pieces"] = auto("words")  # type: ignore[assignment]
+    """What an explanation leaves out one by one: words, or pieces in scripts without spaces."""
     seed: int = 0
     """Of everything random in training, and of what is held out."""
+
+
+_MINUTES = 5.0
+"""What a training takes where nobody says."""
+_PASSES = 12
+"""After which more passes teach nothing new."""
+_CHARACTERS_A_SECOND = 60_000
+"""Characters of training texts that two cores read at least."""
+_CLOSED = 0.001
+"""Where words of new texts are less often new than this, all words are known."""
+_UNSPACED = 0.2
+"""Share of characters of scripts without spaces from which pieces are explained."""
+_BUCKETS = (1 << 12, 1 << 19)
+"""Fewest and most buckets of the linear part."""
+_NUMBERS = 1 << 24
+"""Numbers in its table: buckets times classes."""
+_SPELLED = 10_000_000
+"""Characters of training texts of which n-grams are made; of more it would take minutes."""
+
+
+def settle(config: Config, reporter: Reporter) -> Config:
+    """Fills in what nobody chose, by `settled`."""
+    # What is wrong with the texts is told where they are loaded.
+    splits = load_labelled(config.data, seed=config.seed, log=lambda _: None)
+    return settled(config, sizes_of(splits.train))
+
+
+def settled(config: Config, sizes: Sizes) -> Config:
+    """Fills in what nobody chose, by what the training texts are like.
+
+    - A closed language, in which every word is known, needs little dropout; of other texts more is
+      dropped, and the pooled vector is normalised over its elements, since statistics of batches
+      that hold few long texts or many short ones are no others' statistics.
+    - The linear part has four times as many buckets as there are characters, so that few terms
+      share one, as far as its table stays small; and n-grams of characters unless they would be too
+      many.
+    - A training ends after 12 passes, or when its minutes are over.
+
+    Args:
+        config: As it was asked for.
+        sizes: Of the training texts.
+    """
+    fewest, most = _BUCKETS
+    buckets = fewest
+    while buckets < min(most, 4 * sizes.characters) and 2 * buckets * sizes.classes <= _NUMBERS:
+        buckets *= 2
+    closed = sizes.new_words < _CLOSED
+    config = automatic.settled(
+        config,
+        apart="pieces" if sizes.unspaced > _UNSPACED else "words",
+        model__pairs=buckets,
+        model__characters=4 if sizes.characters <= _SPELLED else 0,
+        model__normalisation="batch" if closed else "layer",
+        model__dropout=0.05 if closed else 0.3,
+        training__minutes=_MINUTES,
+    )
+    training = config.training
+    if is_auto(training.epochs):
+        seconds = _PASSES * sizes.characters / _CHARACTERS_A_SECOND
+        if seconds < 60.0 * training.minutes:
+            # So few texts are read sooner, and measured after each pass.
+            training = replace(training, minutes=0.0)
+        config = replace(config, training=replace(training, epochs=_PASSES))
+    return config
 
 
 CLASSIFIER_SPACE: Space = {

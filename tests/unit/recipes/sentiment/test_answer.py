@@ -1,14 +1,19 @@
 """A trained text classifier as a function of strings, and which words it says mattered."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from seqapps.portable.runtime.pieces import Pieces
 from seqapps.recipes.sentiment.answer import ClassifyText
 from seqapps.recipes.sentiment.calibration import (
     calibrate,
     pairs_say,
+    share_of,
+    spelling,
     temperature_of,
     uncalibrate,
     validation_logits,
@@ -125,6 +130,43 @@ ODD = [
     "great " * 30,
     "a" * 3000,
 ]
+
+
+JAPANESE = ["売上は増加しました", "利益は減少しました", "売上は減少 good"]
+
+
+@pytest.mark.parametrize("apart", ["words", "pieces"])
+def test_words_and_pieces_are_the_same_with_and_without_tensorflow(apart):
+    tokenizer = Tokenizer.train([*JAPANESE, *FILLERS] * 3, vocabulary=80)
+    network = build_classifier(
+        Classifier(embedding=4, units=4, hidden=0), vocabulary=tokenizer.size, classes=2
+    )
+    assets = {"text.model": tokenizer.proto, "classes.json": b'["bad", "good"]'}
+    served = ClassifyText(network, assets, CUT, apart=apart)
+    texts = [*JAPANESE, *ODD, "売上\u2603\u2603は x\u2603 house", "\u2603"]
+    outputs = tf.function(served.explain, autograph=False)({"text": tf.constant(texts)}, {})
+    counts = outputs["words_lengths"].numpy()
+    pieces = Pieces(tokenizer.proto)
+    for text, row, count in zip(texts, outputs["words"].numpy(), counts, strict=True):
+        said = text if isinstance(text, bytes) else text.encode()
+        units, places = pieces.units(said, pieces.encode([said])[0], apart=apart)
+        assert [unit.decode() for unit in row[:count]] == units
+        assert sorted({*places}) == list(range(len(units)))
+        words = normalise(said.decode("utf-8", "replace")).split()
+        assert "".join(units) == "".join(words)
+        assert (units == words) or (apart == "pieces" and len(units) > len(words))
+    # Of the pieces of a sentence each has its importance; as one word it has one.
+    assert (counts[0] > 1) == (apart == "pieces")
+    read = outputs["importance"].numpy()[0, : counts[0]]
+    assert np.isfinite(read).all()
+    assert read.any()
+
+
+def test_a_text_that_is_not_read_whole_says_so(answers, examples):
+    whole, longer = "film " * CUT.most, "film " * (CUT.most + 1)
+    assert [len(ids) for ids in examples.tokenizer.encode([whole, longer])] == [40, 41]
+    found = answers[0]([longer, "", whole])
+    assert [row["truncated"] for row in found] == [1, 0, 0]
 
 
 @pytest.mark.parametrize(
@@ -290,7 +332,9 @@ def test_pairs_get_the_share_that_makes_validation_likeliest(examples):
         share.assign(fitted * other)
         assert likelihood(validation_logits(network, examples)[0]) < likelihood(after)
     share.assign(fitted)
-    assert sum("tokens and pairs: C = " in line for line in lines) == 3
+    tried = [line.split()[4] for line in lines if line.startswith("linear part: C = ")]
+    assert tried[:2] == ["10,", "3,"]
+    assert "30," in tried
     # What it says of other texts is what it adds to their logits.
     texts = examples.splits.test.texts
     said = pairs_say(network, examples, texts)
@@ -304,6 +348,26 @@ def test_pairs_get_the_share_that_makes_validation_likeliest(examples):
         np.testing.assert_allclose(full - rest, found, atol=1e-4)
     uncalibrate(network)
     np.testing.assert_allclose(validation_logits(network, examples)[0], before, atol=1e-5)
+
+
+def test_a_linear_part_that_adds_nothing_has_no_say(examples):
+    """Labels that nothing in the texts tells."""
+    rng = np.random.default_rng(5)
+    texts = Texts(["good film", "bad house"] * 60, [str(k) for k in rng.permutation([0, 1] * 60)])
+    chance = dataclasses.replace(
+        examples, splits=LabelledSplits(texts, texts, texts), classes=["0", "1"]
+    )
+    network = build_classifier(
+        Classifier(embedding=4, units=4, hidden=0, pairs=512, characters=2),
+        vocabulary=examples.tokenizer.size,
+        classes=2,
+    )
+    spelling(network, examples.tokenizer)
+    lines = []
+    calibrate(network, chance, lines.append)
+    assert lines[-1] == "The linear part adds nothing here and has no say"
+    assert share_of(network) == 0.0
+    assert pairs_say(network, chance, texts.texts) is None
 
 
 def test_labels_and_weights_of_the_classes(examples):

@@ -1,4 +1,5 @@
 import random
+import re
 
 import numpy as np
 import pytest
@@ -52,7 +53,11 @@ def test_it_is_scikit_learn_fitted_on_train_with_the_chosen_strength(kinds):
     train_texts, train_labels = reviews(200, seed=0, kinds=kinds, noise=0.3)
     texts, _ = reviews(50, seed=2, kinds=kinds)
     model = fit(kinds=kinds, noise=0.3)
-    vectorizer = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True)
+    of_kind = {
+        "words": {"ngram_range": (1, 2)},
+        "characters": {"ngram_range": (1, 4), "analyzer": "char", "min_df": 2},
+    }
+    vectorizer = TfidfVectorizer(**of_kind[model.kind], sublinear_tf=True)
     train_NF = vectorizer.fit_transform(train_texts)
     plain = LogisticRegression(C=model.strength, tol=1e-8, max_iter=5000)
     expected_NK = plain.fit(train_NF, train_labels).predict_proba(vectorizer.transform(texts))
@@ -60,45 +65,29 @@ def test_it_is_scikit_learn_fitted_on_train_with_the_chosen_strength(kinds):
     np.testing.assert_allclose(model.probabilities(texts), expected_NK, atol=2e-3)
 
 
-def test_each_strength_is_fitted_to_its_end():
-    # A fit that begins at the last one's solution must not take it for its own.
-    texts, _ = reviews(50, seed=2)
-    strengths = (0.1, 1.0, 10.0, 100.0)
-    alone = fit(noise=0.3, strengths=strengths[-1:]).probabilities(texts)
-    warm = BagOfWords.fit(
-        *reviews(200, seed=0, noise=0.3),
-        # The training texts themselves like the weakest penalty best.
-        *reviews(200, seed=0, noise=0.3),
-        strengths=strengths,
-        log=lambda text: None,
-    )
-    assert warm.strength == 100.0
-    np.testing.assert_allclose(warm.probabilities(texts), alone, atol=2e-3)
-
-
-def test_the_strength_is_chosen_on_validation():
+def test_kind_and_strength_are_chosen_on_validation():
     lines = []
-    train = reviews(200, seed=0, noise=0.3)
-    validation = reviews(60, seed=1)
-    chosen = BagOfWords.fit(*train, *validation, strengths=(10.0, 0.1, 1000.0), log=lines.append)
-    # Weak to strong fits of the training data, whatever order they are given in.
-    assert [line.split(",")[0] for line in lines] == [
-        "bag of words: C = 0.1",
-        "bag of words: C = 10",
-        "bag of words: C = 1000",
-    ]
-    scores = {
-        strength: (
-            BagOfWords.fit(*train, *validation, strengths=[strength], log=lambda text: None)
-            .probabilities(validation[0])
-            .argmax(axis=1)
-            == validation[1]
-        ).mean()
-        for strength in (0.1, 10.0, 1000.0)
-    }
+    train, validation = reviews(200, seed=0, noise=0.3), reviews(60, seed=1)
+    chosen = BagOfWords.fit(*train, *validation, strengths=(10.0, 0.1), log=lines.append)
+    scores = {}
+    for line in lines:
+        kind, strength, accuracy = re.fullmatch(
+            r"(\w+): C = (.+), validation accuracy (.+)", line
+        ).groups()
+        scores[kind, float(strength)] = float(accuracy)
+    assert list(scores) == [(k, c) for k in ("words", "characters") for c in (0.1, 10.0)]
     assert len(set(scores.values())) > 1
-    assert scores[chosen.strength] == max(scores.values())
-    assert [line.split()[-1] for line in lines] == [f"{score:.4f}" for score in scores.values()]
+    assert scores[chosen.kind, chosen.strength] == max(scores.values())
+    right = chosen.probabilities(validation[0]).argmax(1) == validation[1]
+    assert right.mean() == pytest.approx(max(scores.values()), abs=1e-4)
+
+
+def test_characters_see_into_words_and_words_past_four_characters():
+    # Endings tell the class, in words that training never shows.
+    stems = [a + b for a in "bdfgklm" for b in ("ura", "ile", "opa")]
+    endings = ([f"{s}zx{e}" for s in stems for e in ("q", "w")], [0, 1] * len(stems))
+    new = (["tovezxq", "tovezxw"], [0, 1])
+    assert BagOfWords.fit(*endings, *new, log=print).kind == "characters"
 
 
 def test_equal_accuracies_go_to_the_likelier():
@@ -109,9 +98,9 @@ def test_equal_accuracies_go_to_the_likelier():
 def test_words_of_validation_are_unknown():
     train = (["good film", "bad film"], [1, 0])
     model = BagOfWords.fit(*train, ["novel thing", "bad thing"], [1, 0], log=lambda text: None)
-    # good, bad, film and two pairs.
-    assert model.features == 5
-    unknown, empty = model.probabilities(["novel thing", ""])
+    # No more than good, bad, film and two pairs, or what is in them.
+    assert model.features <= 40
+    unknown, empty = model.probabilities(["yyyy", ""])
     np.testing.assert_array_equal(unknown, empty)
 
 
@@ -119,24 +108,6 @@ def test_the_same_data_give_the_same_model():
     texts, _ = reviews(20, seed=2)
     one, other = fit(noise=0.2), fit(noise=0.2)
     np.testing.assert_array_equal(one.probabilities(texts), other.probabilities(texts))
-    assert one.top_words(5) == other.top_words(5)
-
-
-@pytest.mark.parametrize("kinds", [(BAD, GOOD), (BAD, GOOD, FAIR)])
-def test_top_words_are_those_of_the_class(kinds):
-    found = fit(kinds=kinds).top_words(4)
-    for words, kind in zip(found, kinds, strict=True):
-        assert {word for word, _ in words} == set(kind)
-        weights = [weight for _, weight in words]
-        assert weights == sorted(weights, reverse=True)
-        assert min(weights) > 0
-
-
-def test_top_words_are_single_and_speak_for_their_class():
-    for words in fit().top_words(1000):
-        assert 4 < len(words) < len(GOOD + BAD + FILLER)
-        assert not any(" " in word for word, _ in words)
-    assert fit().top_words(0) == [[], []]
 
 
 def test_classes_without_training_texts():
@@ -146,9 +117,6 @@ def test_classes_without_training_texts():
     assert probabilities_NK.shape == (3, 4)
     assert probabilities_NK[:, [1, 3]].tolist() == [[0.0, 0.0]] * 3
     assert probabilities_NK.argmax(axis=1)[:2].tolist() == [2, 0]
-    assert [[word for word, _ in words][:1] for words in model.top_words(1)] == (
-        [["bad"], [], ["good"], []]
-    )
 
 
 def test_no_texts_have_no_probabilities():
@@ -156,16 +124,35 @@ def test_no_texts_have_no_probabilities():
 
 
 def test_single_occurrences_count_in_small_data_only(monkeypatch):
-    once = fit(rows=200).features
-    monkeypatch.setattr(bag_of_words, "_LARGE", 199)
-    assert 0 < fit(rows=200).features < once
+    texts = [f"{word} film" for word in GOOD + BAD]
+
+    def features():
+        return {terms.kind: rows.shape[1] for terms, rows in bag_of_words._vectorised(texts)}
+
+    small = features()
+    monkeypatch.setattr(bag_of_words, "_SMALL", 7)
+    monkeypatch.setattr(bag_of_words, "_LARGE", 7)
+    large = features()
+    # The words are eight, each once, and film; each makes a pair with it.
+    assert (small["words"], large["words"]) == (17, 1)
+    assert 0 < large["characters"] < small["characters"]
+
+
+def test_of_long_texts_the_first_characters_are_read(monkeypatch):
+    """Of all training texts together at most so many, so that it does not take long."""
+    texts = ["喜 " + "x " * 50, "怒 " + "x " * 50] * 4, [1, 0] * 4
+    monkeypatch.setattr(bag_of_words, "_CHARACTERS", 8 * 3)
+    found = BagOfWords.fit(*texts, *texts, log=print)
+    # "喜 x" and "怒 x" have four characters, three pairs and two triples.
+    assert (found.kind, found.features) == ("characters", 9)
+    assert found.probabilities(["怒" + "x" * 90, "喜"]).argmax(1).tolist() == [0, 1]
 
 
 def test_an_optimiser_that_gives_up_says_so(monkeypatch):
     monkeypatch.setattr(bag_of_words, "_ITERATIONS", 2)
     lines = []
     model = fit(noise=0.3, strengths=(100.0,), log=lines.append)
-    assert lines[0].startswith("bag of words: C = 100 had not converged after 2 iterations")
+    assert lines[0].startswith("words: C = 100 had not converged after 2 iterations")
     assert model.probabilities(["wonderful"]).shape == (1, 2)
 
 
@@ -185,7 +172,8 @@ def test_texts_without_words_are_read_by_characters():
     texts, lines = ["我 喜 欢", "喜 欢 👍", "不 好 👎", "我 不"], []
     found = BagOfWords.fit(texts, [1, 1, 0, 0], texts, [1, 1, 0, 0], log=lines.append)
     assert found.probabilities(["喜 欢", "不"]).argmax(1).tolist() == [1, 0]
-    assert "n-grams of 1 to 3 characters" in lines[0]
+    assert found.kind == "characters"
+    assert all(line.startswith("characters: C = ") for line in lines)
 
 
 TWO = (["good film", "bad film"], [1, 0])

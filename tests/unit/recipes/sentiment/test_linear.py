@@ -8,20 +8,20 @@ from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 from sklearn.linear_model import LogisticRegression
 
 from seqapps.layers.ngrams import HashedPairs
-from seqapps.recipes.sentiment.linear import fit_pairs
+from seqapps.recipes.sentiment.linear import LinearFit
 
 
-def drawn(classes, count=150):
+def drawn(classes, count=100):
     """Texts whose class likes some tokens and pairs."""
     rng = np.random.default_rng(classes)
     labels = rng.integers(0, classes, count)
     return [rng.integers(3, 12, rng.integers(1, 9)) + 2 * label for label in labels], labels
 
 
-def fitted(texts, labels, classes, **settings):
+def fitted(texts, labels, classes, *, strength=10.0, **settings):
     layer = HashedPairs(classes, buckets=1 << 17)
     layer.build((None, None))
-    fit_pairs(layer, texts, labels, **settings)
+    LinearFit(layer, texts, labels, **settings).put(strength)
     lengths = np.array([len(text) for text in texts], np.int32)
     tokens = np.zeros((len(texts), lengths.max()), np.int32)
     for row, text in zip(tokens, texts, strict=True):
@@ -69,3 +69,14 @@ def test_balanced_classes_weigh_the_same():
     plain, balanced = (fitted(texts, labels, 2, balance=on)[0] for on in (False, True))
     assert plain[0] - plain[1] == pytest.approx(math.log(9), abs=0.1)
     assert balanced[0] - balanced[1] == pytest.approx(0.0, abs=0.01)
+
+
+def test_what_a_single_text_has_counts_only_where_there_are_few():
+    for count, known in ((100, True), (102, False)):
+        texts = [np.array([4, 5 + i % 2, 9 + i]) for i in range(count)]
+        layer = HashedPairs(2, buckets=1 << 17)
+        layer.build((None, None))
+        LinearFit(layer, texts, np.arange(count) % 2).put(1.0)
+        single, both = (layer.buckets_of([np.array([token])])[0] for token in (9, 5))
+        assert (layer.squares.numpy()[single] > 0) == known
+        assert layer.squares.numpy()[both] > 0

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from seqapps.recipes.sentiment.metrics import (
     classification_scores,
+    commonest,
     confusion_matrix,
     fit_shares,
     fit_temperature,
@@ -22,6 +23,7 @@ from seqapps.recipes.sentiment.metrics import (
     reliability_bins,
     worst_mistakes,
 )
+from seqapps.recipes.sentiment.scores import _warnings
 
 
 def softmax(logits_NK):
@@ -314,6 +316,14 @@ def test_shares_are_found_again():
     )
     with pytest.raises(ValueError, match="experts_ENK"):
         fit_shares([[[np.inf, 0.0]]], [0])
+
+
+def test_a_model_that_is_no_better_than_the_commonest_class_says_so():
+    constant = commonest(np.array([0, 2, 2, 1]))
+    assert constant == 0.5
+    assert _warnings(0.51, constant) == []
+    (warning,) = _warnings(0.5, constant)
+    assert "50.0% of the answers are right, and 50.0% would be" in warning
 
 
 def test_worst_mistakes_are_the_most_confident_ones():

@@ -116,7 +116,7 @@ def test_it_learns(trained):
     assert float(row["validation_loss"]) < np.log(80)
     assert "Pre-training: predicting each word" in done.stderr
     assert "fitted on the validation split" in done.stderr
-    assert "tokens and pairs: C = 10, validation loss" in done.stderr
+    assert "linear part: C = 10, validation loss" in done.stderr
     metrics = json.loads((bundle / "metrics.json").read_text())
     assert metrics["accuracy_without_pairs"] > 0.8 < metrics["accuracy_of_pairs_alone"]
     assert {path.name for path in (bundle / "plots").iterdir()} == {
@@ -177,7 +177,7 @@ def test_predict_prints_label_and_probability(command, bundle):
     assert (code, err) == (0, "")
     answers = [json.loads(line) for line in out.splitlines()]
     for row, answer in zip(rows, answers, strict=True):
-        assert set(answer) == {"label", "probabilities", "classes"}
+        assert set(answer) == {"label", "probabilities", "classes", "truncated"}
         assert row == [answer["label"], f"{answer['probabilities'][0]:.4f}"]
 
 
