@@ -5,6 +5,9 @@ from typing import Literal
 
 from seqapps.text.cut import Cut
 
+PYTHON_HELP = "python-help"
+"""Names the English sentences of Python's own help, where a text file is named else."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Text:
@@ -94,10 +97,14 @@ class Transcripts:
     out. Empty: those of the training transcripts."""
     lower: bool = True
     """Put transcripts in lower case."""
+    punctuation: Literal["keep", "drop"] = "keep"
+    """Write punctuation marks as the transcripts have them, or leave out those that nobody says;
+    an apostrophe within a word stays."""
     language_order: int = 6
     """Symbols of the n-grams of the language model that the search uses; 0 for none."""
     language_text: str = ""
-    """Text file, one sentence a line, from which it learns besides the training transcripts."""
+    """Text file, one sentence a line, from which it learns besides the training transcripts;
+    `python-help`: the English sentences of Python's own help."""
 
     def __post_init__(self) -> None:
         if self.pieces and self.pieces < 16:

@@ -82,9 +82,9 @@ def loss(config: Config) -> Callable[[Any, Any, bool], tuple[Any, Any]]:
 
 
 def goal(config: Config, network: "keras.Model", examples: "SpeechExamples") -> "loop.Goal":
-    """Word error rate of greedy transcripts of the validation split."""
+    """Errors of greedy transcripts of the validation split: of words, if they are written apart."""
     greedy = transcription.GreedyRecogniser(network, examples)
-    return loop.Goal(name="wer", score=greedy.scores, highest=False)
+    return loop.Goal(name=examples.headline, score=greedy.scores, highest=False)
 
 
 def finish(
@@ -93,10 +93,10 @@ def finish(
     """Chooses on the validation split how much the language model counts, if there is one."""
     if examples.language is None:
         return examples.assets
-    chosen, wer = transcription.tune_language(network, examples)
+    chosen, rate = transcription.tune_language(network, examples)
     reporter.log(
         f"Language model counts {chosen.language:g} times, {chosen.bonus:g} nats for each symbol: "
-        f"validation WER {wer:.2f} %"
+        f"validation {examples.headline.upper()} {rate:.2f} %"
     )
     return examples.assets_with(chosen)
 
@@ -126,8 +126,11 @@ def evaluate(
         hypotheses = application(recordings, advance=bar.advance, **vars(config.decoding))
     references = [examples.alphabet.clean(text) for text in test.texts]
     metrics = word_errors.recognition_scores(
-        hypotheses, references, speakers=test.speakers, seed=config.seed
+        hypotheses, references, speakers=test.speakers, seed=config.seed, words=examples.words
     )
+    texts = [examples.alphabet.clean(text) for text in examples.splits.train.texts]
+    constant = word_errors.constant_answer(texts, references)
+    metrics |= {"constant_answer": constant}
     metrics |= word_errors.real_time_factor(application, recordings)
     some = examples.splits.validation.samples[:3]
     return Evaluation(

@@ -6,7 +6,7 @@ from typing import Literal
 
 from seqapps.audio.settings import Augmentation, Features
 from seqapps.decoding.settings import Transcription
-from seqapps.recipes.transcribe.data_settings import DigitStrings, SpeechData
+from seqapps.recipes.transcribe.data_settings import DigitStrings, SpeechData, SyntheticVoices
 from seqapps.space import Float, OneOf, Space, Whole
 from seqapps.text.settings import Transcripts
 from seqapps.training.settings import Training
@@ -127,6 +127,7 @@ class Config:
 
     data: SpeechData = field(default_factory=SpeechData)
     digits: DigitStrings = field(default_factory=DigitStrings)
+    voices: SyntheticVoices = field(default_factory=SyntheticVoices)
     text: Transcripts = field(default_factory=Transcripts)
     features: Features = field(default_factory=Features)
     augmentation: Augmentation = field(default_factory=Augmentation)
