@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from seqapps.automatic import auto
 from seqapps.data.splits import check_shares
 
 
@@ -106,25 +107,21 @@ class SyntheticVoices:
         ValueError: If a value is outside its range.
     """
 
-    share: float = 0.0
+    share: float = auto(0.0)
     """Share of what the first pass hears that they speak, from 0 to 0.9; from pass to pass less,
     so that the end of the training hears recordings alone."""
-    passes: int = 1
+    passes: int = auto(1)
     """Passes after which they are silent."""
     minutes: float = 60.0
     """How much they speak, from which each pass has its part."""
-    language: str = ""
-    """Language that they speak, as eSpeak NG names it (`en-us`, `es`, `hi`)."""
+    language: str = auto("")
+    """Language that they speak, as eSpeak NG names it (`en-us`, `es`, `hi`); left to the rule, the
+    one that script and commonest words of the transcripts tell."""
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.share <= 0.9:
             raise ValueError(
                 f"share must be from 0 to 0.9, got {self.share}; 0 for no synthetic voices."
-            )
-        if self.share and not self.language:
-            raise ValueError(
-                f"voices with a share of {self.share} need a language: give voices.language, such "
-                "as en-us, es or hi."
             )
         if self.passes < 1:
             raise ValueError(f"passes must be at least 1, got {self.passes}.")

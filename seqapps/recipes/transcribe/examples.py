@@ -352,8 +352,16 @@ def _with_voices(
     """The splits, with synthetic voices in the passes; they speak when the first pass is asked for.
 
     Only training asks: nothing that is measured has synthetic voices.
+
+    Raises:
+        UserError: If nobody says in which language.
     """
     train, rate_hz = splits.train, config.features.sample_rate_hz
+    if not config.voices.language:
+        raise UserError(
+            f"voices with a share of {config.voices.share:g} need a language, and the transcripts "
+            "do not tell it: give --voices.language, such as en-us, es or hi."
+        )
 
     @cache
     def spoken() -> Recordings:

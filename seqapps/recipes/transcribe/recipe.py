@@ -17,7 +17,8 @@ from seqapps.lazy import lazy_imports
 from seqapps.recipe import Evaluation, Predict, Recipe, strategy_options
 from seqapps.recipes.transcribe.predict import listen
 from seqapps.recipes.transcribe.predict_stream import HearOptions, hear_input
-from seqapps.recipes.transcribe.settings import RECOGNISER_SPACE, Config, Recogniser
+from seqapps.recipes.transcribe.settings import RECOGNISER_SPACE, Config, Recogniser, settled
+from seqapps.recipes.transcribe.sizes import training_sizes
 from seqapps.recipes.transcribe.stream_interface import streaming_interface
 from seqapps.report import Reporter
 
@@ -42,6 +43,12 @@ def interface(config: Config) -> Interface:
     return streaming_interface(
         strategy_options(config.decoding), model=config.model, features=config.features
     )
+
+
+def settle(config: Config, reporter: Reporter) -> Config:
+    """Settings that nobody chose follow the recordings and the minutes; those of the demo stay."""
+    found = training_sizes(config.data)
+    return config if found is None else settled(config, found)
 
 
 def load(config: Config, assets: Assets | None, reporter: Reporter) -> "SpeechExamples":
@@ -84,7 +91,7 @@ def loss(config: Config) -> Callable[[Any, Any, bool], tuple[Any, Any]]:
 def goal(config: Config, network: "keras.Model", examples: "SpeechExamples") -> "loop.Goal":
     """Errors of greedy transcripts of the validation split: of words, if they are written apart."""
     greedy = transcription.GreedyRecogniser(network, examples)
-    return loop.Goal(name=examples.headline, score=greedy.scores, highest=False)
+    return loop.Goal(name=examples.headline, score=greedy.scores, highest=False, floor=100.0)
 
 
 def finish(
@@ -135,6 +142,7 @@ def evaluate(
     some = examples.splits.validation.samples[:3]
     return Evaluation(
         metrics=metrics,
+        warnings=word_errors.warnings_of(hypotheses, metrics, constant),
         samples=word_errors.mistakes(hypotheses, references, count=5),
         draw=lambda folder: plots.draw_hearing(
             application, some, folder, features=features, stride=config.model.stride
@@ -162,6 +170,7 @@ RECIPE = Recipe(
     summary="Speech to text: a recording in, what is said in it out.",
     config=Config,
     interface=interface,
+    settle=settle,
     load=load,
     build=build,
     loss=loss,

@@ -5,10 +5,12 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from seqapps.audio.settings import Augmentation, Features
+from seqapps.automatic import auto
+from seqapps.automatic import settled as filled
 from seqapps.decoding.settings import Transcription
 from seqapps.recipes.transcribe.data_settings import DigitStrings, SpeechData, SyntheticVoices
 from seqapps.space import Float, OneOf, Space, Whole
-from seqapps.text.settings import Transcripts
+from seqapps.text.settings import PYTHON_HELP, Transcripts
 from seqapps.training.settings import Training
 
 
@@ -29,7 +31,7 @@ class Recogniser:
     """Frames and bands that a convolution looks at."""
     projection: int = 128
     """Width between the front end and the recurrent layers."""
-    units: int = 128
+    units: int = auto(128)
     """Units of each recurrent layer and direction."""
     depth: int = 2
     """Recurrent layers on top of each other."""
@@ -44,7 +46,7 @@ class Recogniser:
     """Outputs of the recurrent layers to come that a model reading forward only looks at."""
     normalisation: Literal["none", "layer"] = "layer"
     """Normalise the output of each recurrent layer."""
-    dropout: float = 0.15
+    dropout: float = auto(0.15)
     """Share of elements dropped between layers, in training."""
     heard_warps: tuple[float, ...] = ()
     """Hear each recording once for each of these, its frequency axis stretched by that factor, and
@@ -134,12 +136,12 @@ class Config:
     model: Recogniser = field(default_factory=Recogniser)
     training: Training = field(
         default_factory=lambda: Training(
-            epochs=4,
-            batch_tokens=5000,
-            learning_rate=3e-3,
+            epochs=auto(4),
+            batch_tokens=auto(5000),
+            learning_rate=auto(3e-3),
             warmup_steps=100,
             weight_decay=0.01,
-            average_decay=0.98,
+            average_decay=auto(0.98),
             label_smoothing=0.0,
         )
     )
@@ -154,6 +156,57 @@ class Config:
         object.__setattr__(self, "features", features)
         recogniser_settings(model, features)
 
+
+@dataclass(frozen=True, kw_only=True)
+class Sizes:
+    """What the rule looks at."""
+
+    minutes: float
+    """Of training recordings."""
+    rate_hz: int
+    """Samples a second that nine in ten of them have at least."""
+    language: str = ""
+    """As eSpeak NG names it; empty if it is not known."""
+
+
+def settled(config: Config, sizes: Sizes) -> Config:
+    """Settings that nobody chose, for so many recordings and minutes.
+
+    The training takes 5 minutes. With under ten hours of recordings punctuation is left out, which
+    nobody says; with under two, synthetic voices speak most of what is heard at first and are
+    silent after six tenths of the training, and English is learned from Python's help too. What
+    fits into the minutes is estimated from two cores: where there are few passes, or little to
+    learn, the network is narrower.
+    """
+    config = filled(config, training__minutes=_MINUTES)
+    hours, minutes = sizes.minutes / 60.0, config.training.minutes
+    share = _SHARE if sizes.language and hours < 2 else 0.0
+    heard_s = 60.0 * sizes.minutes / (1.0 - share)
+    passes = 60.0 * _TRAINING * minutes * _SPEED / heard_s if minutes else config.training.epochs
+    wide = hours >= 0.25 and passes >= 20
+    return filled(
+        config,
+        features__sample_rate_hz=min(16_000, max(8_000, sizes.rate_hz)),
+        features__mels=40,
+        text__punctuation="drop" if hours < 10 else "keep",
+        text__language_text=PYTHON_HELP if share and sizes.language.startswith("en") else "",
+        voices__language=sizes.language,
+        voices__share=share,
+        voices__passes=max(1, round(0.6 * passes)),
+        model__units=192 if wide else 128,
+        model__dropout=0.25 if hours < 1 else 0.15,
+        training__average_decay=0.99,
+    )
+
+
+_MINUTES = 5.0
+"""That a training takes where nobody says."""
+_TRAINING = 0.8
+"""Share of them that updates take."""
+_SPEED = 250.0
+"""Seconds of sound that a training hears in a second, on two cores."""
+_SHARE = 0.6
+"""Share of synthetic voices at first."""
 
 RECOGNISER_SPACE: Space = {
     "training.learning_rate": Float(5e-4, 1e-2, log=True),

@@ -1,28 +1,13 @@
 """How much there is to learn from, looked up before anything is loaded: what the rule asks for."""
 
-from dataclasses import dataclass
-
 from seqapps.data.recordings import speech_package
-from seqapps.data.splits import text_key
 from seqapps.recipes.transcribe.data import training_entries
 from seqapps.recipes.transcribe.data_settings import SpeechData
+from seqapps.recipes.transcribe.settings import Sizes
+from seqapps.recipes.transcribe.voices import language_of
 
 
-@dataclass(frozen=True)
-class Sizes:
-    """Sizes of a set of training recordings."""
-
-    minutes: float
-    """Sound in all."""
-    recordings: int
-    """How many."""
-    texts: int
-    """Different ones."""
-    rate_hz: int
-    """Samples a second that nine in ten recordings have at least."""
-
-
-def sizes(settings: SpeechData) -> Sizes | None:
+def training_sizes(settings: SpeechData) -> Sizes | None:
     """Reads the headers of the training recordings.
 
     Returns:
@@ -36,17 +21,22 @@ def sizes(settings: SpeechData) -> Sizes | None:
     if entries is None:
         return None
     soundfile = speech_package("soundfile")
-    seconds, rates, texts = 0.0, [], set()
+    seconds, rates, texts = 0.0, [], []
     for entry in entries:
         if entry.reason:
             continue
         try:
             info = soundfile.info(str(entry.path))
         except (soundfile.SoundFileError, OSError, UnicodeEncodeError):
+            # Loading names it.
             continue
         seconds += max(0.0, min(info.duration, entry.end_s) - entry.start_s)
         rates.append(int(info.samplerate))
-        texts.add(text_key(entry.text))
+        texts.append(entry.text)
     if not rates:
         return None
-    return Sizes(seconds / 60.0, len(rates), len(texts), sorted(rates)[len(rates) // 10])
+    return Sizes(
+        minutes=seconds / 60.0,
+        rate_hz=sorted(rates)[len(rates) // 10],
+        language=language_of(texts),
+    )
