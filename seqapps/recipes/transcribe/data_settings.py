@@ -112,7 +112,7 @@ class SyntheticVoices:
     so that the end of the training hears recordings alone."""
     passes: int = auto(1)
     """Passes after which they are silent."""
-    minutes: float = 60.0
+    minutes: float = auto(60.0)
     """How much they speak, from which each pass has its part."""
     language: str = auto("")
     """Language that they speak, as eSpeak NG names it (`en-us`, `es`, `hi`); left to the rule, the

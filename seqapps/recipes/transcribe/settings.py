@@ -192,7 +192,9 @@ def settled(config: Config, sizes: Sizes) -> Config:
         text__language_text=PYTHON_HELP if share and sizes.language.startswith("en") else "",
         voices__language=sizes.language,
         voices__share=share,
-        voices__passes=max(1, round(0.6 * passes)),
+        voices__passes=max(1, round(_SPOKEN * passes)),
+        # What they would say if each text came once, if that is less.
+        voices__minutes=max(1.0, min(60.0, round(share * _SPOKEN * passes * heard_s / 120.0, 1))),
         model__units=192 if wide else 128,
         model__dropout=0.25 if hours < 1 else 0.15,
         training__average_decay=0.99,
@@ -207,6 +209,8 @@ _SPEED = 250.0
 """Seconds of sound that a training hears in a second, on two cores."""
 _SHARE = 0.6
 """Share of synthetic voices at first."""
+_SPOKEN = 0.6
+"""Share of the training after which they are silent."""
 
 RECOGNISER_SPACE: Space = {
     "training.learning_rate": Float(5e-4, 1e-2, log=True),

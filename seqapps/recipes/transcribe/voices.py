@@ -51,6 +51,8 @@ _COMMON = {
     "vi": "và của là có không được cho trong một người những với các này đã để",
 }
 """The commonest words of languages with Latin letters, by eSpeak NG's name."""
+_DIFFERENT = 4
+"""Different ones that there must be to tell a language."""
 _LONGEST = 100
 """Characters of a text that is made up, about."""
 _ORDER = 5
@@ -84,9 +86,14 @@ def language_of(texts: Sequence[str]) -> str:
         return ""
     if script != "LATIN":
         return _SCRIPTS.get(script, "")
-    hits = {name: sum(words[word] for word in common.split()) for name, common in _COMMON.items()}
-    best = max(hits, key=lambda name: hits[name])
-    return best if hits[best] >= 0.05 * words.total() else ""
+    hits = {
+        name: [words[word] for word in common.split() if words[word]]
+        for name, common in _COMMON.items()
+    }
+    best = max(hits, key=lambda name: sum(hits[name]))
+    # A few commands tell nothing: "no" is a word of many languages.
+    enough = len(hits[best]) >= _DIFFERENT and sum(hits[best]) >= 0.05 * words.total()
+    return best if enough else ""
 
 
 def made_up(

@@ -21,12 +21,16 @@ SPANISH = ["la conferencia es de las nueve", "por favor marque el número de la 
     ("texts", "language"),
     [
         (SPANISH, "es"),
-        (["The prisoners were kept in the yard.", "It is said that he was there."], "en-us"),
+        (
+            ["The prisoners were kept in the yard.", "It is said that he was there for years."],
+            "en-us",
+        ),
         (["उसके भीतर का सत्व जग गया"], "hi"),
         (["Это было в начале июля"], "ru"),
         (["Der Wagen steht vor dem Haus und die Tür ist offen"], "de"),
         (["kxq zzt wrrp", "qqq"], ""),
         (["今日は天気がいい"], ""),
+        (["yes", "no", "no", "stop"], ""),
         (["12 34"], ""),
     ],
 )
