@@ -176,6 +176,8 @@ RECIPE = Recipe(
     loss=loss,
     goal=goal,
     finish=finish,
+    # The search is tried with 21 weights of the language model.
+    rest=lambda seconds: 30.0 + 10.0 * seconds,
     answers=answers,
     evaluate=evaluate,
     rate=rate,
