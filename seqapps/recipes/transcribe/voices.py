@@ -61,6 +61,8 @@ _MADE_UP = 2000
 """Texts that are made up."""
 _MOST = 20_000
 """Texts that are spoken, at most."""
+_SHORTEST_S = 0.1
+"""What is shorter says nothing."""
 _PLAIN = re.compile(r"[A-Za-z ,.;:'()-]{20,130}")
 _CODE = re.compile(r"[a-z][A-Z]|\(\)|\.\w")
 """What is no plain English in a sentence of plain characters: names with capitals, calls, dots."""
@@ -192,9 +194,11 @@ def _speak(
             text, voice=voice, rate=int(rng.integers(130, 211)), pitch=int(rng.integers(25, 76))
         )
         samples = to_int16(resampled(said.astype(np.float32) / 32768.0, native_hz, rate_hz))
-        recordings.add(samples, text, speaker=voice, place=("synthetic voices", number + 1))
-        samples_left -= len(samples)
         number += 1
+        # Of some texts there is nothing to say.
+        if len(samples) >= _SHORTEST_S * rate_hz:
+            recordings.add(samples, text, speaker=voice, place=("synthetic voices", number))
+            samples_left -= len(samples)
 
 
 def mixed(
