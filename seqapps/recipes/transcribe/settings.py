@@ -13,6 +13,17 @@ from seqapps.space import Float, OneOf, Space, Whole
 from seqapps.text.settings import PYTHON_HELP, Transcripts
 from seqapps.training.settings import Training
 
+_MINUTES = 5.0
+"""That a training takes where nobody says."""
+_TRAINING = 0.8
+"""Share of them that updates take."""
+_SPEED = 180.0
+"""Seconds of sound that a training hears in a second, on two cores."""
+_SHARE = 0.6
+"""Share of synthetic voices at first."""
+_SPOKEN = 0.6
+"""Share of the training after which they are silent."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Recogniser:
@@ -175,42 +186,30 @@ def settled(config: Config, sizes: Sizes) -> Config:
     The training takes 5 minutes. With under ten hours of recordings punctuation is left out, which
     nobody says; with under two, synthetic voices speak most of what is heard at first and are
     silent after six tenths of the training, and English is learned from Python's help too. What
-    fits into the minutes is estimated from two cores: where there are few passes, or little to
-    learn, the network is narrower.
+    fits into the minutes is estimated for two cores; where that is fewer than ten passes, the
+    network is narrower, as that of the embedded speech.
     """
-    config = filled(config, training__minutes=_MINUTES)
-    hours, minutes = sizes.minutes / 60.0, config.training.minutes
-    share = _SHARE if sizes.language and hours < 2 else 0.0
+    hours = sizes.minutes / 60.0
+    config = filled(config, training__minutes=_MINUTES, voices__language=sizes.language)
+    voiced = config.voices.language and hours < 2
+    config = filled(config, voices__share=_SHARE if voiced else 0.0)
+    minutes, share, language = config.training.minutes, config.voices.share, config.voices.language
     heard_s = 60.0 * sizes.minutes / (1.0 - share)
     passes = 60.0 * _TRAINING * minutes * _SPEED / heard_s if minutes else config.training.epochs
-    wide = hours >= 0.25 and passes >= 20
     return filled(
         config,
         features__sample_rate_hz=min(16_000, max(8_000, sizes.rate_hz)),
         features__mels=40,
         text__punctuation="drop" if hours < 10 else "keep",
-        text__language_text=PYTHON_HELP if share and sizes.language.startswith("en") else "",
-        voices__language=sizes.language,
-        voices__share=share,
+        text__language_text=PYTHON_HELP if share and language.startswith("en") else "",
         voices__passes=max(1, round(_SPOKEN * passes)),
         # What they would say if each text came once, if that is less.
         voices__minutes=max(1.0, min(60.0, round(share * _SPOKEN * passes * heard_s / 120.0, 1))),
-        model__units=192 if wide else 128,
+        model__units=192 if passes >= 10 else 128,
         model__dropout=0.25 if hours < 1 else 0.15,
         training__average_decay=0.99,
     )
 
-
-_MINUTES = 5.0
-"""That a training takes where nobody says."""
-_TRAINING = 0.8
-"""Share of them that updates take."""
-_SPEED = 250.0
-"""Seconds of sound that a training hears in a second, on two cores."""
-_SHARE = 0.6
-"""Share of synthetic voices at first."""
-_SPOKEN = 0.6
-"""Share of the training after which they are silent."""
 
 RECOGNISER_SPACE: Space = {
     "training.learning_rate": Float(5e-4, 1e-2, log=True),

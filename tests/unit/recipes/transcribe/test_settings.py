@@ -17,8 +17,8 @@ def test_little_speech_gets_voices_and_plain_words():
     config = settled(Config(training=Training(minutes=10)), LITTLE)
     assert (config.voices.language, config.text.language_text) == ("en-us", PYTHON_HELP)
     assert config.voices.share == 0.6
-    # 50 minutes a pass, 2,000 heard: silent after 24 of 40 passes.
-    assert config.voices.passes == 24
+    # 50 minutes a pass, 1,440 heard: silent after 17 of 28.8 passes.
+    assert (config.voices.passes, config.voices.minutes) == (17, 60)
     assert config.text.punctuation == "drop"
     assert (config.model.units, config.features.sample_rate_hz) == (192, 16_000)
 
@@ -27,6 +27,7 @@ def test_much_speech_and_an_unknown_language_get_none():
     much = settled(Config(), Sizes(minutes=60_000, rate_hz=8_000, language="en-us"))
     assert (much.voices.share, much.text.language_text, much.text.punctuation) == (0, "", "keep")
     assert (much.features.sample_rate_hz, much.training.minutes) == (8_000, 5)
+    assert much.model.units == 128
     assert settled(Config(), Sizes(minutes=5, rate_hz=16_000)).voices.share == 0
 
 
@@ -36,6 +37,7 @@ def test_what_somebody_chose_stays():
     )
     config = settled(chosen, LITTLE)
     assert (config.voices.share, config.voices.language) == (0.2, "es")
+    assert config.text.language_text == ""
     assert (config.training.minutes, config.voices.passes) == (0, 30)
     assert settled(Config(training=Training(minutes=auto(0.0))), LITTLE).training.minutes == 5
 
