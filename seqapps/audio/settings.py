@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from seqapps.automatic import auto
+
 __all__ = ["Augmentation", "Features"]
 
 
@@ -14,9 +16,9 @@ class Features:
         ValueError: If a value is outside its range.
     """
 
-    sample_rate_hz: int = 16_000
+    sample_rate_hz: int = auto(16_000)
     """Rate to which every recording is brought."""
-    mels: int = 64
+    mels: int = auto(64)
     """Bands of the mel scale (Slaney's)."""
     window_ms: float = 25.0
     """Length of the Hann window."""

@@ -1,6 +1,8 @@
 """Transcripts as numbers: characters, or SentencePiece pieces."""
 
 import json
+import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -17,6 +19,9 @@ Ids = npt.NDArray[np.int32]
 _FILE = "alphabet.json"
 _SPECIAL = 4
 """Pieces of a SentencePiece model that are none: padding, unknown, begin, end."""
+_SPOKEN = "%&@#*/'"
+"""Punctuation, as Unicode has it, that is said aloud, and the apostrophe."""
+_LONE_APOSTROPHE = re.compile(r"(?<!\w)'|'(?!\w)")
 
 
 @dataclass(frozen=True)
@@ -30,28 +35,42 @@ class Alphabet:
     """Each one once, none of them empty."""
     lower: bool = True
     """Whether transcripts are put in lower case."""
+    punctuation: bool = True
+    """Whether punctuation marks are written."""
 
     @classmethod
-    def fit(cls, texts: Iterable[str], *, pieces: int = 0, lower: bool = True) -> "Alphabet":
+    def fit(
+        cls,
+        texts: Iterable[str],
+        *,
+        pieces: int = 0,
+        lower: bool = True,
+        punctuation: bool = True,
+    ) -> "Alphabet":
         """Learns the symbols of the training transcripts.
 
         Args:
             texts: Transcripts.
             pieces: How many SentencePiece pieces; 0 for single characters.
             lower: Whether to put transcripts in lower case.
+            punctuation: Whether to keep punctuation marks.
         """
-        cleaned = [clean(text, lower=lower) for text in texts]
+        cleaned = [clean(text, lower=lower, punctuation=punctuation) for text in texts]
+        characters = sorted({c for text in cleaned for c in text} | {" "})
         if not pieces:
-            return cls(tuple(sorted({c for text in cleaned for c in text} | {" "})), lower)
+            return cls(tuple(characters), lower, punctuation)
         model = Tokenizer.train(cleaned, vocabulary=pieces, character_coverage=1.0)
         learned = [piece.replace(WORD_START, " ") for piece in model.pieces[_SPECIAL:]]
-        characters = sorted({c for text in cleaned for c in text} | {" "})
-        return cls(tuple(dict.fromkeys([*learned, *characters])), lower)
+        return cls(tuple(dict.fromkeys([*learned, *characters])), lower, punctuation)
 
     @property
     def assets(self) -> dict[str, bytes]:
         """The file that travels with a model."""
-        table = {"symbols": list(self.symbols), "lower": self.lower}
+        table = {
+            "symbols": list(self.symbols),
+            "lower": self.lower,
+            "punctuation": self.punctuation,
+        }
         return {_FILE: json.dumps(table, ensure_ascii=False).encode()}
 
     @property
@@ -61,7 +80,7 @@ class Alphabet:
 
     def clean(self, text: str) -> str:
         """A transcript as the model is to write it."""
-        return clean(text, lower=self.lower)
+        return clean(text, lower=self.lower, punctuation=self.punctuation)
 
     def unknown(self, text: str) -> list[str]:
         """Characters of a transcript that no symbol writes."""
@@ -103,10 +122,21 @@ class Alphabet:
         return "".join(self.symbols[i] for i in ids).strip()
 
 
-def clean(text: str, *, lower: bool) -> str:
-    """Composes characters, puts one space between words, and drops control characters."""
+def clean(text: str, *, lower: bool, punctuation: bool = True) -> str:
+    """Composes characters, puts one space between words, and drops control characters.
+
+    Without `punctuation`, marks that are not said become spaces; an apostrophe within a word stays.
+    """
     text = normalise(text)
-    return text.lower() if lower else text
+    if lower:
+        text = text.lower()
+    if punctuation:
+        return text
+    text = text.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
+    kept = (
+        " " if c not in _SPOKEN and unicodedata.category(c).startswith("P") else c for c in text
+    )
+    return normalise(_LONE_APOSTROPHE.sub(" ", "".join(kept)))
 
 
 def alphabet_in(assets: Mapping[str, bytes]) -> Alphabet:
@@ -118,7 +148,9 @@ def alphabet_in(assets: Mapping[str, bytes]) -> Alphabet:
     try:
         table = json.loads(asset(assets, _FILE))
         symbols, lower = table["symbols"], table["lower"]
-    except (ValueError, KeyError, TypeError) as error:
+        # Bundles of earlier versions wrote what there was.
+        punctuation = table.get("punctuation", True)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise damaged_asset(_FILE, error) from None
     if (
         not isinstance(symbols, list)
@@ -127,4 +159,4 @@ def alphabet_in(assets: Mapping[str, bytes]) -> Alphabet:
         or " " not in symbols
     ):
         raise damaged_asset(_FILE, "it must list different symbols, the space among them")
-    return Alphabet(tuple(symbols), bool(lower))
+    return Alphabet(tuple(symbols), bool(lower), bool(punctuation))

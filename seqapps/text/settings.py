@@ -3,7 +3,11 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from seqapps.automatic import auto
 from seqapps.text.cut import Cut
+
+PYTHON_HELP = "python-help"
+"""Names the English sentences of Python's own help, where a text file is named else."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,10 +98,14 @@ class Transcripts:
     out. Empty: those of the training transcripts."""
     lower: bool = True
     """Put transcripts in lower case."""
+    punctuation: str = auto("keep")
+    """`keep` writes punctuation marks as the transcripts have them, `drop` leaves out those that
+    nobody says; an apostrophe within a word stays."""
     language_order: int = 6
     """Symbols of the n-grams of the language model that the search uses; 0 for none."""
-    language_text: str = ""
-    """Text file, one sentence a line, from which it learns besides the training transcripts."""
+    language_text: str = auto("")
+    """Text file, one sentence a line, from which it learns besides the training transcripts;
+    `python-help`: the English sentences of Python's own help."""
 
     def __post_init__(self) -> None:
         if self.pieces and self.pieces < 16:
@@ -107,5 +115,7 @@ class Transcripts:
                 f"alphabet is for single characters, and pieces is {self.pieces}; leave one of "
                 "them out."
             )
+        if self.punctuation not in ("keep", "drop"):
+            raise ValueError(f"punctuation must be keep or drop, got {self.punctuation!r}.")
         if not 0 <= self.language_order <= 20:
             raise ValueError(f"language_order must be from 0 to 20, got {self.language_order}.")

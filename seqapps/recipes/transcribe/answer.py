@@ -336,7 +336,8 @@ def tune_language(
         examples: The recordings, with a language model.
 
     Returns:
-        The weights with the fewest word errors, the smallest of equals, and their rate in per cent.
+        The weights with the fewest errors (of words, where there are words; of equals those with
+        the fewest of characters, then the smallest), and their rate in per cent.
 
     Raises:
         ValueError: If there is no language model.
@@ -371,7 +372,7 @@ def tune_language(
 
     search = tf.function(decode, reduce_retracing=True, autograph=False)
 
-    def errors(weights: speech_language.Weights) -> float:
+    def errors(weights: speech_language.Weights) -> tuple[float, float]:
         texts = []
         for log_probs, steps in batches:
             labels, lengths = search(
@@ -381,7 +382,8 @@ def tune_language(
                 examples.alphabet.decode(ids[:count])
                 for ids, count in zip(labels.numpy(), lengths.numpy(), strict=True)
             ]
-        return error_rates(texts, said)["wer"]
+        rates = error_rates(texts, said)
+        return rates[examples.headline], rates["cer"]
 
     best, fewest = speech_language.Weights(), errors(speech_language.Weights())
     for weight in _WEIGHTS:
@@ -389,7 +391,7 @@ def tune_language(
             weights = speech_language.Weights(language=weight, bonus=bonus)
             if (wrong := errors(weights)) < fewest:
                 best, fewest = weights, wrong
-    return best, fewest
+    return best, fewest[0]
 
 
 def adapt(network: keras.Model, examples: SpeechExamples) -> None:

@@ -41,6 +41,26 @@ class SpeechSplits:
     """`renew(epoch)`: the training recordings of a pass, where each pass has its own."""
 
 
+@dataclass(frozen=True)
+class Entry:
+    """One row of a manifest, before its recording is read."""
+
+    place: tuple[str, int]
+    """File and line."""
+    path: Path
+    """The recording."""
+    text: str = ""
+    """What is said."""
+    speaker: str = ""
+    """By whom."""
+    start_s: float = 0.0
+    """Where it begins."""
+    end_s: float = math.inf
+    """Where it ends."""
+    reason: str = ""
+    """Why the row cannot be used, or empty."""
+
+
 def load_speech(
     settings: SpeechData,
     digits: DigitStrings,
@@ -148,10 +168,31 @@ def _load(
     if location.startswith("tfds:"):
         place = find_tfds(location, settings.tfds_folder, split, own=own)
         return None if place is None else _from_tfds(*place, rate_hz=rate_hz, log=log)
+    entries = _entries(settings, location, split, own=own)
+    return None if entries is None else _read(entries, rate_hz, log)
+
+
+def training_entries(settings: SpeechData) -> Iterator[Entry] | None:
+    """The rows of a manifest or a folder of training recordings, none of them read yet.
+
+    Returns:
+        None where the location is neither.
+
+    Raises:
+        UserError: If there is no such manifest or folder.
+    """
+    if settings.train == "spoken" or settings.train.startswith(("digits:", "tfds:")):
+        return None
+    return _entries(settings, settings.train, "train", own=False)
+
+
+def _entries(
+    settings: SpeechData, location: str, split: Split, *, own: bool
+) -> Iterator[Entry] | None:
+    """Rows of a manifest or a folder, or None if `own` asks for a split that it lacks."""
     path = Path(settings.folder).expanduser() / Path(location).expanduser()
     if path.is_dir():
-        entries = _folder_entries(path, split, own=own)
-        return None if entries is None else _read(entries, rate_hz, log)
+        return _folder_entries(path, split, own=own)
     if own:
         return None
     if path.suffix not in (".tsv", ".jsonl") or not path.is_file():
@@ -159,7 +200,7 @@ def _load(
             f"there are no recordings at {location!r}: {path} is neither a folder nor a manifest "
             "(.tsv, .jsonl). Give `spoken`, `digits:FOLDER`, `tfds:NAME`, a manifest or a folder."
         )
-    return _read(manifest(path), rate_hz, log)
+    return manifest(path)
 
 
 def _spoken(split: Split, rate_hz: int, log: Callable[[str], None]) -> Recordings:
@@ -174,26 +215,6 @@ def _spoken(split: Split, rate_hz: int, log: Callable[[str], None]) -> Recording
         ]
     places = [("embedded recordings", i + 1) for i in range(len(samples))]
     return Recordings(samples, embedded.texts, embedded.voices, places)
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One row of a manifest, before its recording is read."""
-
-    place: tuple[str, int]
-    """File and line."""
-    path: Path
-    """The recording."""
-    text: str = ""
-    """What is said."""
-    speaker: str = ""
-    """By whom."""
-    start_s: float = 0.0
-    """Where it begins."""
-    end_s: float = math.inf
-    """Where it ends."""
-    reason: str = ""
-    """Why the row cannot be used, or empty."""
 
 
 def manifest(path: Path) -> Iterator[Entry]:

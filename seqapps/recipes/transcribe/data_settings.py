@@ -1,7 +1,8 @@
-"""Settings of where recordings come from."""
+"""Settings of where recordings come from, synthetic ones too."""
 
 from dataclasses import dataclass
 
+from seqapps.automatic import auto
 from seqapps.data.splits import check_shares
 
 
@@ -92,3 +93,37 @@ class DigitStrings:
                 f"snr_low_db must be at most snr_high_db, got {self.snr_low_db} and "
                 f"{self.snr_high_db}."
             )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SyntheticVoices:
+    """Voices of eSpeak NG beside the training recordings, in the training alone.
+
+    They speak the transcripts and other text of the kind: that of `text.language_text`, or what is
+    made up from the transcripts. They show how letters sound in more words than there are
+    recordings of.
+
+    Raises:
+        ValueError: If a value is outside its range.
+    """
+
+    share: float = auto(0.0)
+    """Share of what the first pass hears that they speak, from 0 to 0.9; from pass to pass less,
+    so that the end of the training hears recordings alone."""
+    passes: int = auto(1)
+    """Passes after which they are silent."""
+    minutes: float = auto(60.0)
+    """How much they speak, from which each pass has its part."""
+    language: str = auto("")
+    """Language that they speak, as eSpeak NG names it (`en-us`, `es`, `hi`); left to the rule, the
+    one that script and commonest words of the transcripts tell."""
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.share <= 0.9:
+            raise ValueError(
+                f"share must be from 0 to 0.9, got {self.share}; 0 for no synthetic voices."
+            )
+        if self.passes < 1:
+            raise ValueError(f"passes must be at least 1, got {self.passes}.")
+        if not self.minutes > 0:
+            raise ValueError(f"minutes must be above 0, got {self.minutes}.")

@@ -6,7 +6,7 @@ import io
 import wave
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from seqapps.data.pipeline import Batches
 from seqapps.data.recordings import Recordings
 from seqapps.errors import UserError
 from seqapps.recipes.transcribe import language as speech_language
+from seqapps.recipes.transcribe import voices
 from seqapps.recipes.transcribe.data import SpeechSplits, load_speech
 from seqapps.recipes.transcribe.data_settings import SpeechData
 from seqapps.recipes.transcribe.language import Weights
@@ -30,7 +31,8 @@ from seqapps.recipes.transcribe.lint import Finding, lint
 from seqapps.recipes.transcribe.settings import Config
 from seqapps.text.alphabet import Alphabet, alphabet_in
 from seqapps.text.ngram import NGram
-from seqapps.text.settings import Transcripts
+from seqapps.text.scripts import without_spaces
+from seqapps.text.settings import PYTHON_HELP, Transcripts
 
 Ids = npt.NDArray[np.int32]
 
@@ -39,6 +41,8 @@ VALIDATION_FRAMES = 12_000
 _SAMPLES = 40
 _SPEAKERS = 8
 """Speakers who are named to the user."""
+_COUNTED = 5
+"""Times that transcripts count in the language model, where other text counts once."""
 _STATISTICS = 500
 """Recordings from which mean and deviation of the bands are taken."""
 
@@ -91,6 +95,9 @@ class SpeechExamples:
         log(f"Alphabet: {len(alphabet.symbols)} symbols")
         splits = _looked_over(splits, alphabet, config, left_out, log)
         _name_speakers(splits.train.hours(rate_hz), log)
+        _name_shared(splits, alphabet, log)
+        if config.voices.share and splits.renew is None:
+            splits = _with_voices(splits, alphabet, config, log)
         language, weights = (
             (_language(splits.train.texts, alphabet, config.text, log), Weights())
             if assets is None
@@ -116,6 +123,17 @@ class SpeechExamples:
     def assets_with(self, weights: Weights) -> dict[str, bytes]:
         """The same, with a language model that counts this much."""
         return self.alphabet.assets | speech_language.to_assets(self.language, weights)
+
+    @cached_property
+    def words(self) -> bool:
+        """Whether the training transcripts are written with spaces between words."""
+        letters = [c for text in self.splits.train.texts for c in text if c.isalpha()]
+        return 2 * sum(map(without_spaces, letters)) <= len(letters)
+
+    @property
+    def headline(self) -> str:
+        """The rate that choices are made by: `wer`, or `cer` where nobody writes words apart."""
+        return "wer" if self.words else "cer"
 
     @property
     def samples(self) -> list[bytes]:
@@ -328,6 +346,70 @@ def _without(recordings: Recordings, problems: Mapping[int, Any], *kept: Any) ->
     return recordings.take([i for i in range(len(recordings)) if i not in problems], *kept)
 
 
+def _with_voices(
+    splits: SpeechSplits, alphabet: Alphabet, config: Config, log: Callable[[str], None]
+) -> SpeechSplits:
+    """The splits, with synthetic voices in the passes; they speak when the first pass is asked for.
+
+    Only training asks: nothing that is measured has synthetic voices.
+
+    Raises:
+        UserError: If nobody says in which language.
+    """
+    train, rate_hz = splits.train, config.features.sample_rate_hz
+    if not config.voices.language:
+        raise UserError(
+            f"voices with a share of {config.voices.share:g} need a language, and the transcripts "
+            "do not tell it: give --voices.language, such as en-us, es or hi."
+        )
+
+    @cache
+    def spoken() -> Recordings:
+        made = voices.spoken(
+            train.texts,
+            alphabet,
+            config.voices,
+            others=_other_text(config.text),
+            rate_hz=rate_hz,
+            seed=config.seed,
+        )
+        minutes = sum(map(len, made.samples)) / rate_hz / 60
+        log(
+            f"{minutes:.0f} minutes of synthetic voices (eSpeak NG, {config.voices.language}) "
+            f"beside the recordings: {config.voices.share:.0%} of what is heard at first, nothing "
+            f"after {config.voices.passes} passes"
+        )
+        return made
+
+    def renew(epoch: int) -> Recordings:
+        return voices.mixed(train, spoken(), config.voices, seed=config.seed, epoch=epoch)
+
+    return replace(splits, renew=renew)
+
+
+def _other_text(settings: Transcripts) -> list[str]:
+    """Text that is like the transcripts, if any is named."""
+    if not settings.language_text:
+        return []
+    if settings.language_text == PYTHON_HELP:
+        return voices.english()
+    path = Path(settings.language_text).expanduser()
+    return [repaired(line) for line in read_lines(path) if line.strip()]
+
+
+def _name_shared(splits: SpeechSplits, alphabet: Alphabet, log: Callable[[str], None]) -> None:
+    """Says how many texts of validation and test are in training too."""
+    known = set(map(alphabet.clean, splits.train.texts))
+    for split in ("validation", "test"):
+        recordings: Recordings = getattr(splits, split)
+        shared = sum(alphabet.clean(text) in known for text in recordings.texts)
+        if shared:
+            log(
+                f"{shared:,} of {len(recordings):,} {split} recordings say what a training "
+                "recording says: of new texts expect more errors than are measured"
+            )
+
+
 def _name_speakers(hours: Mapping[str, float], log: Callable[[str], None]) -> None:
     """Says who speaks in training, and for how long."""
     first = [*hours.items()][:_SPEAKERS]
@@ -348,21 +430,23 @@ def _check_share(problems: Sequence[Any], count: int, data: SpeechData) -> None:
 
 def _alphabet(texts: Sequence[str], settings: Transcripts) -> Alphabet:
     """The symbols that are asked for, or those of the training transcripts."""
+    punctuation = settings.punctuation == "keep"
     if settings.alphabet:
-        return Alphabet.fit([settings.alphabet], lower=settings.lower)
-    return Alphabet.fit(texts, pieces=settings.pieces, lower=settings.lower)
+        return Alphabet.fit([settings.alphabet], lower=settings.lower, punctuation=punctuation)
+    return Alphabet.fit(
+        texts, pieces=settings.pieces, lower=settings.lower, punctuation=punctuation
+    )
 
 
 def _language(
-    texts: Sequence[str], alphabet: Alphabet, settings: Transcripts, log: Callable[[str], None]
+    texts: list[str], alphabet: Alphabet, settings: Transcripts, log: Callable[[str], None]
 ) -> NGram | None:
     """Learns the language model, if there is to be one."""
     if not settings.language_order:
         return None
-    every = list(texts)
-    if settings.language_text:
-        path = Path(settings.language_text).expanduser()
-        every += [repaired(line) for line in read_lines(path) if line.strip()]
+    others = _other_text(settings)
+    # The transcripts are nearer to what will be said than text from elsewhere.
+    every = [*texts * (_COUNTED if others else 1), *others]
     model = speech_language.fit(every, alphabet, order=settings.language_order)
     log(f"Language model: {len(model.keys):,} n-grams of up to {model.order} symbols")
     return model

@@ -17,7 +17,8 @@ from seqapps.lazy import lazy_imports
 from seqapps.recipe import Evaluation, Predict, Recipe, strategy_options
 from seqapps.recipes.transcribe.predict import listen
 from seqapps.recipes.transcribe.predict_stream import HearOptions, hear_input
-from seqapps.recipes.transcribe.settings import RECOGNISER_SPACE, Config, Recogniser
+from seqapps.recipes.transcribe.settings import RECOGNISER_SPACE, Config, Recogniser, settled
+from seqapps.recipes.transcribe.sizes import training_sizes
 from seqapps.recipes.transcribe.stream_interface import streaming_interface
 from seqapps.report import Reporter
 
@@ -42,6 +43,12 @@ def interface(config: Config) -> Interface:
     return streaming_interface(
         strategy_options(config.decoding), model=config.model, features=config.features
     )
+
+
+def settle(config: Config, reporter: Reporter) -> Config:
+    """Settings that nobody chose follow the recordings and the minutes; those of the demo stay."""
+    found = training_sizes(config.data)
+    return config if found is None else settled(config, found)
 
 
 def load(config: Config, assets: Assets | None, reporter: Reporter) -> "SpeechExamples":
@@ -82,9 +89,9 @@ def loss(config: Config) -> Callable[[Any, Any, bool], tuple[Any, Any]]:
 
 
 def goal(config: Config, network: "keras.Model", examples: "SpeechExamples") -> "loop.Goal":
-    """Word error rate of greedy transcripts of the validation split."""
+    """Errors of greedy transcripts of the validation split: of words, if they are written apart."""
     greedy = transcription.GreedyRecogniser(network, examples)
-    return loop.Goal(name="wer", score=greedy.scores, highest=False)
+    return loop.Goal(name=examples.headline, score=greedy.scores, highest=False, floor=100.0)
 
 
 def finish(
@@ -93,10 +100,10 @@ def finish(
     """Chooses on the validation split how much the language model counts, if there is one."""
     if examples.language is None:
         return examples.assets
-    chosen, wer = transcription.tune_language(network, examples)
+    chosen, rate = transcription.tune_language(network, examples)
     reporter.log(
         f"Language model counts {chosen.language:g} times, {chosen.bonus:g} nats for each symbol: "
-        f"validation WER {wer:.2f} %"
+        f"validation {examples.headline.upper()} {rate:.2f} %"
     )
     return examples.assets_with(chosen)
 
@@ -126,12 +133,16 @@ def evaluate(
         hypotheses = application(recordings, advance=bar.advance, **vars(config.decoding))
     references = [examples.alphabet.clean(text) for text in test.texts]
     metrics = word_errors.recognition_scores(
-        hypotheses, references, speakers=test.speakers, seed=config.seed
+        hypotheses, references, speakers=test.speakers, seed=config.seed, words=examples.words
     )
+    texts = [examples.alphabet.clean(text) for text in examples.splits.train.texts]
+    constant = word_errors.constant_answer(texts, references)
+    metrics |= {"constant_answer": constant}
     metrics |= word_errors.real_time_factor(application, recordings)
     some = examples.splits.validation.samples[:3]
     return Evaluation(
         metrics=metrics,
+        warnings=word_errors.warnings_of(hypotheses, metrics, constant),
         samples=word_errors.mistakes(hypotheses, references, count=5),
         draw=lambda folder: plots.draw_hearing(
             application, some, folder, features=features, stride=config.model.stride
@@ -159,11 +170,14 @@ RECIPE = Recipe(
     summary="Speech to text: a recording in, what is said in it out.",
     config=Config,
     interface=interface,
+    settle=settle,
     load=load,
     build=build,
     loss=loss,
     goal=goal,
     finish=finish,
+    # The search is tried with 21 weights of the language model.
+    rest=lambda seconds: 30.0 + 10.0 * seconds,
     answers=answers,
     evaluate=evaluate,
     rate=rate,

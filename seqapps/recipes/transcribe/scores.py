@@ -28,6 +28,7 @@ def recognition_scores(
     *,
     speakers: Sequence[str],
     seed: int,
+    words: bool = True,
 ) -> dict[str, Any]:
     """Measures transcripts.
 
@@ -36,6 +37,7 @@ def recognition_scores(
         references: What was said. Recordings in which no word is said are left out.
         speakers: By whom; empty where nobody knows.
         seed: Of the bootstrap.
+        words: Whether spaces stand between words; else characters are counted alone.
 
     Returns:
         What `json` can write, rates in per cent: `wer` and `cer` with `wer_interval` and
@@ -43,7 +45,8 @@ def recognition_scores(
         `substitutions` of words; `sentence_error_rate`; `wer_by_speaker` (the worst ten of more
         than twenty, with `speakers` and `wer_of_median_speaker`) and `wer_by_words` (number of
         words said); `confused`: [said, understood, times] of the most frequent; `recordings`,
-        and `without_words` if some were left out.
+        and `without_words` if some were left out. Without words, all of it is of characters:
+        there is no `wer`, and `cer_by_speaker`.
 
     Raises:
         ValueError: The lists differ in length or are empty.
@@ -61,33 +64,83 @@ def recognition_scores(
     hypotheses, references, speakers = (
         [values[i] for i in rows] for values in (hypotheses, references, speakers)
     )
-    words = jiwer.process_words(list(references), list(hypotheses))
     letters = jiwer.process_characters(list(references), list(hypotheses))
-    errors_N, said_N = _counts(words)
+    counted = jiwer.process_words(list(references), list(hypotheses)) if words else letters
+    headline = "wer" if words else "cer"
+    errors_N, said_N = _counts(counted)
     letter_errors_N, letters_N = _counts(letters)
     groups = {who: [i for i, s in enumerate(speakers) if s == who] for who in sorted(set(speakers))}
     lengths: dict[str, list[int]] = {}
     for i in np.argsort(said_N, kind="stable"):
         lengths.setdefault(_length_group(int(said_N[i])), []).append(int(i))
     return {
-        "wer": _rate(errors_N, said_N),
-        "wer_interval": _interval(errors_N, said_N, seed),
+        headline: _rate(errors_N, said_N),
+        f"{headline}_interval": _interval(errors_N, said_N, seed),
         "cer": _rate(letter_errors_N, letters_N),
         "cer_interval": _interval(letter_errors_N, letters_N, seed),
         "sentence_error_rate": round(100.0 * float((errors_N > 0).mean()), 3),
-        "insertions": words.insertions,
-        "deletions": words.deletions,
-        "substitutions": words.substitutions,
+        "insertions": counted.insertions,
+        "deletions": counted.deletions,
+        "substitutions": counted.substitutions,
         **_by_speaker(
-            {who or "unknown": _rate(errors_N[rows], said_N[rows]) for who, rows in groups.items()}
+            headline,
+            {who or "unknown": _rate(errors_N[rows], said_N[rows]) for who, rows in groups.items()},
         ),
-        "wer_by_words": {
-            name: _rate(errors_N[rows], said_N[rows]) for name, rows in lengths.items()
-        },
-        "confused": confusions(words),
+        **(
+            {
+                "wer_by_words": {
+                    name: _rate(errors_N[rows], said_N[rows]) for name, rows in lengths.items()
+                }
+            }
+            if words
+            else {}
+        ),
+        "confused": confusions(counted),
         "recordings": len(references),
         **({"without_words": left_out} if left_out else {}),
     }
+
+
+def constant_answer(texts: Sequence[str], references: Sequence[str]) -> dict[str, Any]:
+    """How good it is to answer every recording with the commonest transcript of training.
+
+    Args:
+        texts: Training transcripts, as they are written.
+        references: What was said, at least one with a word.
+
+    Returns:
+        `text`, `wer` and `cer`, per cent, of that transcript; never above 100, which the empty
+        answer has.
+    """
+    text = Counter(texts).most_common(1)[0][0]
+    rates = error_rates([text] * len(references), references)
+    return {"text": text} | {name: round(min(100.0, rate), 3) for name, rate in rates.items()}
+
+
+def warnings_of(
+    hypotheses: Sequence[str], metrics: Mapping[str, Any], constant: Mapping[str, Any]
+) -> list[str]:
+    """What whoever uses the model must know, a sentence each; nothing as a rule.
+
+    Args:
+        hypotheses: What was understood.
+        metrics: From `recognition_scores`.
+        constant: From `constant_answer`.
+    """
+    name = "wer" if "wer" in metrics else "cer"
+    rate, best = metrics[name], constant[name]
+    warnings = []
+    if len(hypotheses) > 1 and len(set(hypotheses)) == 1 and rate > 0:
+        warnings.append(
+            f"The model answers all {len(hypotheses):,} recordings with {hypotheses[0][:60]!r}: it "
+            "has not learned to listen. More recordings and a longer training may help."
+        )
+    elif rate >= best:
+        warnings.append(
+            f"The model's {name.upper()} of {rate:.1f} % is no better than that of always "
+            f"answering {constant['text'][:60]!r} or nothing, {best:.1f} %."
+        )
+    return warnings
 
 
 def _with_words(references: Sequence[str]) -> list[int]:
@@ -100,15 +153,15 @@ def _with_words(references: Sequence[str]) -> list[int]:
     )
 
 
-def _by_speaker(rates: Mapping[str, float]) -> dict[str, Any]:
+def _by_speaker(name: str, rates: Mapping[str, float]) -> dict[str, Any]:
     """The rates of all speakers, or of the worst of many."""
     if len(rates) <= _FEW_SPEAKERS:
-        return {"wer_by_speaker": dict(rates)}
+        return {f"{name}_by_speaker": dict(rates)}
     worst = sorted(rates.items(), key=lambda item: (-item[1], item[0]))
     return {
         "speakers": len(rates),
-        "wer_of_median_speaker": round(float(np.median(list(rates.values()))), 3),
-        "wer_by_speaker": dict(worst[: _FEW_SPEAKERS // 2]),
+        f"{name}_of_median_speaker": round(float(np.median(list(rates.values()))), 3),
+        f"{name}_by_speaker": dict(worst[: _FEW_SPEAKERS // 2]),
     }
 
 
@@ -157,15 +210,15 @@ def rating(
     )
 
 
-def confusions(words: Any) -> list[list[Any]]:
+def confusions(output: Any) -> list[list[Any]]:
     """The most frequent confusions: [said, understood, times]; nothing is an empty string.
 
     Args:
-        words: From `jiwer.process_words`.
+        output: From `jiwer.process_words` or `jiwer.process_characters`.
     """
     counted: Counter[tuple[str, str]] = Counter()
     for said, heard, chunks in zip(
-        words.references, words.hypotheses, words.alignments, strict=True
+        output.references, output.hypotheses, output.alignments, strict=True
     ):
         for chunk in chunks:
             if chunk.type == "equal":

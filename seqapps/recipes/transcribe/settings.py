@@ -5,11 +5,24 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from seqapps.audio.settings import Augmentation, Features
+from seqapps.automatic import auto
+from seqapps.automatic import settled as filled
 from seqapps.decoding.settings import Transcription
-from seqapps.recipes.transcribe.data_settings import DigitStrings, SpeechData
+from seqapps.recipes.transcribe.data_settings import DigitStrings, SpeechData, SyntheticVoices
 from seqapps.space import Float, OneOf, Space, Whole
-from seqapps.text.settings import Transcripts
+from seqapps.text.settings import PYTHON_HELP, Transcripts
 from seqapps.training.settings import Training
+
+_MINUTES = 5.0
+"""That a training takes where nobody says."""
+_TRAINING = 0.8
+"""Share of them that updates take."""
+_SPEED = 180.0
+"""Seconds of sound that a training hears in a second, on two cores."""
+_SHARE = 0.6
+"""Share of synthetic voices at first."""
+_SPOKEN = 0.6
+"""Share of the training after which they are silent."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +42,7 @@ class Recogniser:
     """Frames and bands that a convolution looks at."""
     projection: int = 128
     """Width between the front end and the recurrent layers."""
-    units: int = 128
+    units: int = auto(128)
     """Units of each recurrent layer and direction."""
     depth: int = 2
     """Recurrent layers on top of each other."""
@@ -44,7 +57,7 @@ class Recogniser:
     """Outputs of the recurrent layers to come that a model reading forward only looks at."""
     normalisation: Literal["none", "layer"] = "layer"
     """Normalise the output of each recurrent layer."""
-    dropout: float = 0.15
+    dropout: float = auto(0.15)
     """Share of elements dropped between layers, in training."""
     heard_warps: tuple[float, ...] = ()
     """Hear each recording once for each of these, its frequency axis stretched by that factor, and
@@ -127,18 +140,19 @@ class Config:
 
     data: SpeechData = field(default_factory=SpeechData)
     digits: DigitStrings = field(default_factory=DigitStrings)
+    voices: SyntheticVoices = field(default_factory=SyntheticVoices)
     text: Transcripts = field(default_factory=Transcripts)
     features: Features = field(default_factory=Features)
     augmentation: Augmentation = field(default_factory=Augmentation)
     model: Recogniser = field(default_factory=Recogniser)
     training: Training = field(
         default_factory=lambda: Training(
-            epochs=4,
-            batch_tokens=5000,
-            learning_rate=3e-3,
+            epochs=auto(4),
+            batch_tokens=auto(5000),
+            learning_rate=auto(3e-3),
             warmup_steps=100,
             weight_decay=0.01,
-            average_decay=0.98,
+            average_decay=auto(0.98),
             label_smoothing=0.0,
         )
     )
@@ -152,6 +166,49 @@ class Config:
         object.__setattr__(self, "model", model)
         object.__setattr__(self, "features", features)
         recogniser_settings(model, features)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sizes:
+    """What the rule looks at."""
+
+    minutes: float
+    """Of training recordings."""
+    rate_hz: int
+    """Samples a second that nine in ten of them have at least."""
+    language: str = ""
+    """As eSpeak NG names it; empty if it is not known."""
+
+
+def settled(config: Config, sizes: Sizes) -> Config:
+    """Settings that nobody chose, for so many recordings and minutes.
+
+    The training takes 5 minutes. With under ten hours of recordings punctuation is left out, which
+    nobody says; with under two, synthetic voices speak most of what is heard at first and are
+    silent after six tenths of the training, and English is learned from Python's help too. What
+    fits into the minutes is estimated for two cores; where that is fewer than ten passes, the
+    network is narrower, as that of the embedded speech.
+    """
+    hours = sizes.minutes / 60.0
+    config = filled(config, training__minutes=_MINUTES, voices__language=sizes.language)
+    voiced = config.voices.language and hours < 2
+    config = filled(config, voices__share=_SHARE if voiced else 0.0)
+    minutes, share, language = config.training.minutes, config.voices.share, config.voices.language
+    heard_s = 60.0 * sizes.minutes / (1.0 - share)
+    passes = 60.0 * _TRAINING * minutes * _SPEED / heard_s if minutes else config.training.epochs
+    return filled(
+        config,
+        features__sample_rate_hz=min(16_000, max(8_000, sizes.rate_hz)),
+        features__mels=40,
+        text__punctuation="drop" if hours < 10 else "keep",
+        text__language_text=PYTHON_HELP if share and language.startswith("en") else "",
+        voices__passes=max(1, round(_SPOKEN * passes)),
+        # What they would say if each text came once, if that is less.
+        voices__minutes=max(1.0, min(60.0, round(share * _SPOKEN * passes * heard_s / 120.0, 1))),
+        model__units=192 if passes >= 10 else 128,
+        model__dropout=0.25 if hours < 1 else 0.15,
+        training__average_decay=0.99,
+    )
 
 
 RECOGNISER_SPACE: Space = {

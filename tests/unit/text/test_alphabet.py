@@ -56,3 +56,15 @@ def test_it_travels_with_a_model():
             alphabet_in({"alphabet.json": broken})
     with pytest.raises(UserError, match="missing"):
         alphabet_in({})
+
+
+def test_punctuation_is_left_out_but_not_apostrophes_and_what_is_said():
+    plain = Alphabet.fit(
+        ["Don’t stop, 'twas 5% -- \"Mr. X's\" corn-chandler; उसके।"], punctuation=False
+    )
+    text = "Don’t stop, 'twas 5% -- \"Mr. X's\" corn-chandler; उसके।"
+    assert plain.clean(text) == "don't stop twas 5% mr x's corn chandler उसके"
+    assert not plain.unknown(text)
+    assert alphabet_in(plain.assets) == plain
+    # What earlier versions wrote says nothing of it.
+    assert alphabet_in({"alphabet.json": b'{"symbols": [" ", "."], "lower": true}'}).punctuation

@@ -3,7 +3,12 @@
 import pytest
 
 from seqapps.errors import UserError
-from seqapps.recipes.transcribe.scores import error_rates, recognition_scores
+from seqapps.recipes.transcribe.scores import (
+    constant_answer,
+    error_rates,
+    recognition_scores,
+    warnings_of,
+)
 
 SAID = ["one two three", "four", "five six", "seven eight nine ten"]
 HEARD = ["one two tree", "four", "five", "seven eight eight nine tin"]
@@ -59,3 +64,30 @@ def test_recordings_in_which_nothing_is_said_are_left_out_and_counted():
     )
     expected = recognition_scores(HEARD, SAID, speakers=["ann", "ann", "bob", ""], seed=0)
     assert found == {**expected, "without_words": 1}
+
+
+def test_where_nobody_writes_words_apart_all_is_of_characters():
+    found = recognition_scores(
+        ["今日は雨", "明日"], ["今日は晴", "明日"], speakers=["", ""], seed=0, words=False
+    )
+    assert next(iter(found)) == "cer"
+    assert found["cer"] == pytest.approx(100 / 6, abs=1e-3)
+    assert found["cer_by_speaker"] == {"unknown": found["cer"]}
+    assert found["confused"] == [["晴", "雨", 1]]
+    assert not any(name.startswith("wer") for name in found)
+
+
+def test_a_model_that_does_not_listen_is_told_of():
+    constant = constant_answer(["four", "four", "one"], SAID)
+    assert (constant["text"], constant["wer"]) == ("four", 90.0)
+
+    def warned(hypotheses):
+        metrics = recognition_scores(hypotheses, SAID, speakers=[""] * 4, seed=0)
+        return warnings_of(hypotheses, metrics, constant)
+
+    assert warned(HEARD) == []
+    assert warned(SAID) == []
+    (same,) = warned(["three"] * 4)
+    assert "answers all 4 recordings with 'three'" in same
+    (weak,) = warned(["", "four", "a b", ""])
+    assert "no better than that of always answering 'four' or nothing, 90.0 %" in weak
