@@ -13,6 +13,7 @@ from seqapps.data.stream import stream_batches, stream_length, windows
 from seqapps.errors import UserError
 from seqapps.recipes.generate.data import TextSplits, load_text
 from seqapps.recipes.generate.settings import Config
+from seqapps.text.ngram import NGram
 from seqapps.text.settings import RunningText
 from seqapps.text.vocabulary import UNKNOWN, Ids, Vocabulary
 
@@ -20,6 +21,15 @@ _VALIDATION_STREAMS = 16
 """Rows in which the validation text is read after each pass; the final measure reads it in one."""
 _VALIDATION_WINDOW = 256
 _SAMPLES = 12
+_ORDERS = range(2, 11)
+_TAIL = 0.1
+"""Share of the training text on which the order of n-grams is chosen, from its end, where no other
+text is there to choose on."""
+_COUNTED = 2_000_000
+"""Training tokens, the last ones, whose n-grams are counted: of a larger text the tables would fill
+the memory."""
+_NODES = 4_000_000
+"""N-grams of all lengths in a table that travels with a network, at most: some 100 MB."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +125,50 @@ class RunningExamples:
         if self.splits.test is self.splits.validation:
             return self.validation
         return self.vocabulary.stream(self.splits.test.texts)
+
+    @property
+    def counted(self) -> Ids:
+        """The training tokens whose n-grams are counted, the last two million, (tokens,)."""
+        return self.training[-_COUNTED:]
+
+    @property
+    def head_and_tail(self) -> tuple[Ids, Ids]:
+        """The same in two: nine tenths, and the last tenth to choose by."""
+        cut = int(len(self.counted) * (1.0 - _TAIL))
+        return self.counted[:cut], self.counted[cut:]
+
+    @cached_property
+    def ngram_orders(self) -> dict[int, float]:
+        """Loss of n-gram models by their order, in nats, on a text that is not reported on.
+
+        That is the validation text where another one is reported on, else the last tenth of the
+        training text. Orders go from 2 to 10, or to the first that is worse than the one before.
+        """
+        head, tail = self.head_and_tail
+        if self.splits.test is not self.splits.validation and len(self.validation) > 1:
+            head, tail = self.counted, self.validation
+        found: dict[int, float] = {}
+        for order in _ORDERS:
+            model = NGram.fit([head], order=order, vocabulary=self.vocabulary.size)
+            # The first token, a mark, is given.
+            found[order] = -float(model.log_probs(tail)[1:].sum())
+            if found[order] > min(found.values()):
+                break
+        return found
+
+    def ngrams(self, most: int) -> NGram:
+        """The n-grams of the training text, of the best order.
+
+        Args:
+            most: Tokens of the longest, at most; fewer where the table would be larger than 100 MB.
+        """
+        orders = {order: loss for order, loss in self.ngram_orders.items() if order <= most}
+        order = min(orders, key=lambda order: orders[order], default=most)
+        while True:
+            model = NGram.fit([self.counted], order=order, vocabulary=self.vocabulary.size)
+            if len(model.keys) <= _NODES or order == 1:
+                return model
+            order -= 1
 
     def training_pass(self, epoch: int) -> Batches:
         """The batches of pass `epoch`: a function of the seed and the epoch alone.

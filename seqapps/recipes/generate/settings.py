@@ -71,6 +71,27 @@ class LanguageModel:
         return self.units * self.depth * (2 if self.cell == "lstm" else 1)
 
 
+@dataclass(frozen=True, kw_only=True)
+class NGrams:
+    """The table of n-grams beside the network.
+
+    Raises:
+        ValueError: If a value is outside its range.
+    """
+
+    order: int = 7
+    """Tokens of the longest n-grams whose probabilities may be mixed into the network's, to 20; 0
+    for the network alone. Up to this the order is chosen that predicts best, and on the validation
+    text the share of the mixture, which may be 0."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.order <= 20:
+            raise ValueError(
+                f"order must be from 0 to 20, got {self.order}; 7 is a good start, 0 leaves the "
+                "network alone."
+            )
+
+
 MOST_CACHED = 100_000
 """Moments that a cache may hold: every token is compared with all of them."""
 
@@ -116,6 +137,7 @@ class Config:
             label_smoothing=0.0,
         )
     )
+    ngrams: NGrams = field(default_factory=NGrams)
     evaluation: WriterEvaluation = field(default_factory=WriterEvaluation)
     decoding: Sampling = field(default_factory=Sampling)
     seed: int = 0

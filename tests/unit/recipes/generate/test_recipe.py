@@ -104,7 +104,7 @@ def test_it_learns_and_is_certified(trained):
     certificate = json.loads((bundle / "certificate.json").read_text())
     assert certificate["holds"] is True
     forms = [row["form"] for row in certificate["rows"]]
-    for name in ("serving_default", "options", "init", "step", "score"):
+    for name in ("serving_default", "options", "init", "read", "step", "score"):
         assert f"SavedModel in a fresh CPU process, {name}, each input alone" in forms
     assert {path.name for path in (bundle / "plots").iterdir()} == {
         "learning_curves.png",
@@ -113,6 +113,23 @@ def test_it_learns_and_is_certified(trained):
     card = (bundle / "CARD.md").read_text()
     assert "## Measured on the validation text" in card
     assert "There is no test text" in done.stderr
+
+
+def test_a_session_goes_on_where_it_was(model):
+    options = {"max_length": 20, "temperature": 0.9}
+    talk = model.session(seed=5, **options)
+    first = talk("the cat ")
+    second = talk(" and the")
+    assert first == model(["the cat "], seed=5, **options)[0]
+    assert second == model([f"the cat {first} and the"], seed=6, **options)[0]
+    # What is only proposed is forgotten, and what is not asked for is not written.
+    editor = model.session(**options)
+    editor("the d", keep=False)
+    pieces = editor.pieces("og ", keep=False, portion=1, seed=9)
+    assert model(["the dog "], seed=9, **options)[0].startswith(next(pieces).decode())
+    assert editor("lay", seed=4) == model(["the dog lay"], seed=4, **options)[0]
+    with pytest.raises(UserError, match="no option 'tempo'"):
+        model.session(tempo=1)
 
 
 def test_measures_of_the_whole_text_agree_with_the_servable(model, bundle):
