@@ -22,6 +22,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from seqapps.automatic import AUTO, is_auto
 from seqapps.errors import UsageError, UserError
 
 C = TypeVar("C")
@@ -53,8 +54,8 @@ class Setting:
 
     @property
     def metavar(self) -> str:
-        """What stands for its value in help: `N`, `true|false`, `gru|lstm`."""
-        return _metavar(self.type)
+        """What stands for its value in help: `N`, `true|false`, `gru|lstm`, `N|auto`."""
+        return _metavar(self.type) + (f"|{AUTO}" if is_auto(self.default) else "")
 
     def convert(self, raw: Any, *, where: str) -> Any:
         """Checks a value and gives it its type.
@@ -66,6 +67,8 @@ class Setting:
         Raises:
             UsageError: If the value does not fit the type.
         """
+        if raw == AUTO and is_auto(self.default):
+            return self.default
         from jsonargparse import ArgumentError, ArgumentParser
 
         parser = ArgumentParser(exit_on_error=False, add_help=False, parser_mode="json")
@@ -76,7 +79,8 @@ class Setting:
             return parser.parse_object({"value": raw}, defaults=False).value
         except ArgumentError:
             shown = repr(raw) if isinstance(raw, str) else show(raw)
-            raise UsageError(f"{where} must be {_expected(self.type)}, got {shown}.") from None
+            expected = _expected(self.type) + (f" or {AUTO}" if is_auto(self.default) else "")
+            raise UsageError(f"{where} must be {expected}, got {shown}.") from None
 
 
 @dataclass(frozen=True)
@@ -187,6 +191,8 @@ def to_json(value: Any) -> Any:
         return {key: to_json(item) for key, item in value.items()}
     if isinstance(value, tuple | list):
         return [to_json(item) for item in value]
+    if is_auto(value):
+        return AUTO
     return str(value) if isinstance(value, Path) else value
 
 
@@ -217,6 +223,8 @@ def describe(config: Any) -> str:
 
 def show(value: Any) -> str:
     """Returns a value as a person would type it: true, null, [1, 2], text without quotes."""
+    if is_auto(value):
+        return AUTO
     if isinstance(value, str | Path):
         return str(value) or '""'
     # TOML has dates too, and a message about one must not fail.

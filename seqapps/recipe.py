@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from seqapps.arguments import positional
+from seqapps.automatic import is_auto, plain, settled
 from seqapps.bundle.application import Application
 from seqapps.bundle.folder import read_config
-from seqapps.config import field_docstrings, from_dict
+from seqapps.config import field_docstrings, from_dict, leaves, show
 from seqapps.errors import UserError
 from seqapps.fields import Answers, Assets, Interface, Option, Parts, Rating
 from seqapps.ranges import LIMITS
@@ -27,6 +28,7 @@ __all__ = [
     "PredictOptions",
     "Recipe",
     "View",
+    "settle",
     "stored_config",
     "strategy_options",
 ]
@@ -64,6 +66,13 @@ class Evaluation:
     """What was measured on."""
     draw: Callable[[Path], None] = lambda _: None
     """`draw(folder)`: what people would rather look at, as PNG."""
+    warnings: Sequence[str] = ()
+    """What whoever uses the model must know, a sentence each: no better than a constant answer."""
+
+    @property
+    def stored(self) -> dict[str, Any]:
+        """What metrics.json holds: `metrics`, and `warnings` if there are any."""
+        return {**self.metrics, **({"warnings": [*self.warnings]} if self.warnings else {})}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,6 +133,9 @@ class Recipe(Generic[C, E]):
     sections `data`, `evaluation` and `decoding`."""
     interface: Callable[[C], Interface]
     """`interface(config)`: typed inputs, outputs and strategy values."""
+    settle: Callable[[C, Reporter], C] = lambda config, _: config
+    """`settle(config, reporter)`: fills in settings that are `auto` by a rule of the recipe, from
+    the sizes of the training data and `training.minutes`; see `automatic.settled`."""
     load: Callable[[C, Assets | None, Reporter], E]
     """`load(config, assets, reporter)`: the examples; assets of an earlier run are used as they
     are, else fitted on the training split."""
@@ -156,6 +168,9 @@ class Recipe(Generic[C, E]):
     )
     """`finish(config, network, examples, reporter)`: fits on the validation split what is fitted
     once the weights are chosen; gives the assets that travel with the model from then on."""
+    rest: Callable[[float], float] = lambda seconds: 20.0 + 2.0 * seconds
+    """`rest(seconds)`: about how long measuring on the test split, writing and certifying take, if
+    measuring on the validation split takes so many seconds."""
     space: Space = field(default_factory=dict)
     """What `tune` tries, by the settings' paths."""
     show: Callable[[C, int, Mapping[str, Any]], str] = lambda _, __, answer: str(
@@ -205,6 +220,31 @@ def strategy_options(decoding: Any) -> tuple[Option, ...]:
         )
         for name, value in vars(decoding).items()
     )
+
+
+def settle(recipe: Recipe[C, Any], config: C, reporter: Reporter) -> tuple[C, str]:
+    """Fills in every setting that nobody chose.
+
+    Where neither passes nor updates are given, the recipe's rule may lay the training out over
+    minutes; with minutes there is no patience, for the rate falls to the end.
+
+    Returns:
+        The settings, and which of them followed the data: "training.epochs 12, ...".
+    """
+    before = {leaf.path: leaf for leaf in leaves(type(config), instance=config)}
+    chosen: Any = config
+    training = chosen.training
+    if training.max_steps or not is_auto(training.epochs):
+        chosen = settled(chosen, training__minutes=0.0)
+    chosen = recipe.settle(chosen, reporter)
+    if chosen.training.minutes:
+        chosen = settled(chosen, training__epochs=0, training__patience=0)
+    chosen = plain(chosen)
+    after = leaves(type(config), instance=chosen)
+    followed = [
+        f"{leaf.path} {show(leaf.default)}" for leaf in after if is_auto(before[leaf.path].default)
+    ]
+    return chosen, ", ".join(followed)
 
 
 def stored_config(recipe: Recipe[Any, Any], folder: Path) -> Any:

@@ -23,26 +23,46 @@ class Reporter:
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream if stream is not None else sys.stderr
         self._live = self._stream.isatty()
+        self.began = time.monotonic()
+        """When the work began."""
+        self._stages: dict[str, float] = {}
+        self._stage, self._since = "", self.began
+
+    def stage(self, name: str) -> None:
+        """Says what is done from now on, for `spent`."""
+        now = time.monotonic()
+        if self._stage:
+            self._stages[self._stage] = self._stages.get(self._stage, 0.0) + now - self._since
+            self._since = now
+        self._stage = name
+
+    def spent(self) -> None:
+        """Writes where the time went."""
+        self.stage("")
+        parts = ", ".join(f"{name} {clock(seconds)}" for name, seconds in self._stages.items())
+        self.log(f"\nTook {clock(time.monotonic() - self.began)}: {parts}")
 
     def log(self, text: str) -> None:
         """Writes one line."""
         self._stream.write(text + "\n")
         self._stream.flush()
 
-    def epoch(self, row: Mapping[str, float], *, best: bool, of: int) -> None:
-        """Writes one line about a finished epoch."""
+    def epoch(self, row: Mapping[str, float], *, best: bool, of: float) -> None:
+        """Writes one line about a finished epoch, or about so many passes of a longer training."""
         scores = "  ".join(
             f"{label(name)} {value:.3f}" for name, value in row.items() if name not in BOOKKEEPING
         )
-        number = f"{row['epoch']:{len(str(of))}.0f}/{of}"
+        width, places = len(str(of)), 0 if isinstance(of, int) else 2
+        number = f"{row['epoch']:{width}.{places}f}/{of}"
         mark = "  (best)" if best else ""
-        self.log(f"epoch {number}  {_clock(row['seconds'])}  {scores}{mark}")
+        self.log(f"epoch {number}  {clock(row['seconds'])}  {scores}{mark}")
 
     def evaluation(
         self,
         metrics: Mapping[str, Any],
         samples: Sequence[Mapping[str, str]],
         on: str = "the test split",
+        warnings: Sequence[str] = (),
     ) -> None:
         """Writes what was measured, and a few answers beside their references."""
         for row in samples:
@@ -52,6 +72,8 @@ class Reporter:
         width = max((len(label(name)) for name in metrics), default=0)
         for name, value in metrics.items():
             self.log(f"  {label(name):{width}}  {_number(value)}")
+        for warning in warnings:
+            self.log(f"warning: {warning}")
 
     def next_steps(self, command: str, output: Path) -> None:
         """Writes the commands that people want next."""
@@ -95,7 +117,7 @@ class Bar:
             return
         self._shown = now
         rate = (self._done - self._start) / max(now - self._began, 1e-9)
-        left = _clock((self._total - self._done) / max(rate, 1e-9))
+        left = clock((self._total - self._done) / max(rate, 1e-9))
         line = (
             f"{self._title}  {self._done / max(self._total, 1):4.0%}  "
             f"{rate:,.0f} {self._unit}/s  {left} left  {status()}"
@@ -123,7 +145,7 @@ def label(name: str) -> str:
     return " ".join(_ACRONYMS.get(word, word) for word in name.split("_"))
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
     """Minutes:seconds, with hours before them if there are any."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes_left = divmod(minutes, 60)
@@ -144,7 +166,9 @@ def card(
     seed: int,
     cores: int,
     bundle: Path,
+    followed: str = "",
     metrics: Mapping[str, Any],
+    warnings: Sequence[str] = (),
     samples: Sequence[Mapping[str, str]],
     title_of_samples: str = "Samples",
     on: str = "the test split",
@@ -161,7 +185,9 @@ def card(
         seed: Of everything random in training.
         cores: Processor cores that it could use.
         bundle: Where the model is.
+        followed: Settings that followed the data, with their values.
         metrics: What was measured.
+        warnings: What whoever uses the model must know.
         samples: A few answers, column → text.
         title_of_samples: What they are.
         on: What was measured on.
@@ -176,6 +202,7 @@ def card(
     lines += ["It answers", "", "```sh", f"{command} predict {shlex.quote(str(bundle))}", "```", ""]
     lines += ["```python", "import seqapps", ""]
     lines += [f"model = seqapps.load({_literal(bundle)})", "```", ""]
+    lines += [line for warning in warnings for line in (f"**Warning:** {warning}", "")]
     lines += [f"## Measured on {on}", "", "| Measure | Value |", "|---|---|"]
     lines += [f"| {label(name)} | {_cell(_number(value))} |" for name, value in metrics.items()]
     if samples:
@@ -190,16 +217,18 @@ def card(
         lines += [f"| {' | '.join(_cell(row[name]) for name in columns)} |" for row in samples]
     if history:
         last = history[-1]
-        epochs = "1 epoch" if last["epoch"] == 1 else f"{last['epoch']:.0f} epochs"
+        epochs = "1 epoch" if last["epoch"] == 1 else f"{last['epoch']:g} epochs"
         lines += [
             "",
             "## Training",
             "",
-            f"{epochs}, {last['steps']:,.0f} updates in {_clock(last['seconds'])} (minutes and "
+            f"{epochs}, {last['steps']:,.0f} updates in {clock(last['seconds'])} (minutes and "
             "seconds). `history.csv` has a line for each epoch.",
         ]
     lines += ["", *(f"![{Path(name).stem.replace('_', ' ')}](plots/{name})\n" for name in plots)]
-    lines += ["## Settings", "", "```json", settings, "```", ""]
+    lines += ["## Settings", ""]
+    lines += [f"These followed the data: {followed}.", ""] if followed else []
+    lines += ["```json", settings, "```", ""]
     return "\n".join(lines)
 
 

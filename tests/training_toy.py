@@ -100,8 +100,10 @@ def train(
     resume: bool = False,
     reporter: Reporter | None = None,
     watch: Callable[[Mapping[str, float]], None] | None = None,
-    minutes: float = 0.0,
     loss: Any = None,
+    floor: float | None = None,
+    limit_minutes: float = 0.0,
+    finish: bool = False,
     **settings: Any,
 ) -> Progress:
     """`fit` with what most tests share."""
@@ -110,13 +112,15 @@ def train(
         model,
         examples or ToyExamples(),
         loss=loss or token_cross_entropy(label_smoothing=label_smoothing),
-        goal=Goal(name="score", score=score, highest=highest),
+        goal=Goal(name="score", score=score, highest=highest, floor=floor),
         settings=Training(**settings),
         folder=folder,
         reporter=reporter or Reporter(io.StringIO()),
         resume=resume,
         watch=watch,
-        minutes=minutes,
+        limit_minutes=limit_minutes,
+        rest=lambda seconds: 2.0 * seconds,
+        finish=finish,
     )
 
 

@@ -7,7 +7,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -34,6 +34,8 @@ class Start:
     """The command and its arguments."""
     trained: Path | None = None
     """The bundle whose weights it began with."""
+    followed: str = ""
+    """Settings that followed the data, with their values."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,7 @@ class Unfinished:
             write_config(folder, recipe=recipe, interface=interface, settings=settings)
             if start:
                 trained = str(start.trained.absolute()) if start.trained else None
-                write_json(folder / "start.json", {"typed": start.typed, "trained": trained})
+                write_json(folder / "start.json", {**asdict(start), "trained": trained})
 
     def check_begun(self) -> None:
         """Checks that there is a training to go on with.
@@ -139,7 +141,7 @@ class Unfinished:
         try:
             table = json.loads(path.read_text("utf-8"))
             trained = Path(table["trained"]) if table["trained"] else None
-            return Start(str(table["typed"]), trained)
+            return Start(str(table["typed"]), trained, str(table.get("followed", "")))
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(
                 f"{path} cannot be read ({error}); start anew with --overwrite."
@@ -179,6 +181,11 @@ class Unfinished:
     def learned(self) -> bool:
         """Whether there is a checkpoint, of the training or of a phase before it."""
         return any(self.folder.rglob("checkpoints/checkpoint"))
+
+    @property
+    def trained(self) -> bool:
+        """Whether there is a checkpoint of the training itself."""
+        return (self.folder / "checkpoints" / "checkpoint").is_file()
 
     @property
     def written(self) -> bool:

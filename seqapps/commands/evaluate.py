@@ -29,5 +29,5 @@ def evaluate(recipe: Recipe[Any, Any], options: EvaluateOptions, settings: Setti
     application = load_bundle(options.bundle)
     examples = recipe.load(config, read_assets(options.bundle), reporter)
     evaluation = recipe.evaluate(config, application, examples, reporter)
-    reporter.evaluation(evaluation.metrics, evaluation.samples, evaluation.on)
-    sys.stdout.write(json.dumps(evaluation.metrics, ensure_ascii=False, indent=2) + "\n")
+    reporter.evaluation(evaluation.metrics, evaluation.samples, evaluation.on, evaluation.warnings)
+    sys.stdout.write(json.dumps(evaluation.stored, ensure_ascii=False, indent=2) + "\n")

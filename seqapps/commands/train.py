@@ -8,9 +8,9 @@ from typing import Any
 from seqapps.bundle.folder import check_free
 from seqapps.bundle.unfinished import Start, Unfinished
 from seqapps.config import Settings, to_json
-from seqapps.errors import UsageError
+from seqapps.errors import UsageError, UserError
 from seqapps.lazy import lazy_imports, start_tensorflow
-from seqapps.recipe import Recipe, stored_config
+from seqapps.recipe import Recipe, settle, stored_config
 from seqapps.report import Reporter
 
 with lazy_imports():
@@ -27,6 +27,8 @@ class TrainOptions:
     """Replace a bundle or an unfinished training that is there."""
     resume: bool = False
     """Go on with the training that was interrupted at this output, with its settings."""
+    finish: bool = False
+    """Make a bundle of what the training that was interrupted at this output has learned."""
     from_: Path | None = None
     """Start from the weights and settings of this bundle (fine-tuning). With --resume it may be
     left out."""
@@ -45,27 +47,36 @@ def train(recipe: Recipe[Any, Any], options: TrainOptions, settings: Settings[An
     output = options.output or Path("saved_models") / recipe.name / name
     work = Unfinished(output)
     base = None
-    if options.resume:
+    resume = options.resume or options.finish
+    if resume:
         # The bundle that it began from may be gone by now.
         work.check_begun()
         base = stored_config(recipe, work.folder)
     elif options.from_:
         base = stored_config(recipe, options.from_)
     config = settings.resolve(base)
-    if not options.resume:
+    if not resume:
         check_free(output, overwrite=options.overwrite)
     with work.alone():
-        if options.resume:
+        if resume:
             work.reopen(
                 settings=to_json(config), overwrite=options.overwrite, trained=options.from_
             )
+            if options.finish and not work.trained:
+                raise UserError(
+                    f"the training at {work.folder} has learned nothing yet; go on with --resume."
+                )
         else:
+            reporter.stage("reading the data")
+            config, followed = settle(recipe, config, reporter)
+            if followed:
+                reporter.log(f"Settings that follow the data: {followed}")
             work.begin(
                 recipe=recipe.name,
                 interface=recipe.interface(config),
                 settings=to_json(config),
                 overwrite=options.overwrite,
-                start=Start(settings.typed, options.from_),
+                start=Start(settings.typed, options.from_, followed),
             )
         if not work.written:
             try:
@@ -75,7 +86,8 @@ def train(recipe: Recipe[Any, Any], options: TrainOptions, settings: Settings[An
                     config,
                     work,
                     reporter,
-                    resume=options.resume,
+                    resume=resume,
+                    finish=options.finish,
                     overwrite=options.overwrite,
                 )
             except BaseException as error:
@@ -87,6 +99,7 @@ def train(recipe: Recipe[Any, Any], options: TrainOptions, settings: Settings[An
                     raise KeyboardInterrupt("Stopped; nothing was learned yet.") from None
                 raise
         work.close()
+    reporter.spent()
     reporter.next_steps(recipe.command, output)
     sys.stdout.write(f"{output}\n")
 
@@ -94,12 +107,17 @@ def train(recipe: Recipe[Any, Any], options: TrainOptions, settings: Settings[An
 def _overfit(
     recipe: Recipe[Any, Any], options: TrainOptions, settings: Settings[Any], reporter: Reporter
 ) -> None:
-    for flag, given in (("--resume", options.resume), ("--from", options.from_)):
+    given_flags = {
+        "--resume": options.resume,
+        "--finish": options.finish,
+        "--from": options.from_,
+    }
+    for flag, given in given_flags.items():
         if given:
             raise UsageError(
                 f"--overfit-one-batch starts from nothing and {flag} does not; give only one."
             )
-    config = settings.resolve()
+    config, _ = settle(recipe, settings.resolve(), reporter)
     try:
         start_tensorflow()
         training.overfit_one_batch(recipe, config, reporter)

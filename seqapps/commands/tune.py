@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from seqapps.config import Settings, show, to_json
 from seqapps.errors import UsageError, UserError
 from seqapps.lazy import lazy_imports, start_tensorflow
-from seqapps.recipe import Recipe
+from seqapps.recipe import Recipe, settle
 from seqapps.report import Reporter
 from seqapps.space import Space, describe_space
 from seqapps.tuning.folder import StudyFolder
@@ -82,7 +82,8 @@ def tune(recipe: Recipe[Any, Any], options: TuneOptions, settings: Settings[Any]
             used, or no trial has a value.
     """
     _check_optuna()
-    config = settings.resolve()
+    reporter = Reporter()
+    config, _ = settle(recipe, settings.resolve(), reporter)
     space = remaining_space(recipe.space, settings)
     if not space:
         raise UsageError(
@@ -102,7 +103,6 @@ def tune(recipe: Recipe[Any, Any], options: TuneOptions, settings: Settings[Any]
         folder.reopen(plan)
     else:
         folder.begin(plan, overwrite=options.overwrite)
-    reporter = Reporter()
     task = Task(trials=options.trials, minutes=options.trial_minutes, alone=options.processes == 1)
     try:
         with _helpers(recipe, folder, task, options.processes, reporter):

@@ -17,8 +17,16 @@ class Progress:
     """Finished passes."""
     epoch_start: int = 0
     """Value of the step counter when the current pass began."""
+    measured: int = 0
+    """Value of the step counter when the network was measured last."""
+    total: int = 0
+    """Updates of the whole training, where minutes decided; 0 while they have not."""
+    every: int = 0
+    """Updates from one measuring to the next, likewise."""
     best: float | None = None
     """Best value of what is monitored."""
+    best_loss: float | None = None
+    """The validation loss that came with it, which decides between equal ones."""
     stale: int = 0
     """Epochs since the best value, for early stopping."""
     plateau: int = 0
@@ -28,7 +36,7 @@ class Progress:
     done: bool = False
     """Whether nothing is left to train."""
     history: list[dict[str, float]] = field(default_factory=list)
-    """One row a finished epoch."""
+    """One row a measuring: after each pass, or as the minutes give."""
 
 
 class _Stored(tf.train.experimental.PythonState):

@@ -13,14 +13,19 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from seqapps.errors import UserError, interrupted
-from seqapps.report import Reporter
+from seqapps.report import Bar, Reporter, clock, label
 from seqapps.training.checkpoint import Checkpoints, Progress
 from seqapps.training.optimizer import GroupedAdamW, LayerGroup
 from seqapps.training.schedule import Schedule
 from seqapps.training.settings import Training
 from seqapps.training.step import NOT_FINITE, Loss, Trainee
+from seqapps.training.timing import FIRST, Stopwatch, lay_out
 
 __all__ = ["Goal", "Pass", "fit"]
+
+
+_FORETELLS_S = 3.0
+"""Seconds of updates after which a training says how long it will take."""
 
 
 class Pass(Protocol):
@@ -61,6 +66,9 @@ class Goal:
     """Whether more is better."""
     of_loss: Callable[[float], dict[str, float]] = lambda _: {}
     """`of_loss(loss)`: what follows from the validation loss, beside what `score` measures."""
+    floor: float | None = None
+    """The value of a network that knows nothing: 100 for an error rate, 0 for BLEU, the share of
+    the commonest label. Nothing is concluded from it, or from what is worse."""
 
 
 def fit(
@@ -75,7 +83,10 @@ def fit(
     resume: bool = False,
     groups: Sequence[LayerGroup] = (),
     watch: Callable[[Mapping[str, float]], None] | None = None,
-    minutes: float = 0.0,
+    limit_minutes: float = 0.0,
+    began: float | None = None,
+    rest: Callable[[float], float] = lambda _: 0.0,
+    finish: bool = False,
 ) -> Progress:
     """Trains a network and leaves its best weights in it.
 
@@ -91,11 +102,16 @@ def fit(
         resume: Go on from the newest checkpoint of `folder`, if there is one.
         groups: Layers that learn at rates of their own, or later than others.
         watch: Gets the history's row of each epoch; what it raises ends the training.
-        minutes: Stop after this time, validate and be done; 0 for no limit. The schedule does not
-            know of it.
+        limit_minutes: Stop after this time, validate and be done; 0 for no limit. The schedule
+            does not know of it.
+        began: `time.monotonic()` when `settings.minutes` began; None for now.
+        rest: `rest(seconds)`: how long what follows takes if measuring on the validation split
+            takes so many seconds; `settings.minutes` include it.
+        finish: Train no more; measure what there is if it was not yet.
 
     Returns:
-        What happened; `history` has a row for each epoch: `epoch`, `steps` (updates so far),
+        What happened; `history` has a row for each epoch: `epoch` (passes so far), `steps`
+        (updates so far),
         `seconds`, `learning_rate`, `gradient_norm` (mean of the pass, before clipping), `loss` and
         `validation_loss` (per token), and what `goal` measures.
 
@@ -107,8 +123,15 @@ def fit(
     run = _Run(network, examples, loss, goal, settings, folder, reporter, groups)
     if resume and run.checkpoints.latest:
         run.progress = run.checkpoints.restore()
+        run.seconds_before = run.progress.seconds
+        if run.progress.total:
+            run.schedule.lay_out(run.progress.total)
         reporter.log(f"resuming at step {run.steps}, epoch {run.progress.epoch + 1}")
-    run.limit_s = minutes * 60.0
+    run.limit_s = limit_minutes * 60.0
+    run.ends = (time.monotonic() if began is None else began) + settings.minutes * 60.0
+    run.rest = rest
+    if finish:
+        run.finish()
     run.train(watch)
     run.checkpoints.load_best()
     return run.progress
@@ -131,11 +154,13 @@ class _Run:
         self.examples, self.goal, self.settings = examples, goal, settings
         self.reporter = reporter
         self.next_pass = examples.training_pass(0)
-        total = settings.epochs * len(self.next_pass.tokens)
-        self.total_steps = min(total, settings.max_steps) if settings.max_steps else total
+        self.timed = settings.minutes > 0
+        limits = (settings.epochs * len(self.next_pass.tokens), settings.max_steps)
+        self.most_steps = min((limit for limit in limits if limit), default=0)
         self.schedule = Schedule(
             peak=settings.learning_rate,
-            steps=self.total_steps,
+            # Minutes decide later.
+            steps=0 if self.timed else self.most_steps,
             warmup=settings.warmup_steps,
             cosine=settings.schedule == "cosine",
         )
@@ -165,26 +190,46 @@ class _Run:
         self.progress = Progress()
         self.sitting_start, self.seconds_before = time.monotonic(), 0.0
         self.last_saved = time.monotonic()
-        self.limit_s = 0.0
+        self.limit_s, self.ends = 0.0, 0.0
+        self.rest: Callable[[float], float] = lambda _: 0.0
+        self.stopwatch = Stopwatch()
+        self.foretold = False
+        self._bar: Bar | None = None
         self.board = (
             tf.summary.create_file_writer(str(folder / "logs")) if settings.tensorboard else None
         )
 
     def train(self, watch: Callable[[Mapping[str, float]], None] | None) -> None:
-        self.sitting_start, self.seconds_before = time.monotonic(), self.progress.seconds
         while not self.progress.done:
             try:
                 self._train_pass(self.progress.epoch)
             except KeyboardInterrupt:
                 self.checkpoint()
                 raise
+            finally:
+                if self._bar and (not self.timed or self.due):
+                    self._bar.close()
+                    self._bar = None
+            if not self.due:
+                self._turn()
+                continue
             self._finish_epoch()
-            if self.progress.done:
+            # Of what minutes decided, too.
+            if self.progress.done or (self.timed and len(self.progress.history) == 1):
                 self.checkpoint()
             if watch:
                 watch(self.progress.history[-1])
         if self.board:
             self.board.close()
+
+    def finish(self) -> None:
+        """Measures what is not measured yet, and is done."""
+        self.progress.total = self.progress.total or self.steps
+        if self.steps > self.progress.measured:
+            self.current = self.examples.training_pass(self.progress.epoch)
+            self._finish_epoch()
+        self.progress.done = True
+        self.checkpoint()
 
     def checkpoint(self) -> None:
         self.progress.seconds = self._seconds()
@@ -201,10 +246,29 @@ class _Run:
         """Whether the training took as long as it may."""
         return 0.0 < self.limit_s <= self._seconds()
 
+    @property
+    def complete(self) -> bool:
+        """Whether all updates were made."""
+        settings, progress = self.settings, self.progress
+        total = progress.total or settings.max_steps
+        passes = 0 < settings.epochs <= progress.epoch
+        return 0 < total <= self.steps or passes or self.out_of_time
+
+    @property
+    def due(self) -> bool:
+        """Whether to measure now: after a pass, or after the updates that the minutes give."""
+        progress = self.progress
+        if not self.timed or self.complete:
+            return True
+        if progress.total:
+            return self.steps >= progress.measured + progress.every
+        return self._seconds() >= FIRST * self.settings.minutes * 60.0
+
     def _seconds(self) -> float:
         return self.seconds_before + time.monotonic() - self.sitting_start
 
     def _train_pass(self, epoch: int) -> None:
+        """Trains to the end of a pass, or until there is something to measure."""
         steps = self.steps
         self.current = self.examples.training_pass(epoch) if epoch else self.next_pass
         skip = steps - self.progress.epoch_start
@@ -213,13 +277,14 @@ class _Run:
                 f"{len(self.current.tokens)} batches a pass, "
                 f"{int(self.current.tokens.sum())} tokens, {self.current.padding:.1%} padding"
             )
-        limit = self.settings.max_steps
-        if skip >= len(self.current.tokens) or (limit and steps >= limit):
+            if self.timed:
+                self.reporter.log(
+                    f"timing updates for {FIRST * self.settings.minutes * 60.0:.0f} s; they count"
+                )
+        measured = self.timed and self.progress.total and self.due
+        if skip >= len(self.current.tokens) or self.complete or measured:
             return
-        if not skip:
-            self.trainee.training_loss.reset_state()
-            self.trainee.gradient_norm.reset_state()
-        watcher = _Watcher(self, skip)
+        self._bar = self._bar or self._open_bar(skip)
         try:
             self.trainee.fit(
                 self.current.dataset(skip),
@@ -227,7 +292,7 @@ class _Run:
                 initial_epoch=epoch,
                 shuffle=False,
                 verbose=0,
-                callbacks=[watcher],
+                callbacks=[_Watcher(self, skip, self._bar)],
             )
         except SystemError as error:
             if not interrupted(error):
@@ -244,33 +309,72 @@ class _Run:
                 f"was not applied{intact}. Look for broken numbers in that batch, or lower "
                 f"--training.learning_rate (now {self.settings.learning_rate:g})."
             ) from error
-        finally:
-            watcher.close()
-        # A run that is stopped while it validates goes on from here, and validates again.
-        self.checkpoint()
+        if not self.timed or (self.progress.total and self.due):
+            # A run that is stopped while it validates goes on from here, and validates again.
+            self.checkpoint()
+
+    def _turn(self) -> None:
+        """Goes on to the next pass, if this one is at its end."""
+        if self.steps - self.progress.epoch_start >= len(self.current.tokens):
+            self.progress.epoch += 1
+            self.progress.epoch_start = self.steps
 
     def _finish_epoch(self) -> None:
+        update_s = self.stopwatch.seconds_a_token() * float(np.mean(self.current.tokens))
+        begun = time.monotonic()
         self.trainee.swap_averages()
         try:
             row = self._measure()
         finally:
             self.trainee.swap_averages()
-        progress, limit = self.progress, self.settings.max_steps
+        if self.timed and not self.progress.total:
+            self._lay_out(update_s, time.monotonic() - begun)
+        progress = self.progress
         out_of_patience = self.settings.patience and progress.stale >= self.settings.patience
-        progress.done = bool(
-            progress.epoch >= self.settings.epochs
-            or (limit and progress.epoch_start >= limit)
-            or self.out_of_time
-            or out_of_patience
-        )
-        self.reporter.epoch(row, best=progress.stale == 0, of=self.settings.epochs)
-        if out_of_patience and progress.epoch < self.settings.epochs:
+        progress.done = bool(self.complete or out_of_patience)
+        of = self._passes(progress.total) if self.timed else self.settings.epochs
+        self.reporter.epoch(row, best=progress.stale == 0, of=of)
+        if out_of_patience and not self.complete:
             self.reporter.log(f"stopped early: no improvement for {progress.stale} epochs")
         if self.board:
             with self.board.as_default():
                 for name, value in row.items():
-                    tf.summary.scalar(name, value, step=progress.epoch_start)
+                    tf.summary.scalar(name, value, step=row["steps"])
                 self.board.flush()
+
+    def _lay_out(self, update_s: float, measuring_s: float) -> None:
+        """Fixes the number of updates, once, by what they and measuring took so far."""
+        progress = self.progress
+        left_s = self.ends - time.monotonic() - self.rest(measuring_s)
+        total, progress.every = lay_out(
+            left_s=left_s, update_s=update_s, measuring_s=measuring_s, done=self.steps
+        )
+        progress.total = min(total, self.most_steps or total)
+        self.schedule.lay_out(progress.total)
+        self.reporter.log(
+            f"{self.settings.minutes:g} minutes: {progress.total:,} updates, "
+            f"{self._passes(progress.total):.1f} passes, measured every {progress.every:,}; "
+            f"about {clock(max(left_s, 0.0))} of training, then the test split and the certificate"
+        )
+
+    def foretell(self) -> None:
+        """Says once how long the updates of a training over passes take."""
+        watch = self.stopwatch
+        if self.timed or self.foretold or watch.running_s < _FORETELLS_S:
+            return
+        self.foretold = True
+        update_s = watch.seconds_a_token() * float(np.mean(self.current.tokens))
+        left = clock((self.most_steps - self.steps) * update_s)
+        self.reporter.log(
+            f"about {left} of updates to come, and measuring after each pass; then the test split "
+            "and the certificate"
+        )
+
+    def _passes(self, steps: int) -> float:
+        """Passes after so many updates, as far as one can tell from this one."""
+        progress = self.progress
+        more = (steps - progress.epoch_start) / len(self.current.tokens)
+        return round(progress.epoch + more, 2)
 
     def _measure(self) -> dict[str, float]:
         """Validates, keeps the best weights, and adds a row to the history."""
@@ -279,31 +383,54 @@ class _Run:
         trainee.evaluate(self.examples.validation_batches(), verbose=0)
         loss = float(trainee.validation_loss.result())
         scores = {**self.goal.score(), **self.goal.of_loss(loss)}
-        progress.epoch += 1
-        progress.epoch_start = self.steps
+        steps = progress.measured = self.steps
+        if self.timed:
+            self._turn()
+        else:
+            progress.epoch += 1
+            progress.epoch_start = steps
         row = {
-            "epoch": progress.epoch,
-            "steps": progress.epoch_start,
+            "epoch": self._passes(steps) if self.timed else progress.epoch,
+            "steps": steps,
             "seconds": round(self._seconds(), 1),
-            "learning_rate": float(self.schedule(progress.epoch_start)),
+            "learning_rate": float(self.schedule(steps)),
             "gradient_norm": round(float(trainee.gradient_norm.result()), 6),
             "loss": round(float(trainee.training_loss.result()), 6),
             "validation_loss": round(loss, 6),
             **{name: round(float(value), 4) for name, value in scores.items()},
         }
+        # The next row's are of what comes now.
+        trainee.training_loss.reset_state()
+        trainee.gradient_norm.reset_state()
         progress.history.append(row)
-        self._judge(scores[self.goal.name] if self.settings.monitor == "metric" else loss)
+        self._judge(scores[self.goal.name], loss)
         return row
 
-    def _judge(self, value: float) -> None:
-        """Compares with the best epoch; a tie goes to the earlier one."""
+    def _judge(self, score: float, loss: float) -> None:
+        """Compares with the best epoch; of equal ones the lower loss is better."""
         progress = self.progress
-        sign = 1.0 if self.settings.monitor == "metric" and self.goal.highest else -1.0
+        by_score = self.settings.monitor == "metric"
+        value = score if by_score else loss
+        sign = 1.0 if by_score and self.goal.highest else -1.0
         if math.isnan(value):
             value = -sign * math.inf
-        if progress.best is None or sign * value > sign * progress.best:
-            progress.best, progress.stale, progress.plateau = value, 0, 0
+        loss = math.inf if math.isnan(loss) else loss
+        before = math.inf if progress.best_loss is None else progress.best_loss
+        if (
+            progress.best is None
+            or sign * value > sign * progress.best
+            or (value == progress.best and loss < before)
+        ):
+            progress.best, progress.best_loss = value, loss
+            progress.stale, progress.plateau = 0, 0
             self.checkpoints.keep_best()
+            return
+        floor = self.goal.floor
+        if by_score and floor is not None and sign * value <= sign * floor:
+            self.reporter.log(
+                f"{label(self.goal.name)} says nothing yet; the validation loss is {loss:.3f}, "
+                f"{before:.3f} at its best"
+            )
             return
         progress.stale += 1
         progress.plateau += 1
@@ -311,31 +438,39 @@ class _Run:
             self.schedule.scale.assign(self.schedule.scale * 0.5)
             progress.plateau = 0
 
+    def _open_bar(self, skip: int) -> Bar | None:
+        """A bar over this pass, or over all updates where minutes decide; None before they do."""
+        if not self.timed:
+            return self.reporter.bar(
+                f"epoch {self.progress.epoch + 1}/{self.settings.epochs}",
+                total=int(self.current.tokens.sum()),
+                start=int(self.current.tokens[:skip].sum()),
+                unit="tok",
+            )
+        total = self.progress.total
+        if not total:
+            return None
+        return self.reporter.bar("training", total=total, start=self.steps, unit="updates")
+
 
 class _Watcher(keras.callbacks.Callback):
     """Shows progress and writes a checkpoint every few minutes."""
 
-    def __init__(self, run: _Run, skip: int) -> None:
+    def __init__(self, run: _Run, skip: int, bar: Bar | None) -> None:
         super().__init__()
-        self._run, self._batch = run, skip
+        self._run, self._batch, self._bar = run, skip, bar
         self._interval = run.settings.checkpoint_minutes * 60.0
-        self._bar = run.reporter.bar(
-            f"epoch {run.progress.epoch + 1}/{run.settings.epochs}",
-            total=int(run.current.tokens.sum()),
-            start=int(run.current.tokens[:skip].sum()),
-            unit="tok",
-        )
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         run, logs = self._run, logs or {}
         tokens = int(run.current.tokens[self._batch])
         self._batch += 1
-        self._bar.advance(tokens, lambda: f"loss {float(logs['loss']):.3f}")
+        run.stopwatch.count(tokens)
+        run.foretell()
+        if self._bar:
+            amount = 1 if run.timed else tokens
+            self._bar.advance(amount, lambda: f"loss {float(logs['loss']):.3f}")
         if time.monotonic() - run.last_saved > self._interval:
             run.checkpoint()
-        limit = run.settings.max_steps
-        if (limit and run.steps >= limit) or run.out_of_time:
+        if run.complete or (run.timed and run.due):
             self.model.stop_training = True
-
-    def close(self) -> None:
-        self._bar.close()

@@ -49,6 +49,7 @@ def train(
     *,
     resume: bool,
     overwrite: bool,
+    finish: bool = False,
 ) -> None:
     """Trains, measures and certifies; leaves a bundle at `work.output`.
 
@@ -59,10 +60,22 @@ def train(
         reporter: Shows progress.
         resume: Go on from the newest checkpoint.
         overwrite: Replace a bundle that is there.
+        finish: Train no more: the bundle is of what there is.
 
     Raises:
         UserError: If data is unusable, training fails or the bundle cannot be written.
     """
+    reporter.stage("reading the data")
+    settings = config.training
+    how_long = (
+        f"until {settings.minutes:g} minutes are over"
+        if settings.minutes
+        else (
+            f"{settings.max_steps:,} updates" if settings.max_steps else f"{settings.epochs} epochs"
+        )
+    )
+    if not finish:
+        reporter.log(f"Reads the data, trains ({how_long}), measures on the test split, certifies")
     start(config)
     if told := remark(config.training.precision):
         reporter.log(told)
@@ -74,6 +87,7 @@ def train(
     examples = recipe.load(config, assets, reporter)
     if work.assets is None:
         write_assets(work.folder, examples.assets)
+    reporter.stage("training")
     learned = learn(
         recipe,
         config,
@@ -82,7 +96,9 @@ def train(
         reporter=reporter,
         resume=resume,
         trained=trained,
+        finish=finish,
     )
+    reporter.stage("measuring")
     network = _in_float32(recipe, config, examples, learned.network)
     assets = recipe.finish(config, network, examples, reporter)
     with staging(work.output, overwrite=overwrite) as folder:
@@ -90,6 +106,7 @@ def train(
         _measure(recipe, config, examples, learned, folder, work, reporter)
         if (work.folder / "logs").is_dir():
             shutil.copytree(work.folder / "logs", folder / "logs")
+        reporter.stage("certifying")
         reporter.log("\nCertifying: every form of the bundle must give the same answers")
         certificate = certify(
             folder,
@@ -124,7 +141,8 @@ def learn(
     resume: bool = False,
     trained: Path | None = None,
     watch: Callable[[Mapping[str, float]], None] | None = None,
-    minutes: float = 0.0,
+    limit_minutes: float = 0.0,
+    finish: bool = False,
 ) -> Learned:
     """Builds a recipe's network and trains it; see `training.loop.fit`.
 
@@ -137,7 +155,8 @@ def learn(
         resume: Go on from the newest checkpoint of `folder`, if there is one.
         trained: A bundle whose weights to start from; it is not read if there is a checkpoint.
         watch: Gets the history's row of each epoch; what it raises ends the training.
-        minutes: Stop after this time; 0 for no limit.
+        limit_minutes: Stop after this time; 0 for no limit.
+        finish: Train no more: the network is the best one of `folder`.
 
     Returns:
         The network with its best weights, and what happened.
@@ -174,7 +193,10 @@ def learn(
             resume=resume,
             groups=recipe.groups(config, network),
             watch=watch,
-            minutes=minutes,
+            limit_minutes=limit_minutes,
+            began=reporter.began,
+            rest=recipe.rest,
+            finish=finish,
         )
     return Learned(network, progress, before)
 
@@ -198,6 +220,7 @@ def overfit_one_batch(recipe: Recipe[Any, Any], config: Any, reporter: Reporter)
     network = recipe.build(config, examples)
     settings = dataclasses.replace(
         config.training,
+        minutes=0.0,
         epochs=4,
         max_steps=0,
         schedule="constant",
@@ -316,7 +339,7 @@ def _measure(
     history = learned.progress.history
     write_history(folder / "history.csv", history)
     evaluation = recipe.evaluate(config, load(folder), examples, reporter)
-    write_json(folder / "metrics.json", evaluation.metrics)
+    write_json(folder / "metrics.json", evaluation.stored)
     (folder / "plots").mkdir()
     plots.plot_learning_curves(history, folder / "plots" / "learning_curves.png")
     if learned.pretraining:
@@ -330,7 +353,9 @@ def _measure(
         seed=config.seed,
         cores=len(os.sched_getaffinity(0)),
         bundle=work.output,
+        followed=work.start.followed if work.start else "",
         metrics=evaluation.metrics,
+        warnings=evaluation.warnings,
         samples=evaluation.samples,
         title_of_samples=evaluation.title,
         on=evaluation.on,
@@ -339,4 +364,4 @@ def _measure(
         plots=sorted(path.name for path in (folder / "plots").iterdir()),
     )
     (folder / "CARD.md").write_text(card, encoding="utf-8")
-    reporter.evaluation(evaluation.metrics, evaluation.samples, evaluation.on)
+    reporter.evaluation(evaluation.metrics, evaluation.samples, evaluation.on, evaluation.warnings)

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from seqapps.automatic import auto
+
 __all__ = ["Training"]
 
 
@@ -14,13 +16,17 @@ class Training:
         ValueError: If a value is outside its range.
     """
 
-    epochs: int = 10
-    """Passes over the training split. The learning-rate schedule is laid out over them."""
+    minutes: float = auto(0.0)
+    """From the start of the command to its bundle: the learning-rate schedule is laid out over the
+    time that is left once data are read and some updates were timed. 0 for `epochs` alone."""
+    epochs: int = auto(10)
+    """Passes over the training split, over which the learning-rate schedule is laid out; with
+    `minutes` at most so many, 0 for no limit."""
     max_steps: int = 0
     """Stop after this many updates; 0 for no limit. The schedule is shortened to fit."""
-    batch_tokens: int = 2048
+    batch_tokens: int = auto(2048)
     """Most steps (rows × longest row) in one batch, on either side of a pair."""
-    learning_rate: float = 2e-3
+    learning_rate: float = auto(2e-3)
     """Highest learning rate."""
     schedule: Literal["cosine", "constant", "plateau"] = "cosine"
     """After warm-up: fall to a hundredth along a cosine, stay, or halve when the score stalls."""
@@ -42,8 +48,8 @@ class Training:
     monitor: Literal["metric", "loss"] = "metric"
     """What early stopping and the choice of the best weights look at: the task's own metric on
     the validation split, or the validation loss."""
-    patience: int = 5
-    """Stop after this many epochs without improvement; 0 for never."""
+    patience: int = auto(5)
+    """Stop after this many epochs without improvement; 0 for never, as it is with `minutes`."""
     checkpoint_minutes: float = 5.0
     """Longest time between two checkpoints; there is one after every epoch too."""
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16", "auto"] = "float32"
@@ -57,7 +63,8 @@ class Training:
 
     def __post_init__(self) -> None:
         at_least = {
-            "epochs": 1,
+            "minutes": 0,
+            "epochs": 0 if self.minutes else 1,
             "max_steps": 0,
             "batch_tokens": 1,
             "warmup_steps": 0,
@@ -67,7 +74,7 @@ class Training:
             "checkpoint_minutes": 0,
         }
         for name, least in at_least.items():
-            if getattr(self, name) < least:
+            if not getattr(self, name) >= least:
                 raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}.")
         for name in ("learning_rate", "clip_norm"):
             if not getattr(self, name) > 0:

@@ -1,5 +1,6 @@
 """One of the processes that work on a study: takes trials until there are enough."""
 
+import itertools
 import shutil
 import time
 from collections.abc import Mapping
@@ -143,11 +144,13 @@ class _Participant:
     def _train(self, title: str, trial: optuna.Trial, tried: Mapping[str, Any]) -> float:
         config = with_tried(self.config, tried)
 
+        measurings = itertools.count(1)
+
         def watch(row: Mapping[str, float]) -> None:
-            epoch = int(row["epoch"])
-            trial.report(row[self.study.goal], epoch)
+            trial.report(row[self.study.goal], next(measurings))
             # After the last epoch there is nothing to save.
-            if epoch < config.training.epochs and trial.should_prune():
+            last = 0 < config.training.epochs <= row["epoch"]
+            if not last and trial.should_prune():
                 raise optuna.TrialPruned
 
         return train_trial(

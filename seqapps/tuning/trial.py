@@ -140,7 +140,7 @@ def train_trial(
             folder=folder,
             reporter=reporter,
             watch=watch,
-            minutes=minutes,
+            limit_minutes=minutes,
         ).progress
     except (UserError, ValueError) as error:
         raise UserError(str(error)) from error

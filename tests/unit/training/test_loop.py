@@ -39,7 +39,7 @@ def same(found, wanted):
     ("scores", "highest", "epochs", "best"),
     [
         ((1, 3, 2, 2, 9, 9), True, 4, 1),
-        ((5, 4, 4, 4, 1, 1), False, 4, 1),
+        ((5, 4, 6, 4.5, 1, 1), False, 4, 1),
         ((math.nan, 2, math.nan, 1, 3, 3), True, 4, 1),
     ],
 )
@@ -53,6 +53,128 @@ def test_stops_when_the_metric_stalls_and_restores_the_best(
     assert progress.done
     assert same(weights(model), script.seen[best])
     assert not same(weights(model), script.seen[-1])
+
+
+def test_of_equal_scores_the_lower_loss_is_better(tmp_path):
+    model = small_network()
+    script = Script(model, (5, 5, 5, 4))
+    progress = train(model, tmp_path, score=script, epochs=4, patience=1)
+    losses = [row["validation_loss"] for row in progress.history]
+    assert losses == sorted(losses, reverse=True)
+    assert same(weights(model), script.seen[2])
+
+
+def test_patience_waits_while_the_metric_says_nothing(tmp_path):
+    # The loss rises with this rate, so that no epoch is better than the first.
+    rising = {"learning_rate": 30.0, "schedule": "constant", "warmup_steps": 0, "epochs": 5}
+    shown, scores = io.StringIO(), (100, 100, 140, 100, 100)
+    for floor, epochs in ((None, 3), (100.0, 5)):
+        model = small_network()
+        progress = train(
+            model,
+            tmp_path / str(floor),
+            score=Script(model, scores),
+            highest=False,
+            floor=floor,
+            patience=2,
+            reporter=Reporter(shown),
+            **rising,
+        )
+        assert len(progress.history) == epochs
+    first = progress.history[0]["validation_loss"]
+    assert shown.getvalue().count("score says nothing yet; the validation loss is") == 4
+    assert f", {first:.3f} at its best" in shown.getvalue()
+
+
+class Clock:
+    """Each look at it lasts a second."""
+
+    def __init__(self, monkeypatch):
+        self.now = 0.0
+        monkeypatch.setattr(time, "monotonic", self.look)
+
+    def look(self):
+        self.now += 1.0
+        return self.now
+
+
+class Stopped(Exception):
+    pass
+
+
+def stop_after(rows):
+    def watch(row):
+        rows.append(row)
+        if len(rows) == 3:
+            raise Stopped
+
+    return watch
+
+
+def test_a_training_is_laid_out_over_minutes(tmp_path, monkeypatch):
+    clock, model, rows, shown = Clock(monkeypatch), small_network(), [], io.StringIO()
+    script = Script(model, range(99))
+    progress = train(
+        model,
+        tmp_path,
+        score=script,
+        minutes=10,
+        epochs=0,
+        watch=rows.append,
+        reporter=Reporter(shown),
+    )
+    steps = [row["steps"] for row in rows]
+    assert steps[-1] == progress.total
+    assert 2 < len(steps) <= 21
+    assert set(np.diff(steps)[:-1]) == {progress.every}
+    assert np.diff(steps)[-1] <= progress.every
+    assert rows[-1]["epoch"] == pytest.approx(progress.total / len(ROWS), abs=0.01)
+    assert rows[-1]["learning_rate"] == pytest.approx(1e-4, rel=1e-4)
+    # What measuring costs is estimated from the first time, and is some looks at the clock.
+    assert 0.9 * 600 < clock.now < 600
+    assert f"10 minutes: {progress.total:,} updates" in shown.getvalue()
+    assert same(weights(model), script.seen[-1])
+
+
+def test_minutes_leave_it_at_the_passes_there_may_be(tmp_path, monkeypatch):
+    Clock(monkeypatch)
+    model = small_network()
+    progress = train(model, tmp_path, score=lambda: {"score": 1.0}, minutes=10, epochs=6)
+    assert progress.history[-1]["steps"] == progress.total == 6 * len(ROWS)
+    assert progress.history[-1]["learning_rate"] == pytest.approx(1e-4, rel=1e-4)
+
+
+def test_a_training_over_minutes_that_is_resumed_equals_a_whole_one(tmp_path, monkeypatch):
+    settings = {"minutes": 10, "epochs": 0, "average_decay": 0.9}
+    Clock(monkeypatch)
+    whole = network(dropout=0.3)
+    wanted = train(whole, tmp_path / "whole", **settings)
+    Clock(monkeypatch)
+    with pytest.raises(Stopped):
+        train(network(dropout=0.3), tmp_path / "again", watch=stop_after([]), **settings)
+    # However fast the machine is by now.
+    monkeypatch.undo()
+    resumed = network(dropout=0.3, seed=9)
+    found = train(resumed, tmp_path / "again", resume=True, **settings)
+    assert (found.total, found.every) == (wanted.total, wanted.every)
+    assert [row["loss"] for row in found.history] == [row["loss"] for row in wanted.history]
+    assert same(weights(resumed), weights(whole))
+
+
+@pytest.mark.parametrize("settings", [{"epochs": 9}, {"minutes": 10, "epochs": 0}])
+def test_a_training_can_be_finished_with_what_it_has(tmp_path, monkeypatch, settings):
+    Clock(monkeypatch)
+    model, rows = small_network(), []
+    script = Script(model, (1, 3, 2, 5))
+    with pytest.raises(Stopped):
+        train(model, tmp_path, score=script, watch=stop_after(rows), **settings)
+    finished = small_network(seed=4)
+    progress = train(finished, tmp_path, resume=True, finish=True, **settings)
+    assert progress.done
+    assert progress.history[:2] == rows[:2]
+    assert same(weights(finished), script.seen[1])
+    # Nothing is left for anybody.
+    assert train(small_network(), tmp_path, resume=True, **settings) == progress
 
 
 def test_averages_are_what_is_measured_and_kept(tmp_path):
@@ -91,7 +213,7 @@ def test_stops_by_the_loss_whatever_the_metric_says(tmp_path):
 
 def test_plateau_halves_the_rate_and_waits_again(tmp_path):
     model = small_network()
-    script = Script(model, (1, 1, 1, 1, 2, 2, 2, 0))
+    script = Script(model, (1, 0, 0, 0, 2, 1, 1, 0))
     progress = train(
         model,
         tmp_path,
@@ -163,7 +285,7 @@ def test_a_time_limit_stops_in_mid_pass_and_what_was_reached_counts(tmp_path, mo
     monkeypatch.setattr(time, "monotonic", lambda: float(next(clock)))
     model = small_network()
     script = Script(model, (1, 2, 3))
-    progress = train(model, tmp_path, score=script, epochs=3, minutes=0.1)
+    progress = train(model, tmp_path, score=script, epochs=3, limit_minutes=0.1)
     assert progress.done
     assert [row["epoch"] for row in progress.history] == [1]
     assert 0 < progress.history[0]["steps"] < len(ROWS)
