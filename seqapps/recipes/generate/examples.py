@@ -28,6 +28,10 @@ text is there to choose on."""
 _COUNTED = 2_000_000
 """Training tokens, the last ones, whose n-grams are counted: of a larger text the tables would fill
 the memory."""
+_NEW = 0.001
+"""Share of characters that occur once, from which on a text is one that new characters come in."""
+_AS_GOOD = 1.003
+"""How much worse than the best a shorter n-gram model may be: its table is half as large."""
 _NODES = 4_000_000
 """N-grams of all lengths in a table that travels with a network, at most: some 100 MB."""
 
@@ -157,13 +161,14 @@ class RunningExamples:
         return found
 
     def ngrams(self, most: int) -> NGram:
-        """The n-grams of the training text, of the best order.
+        """The n-grams of the training text, of the best order or a shorter one as good.
 
         Args:
             most: Tokens of the longest, at most; fewer where the table would be larger than 100 MB.
         """
         orders = {order: loss for order, loss in self.ngram_orders.items() if order <= most}
-        order = min(orders, key=lambda order: orders[order], default=most)
+        enough = min(orders.values(), default=0.0) * _AS_GOOD
+        order = next((order for order, loss in orders.items() if loss <= enough), most)
         while True:
             model = NGram.fit([self.counted], order=order, vocabulary=self.vocabulary.size)
             if len(model.keys) <= _NODES or order == 1:
@@ -180,7 +185,7 @@ class RunningExamples:
             raise UserError(self.missing)
         rng = np.random.default_rng([self.seed, epoch])
         # Another beginning in each pass, so that other places are cut by the ends of streams.
-        ids = np.roll(self.training[:-1], -int(rng.integers(len(self.training) - 1)))
+        ids = np.roll(self._unknowns(epoch)[:-1], -int(rng.integers(len(self.training) - 1)))
         # The text is a ring: a mark stands at its end and at its beginning.
         ids = np.append(ids, ids[:1])
         length = stream_length(len(ids), self.streams)
@@ -190,6 +195,21 @@ class RunningExamples:
             tokens=self.streams * np.diff(bounds),
             padding=0.0,
         )
+
+    def _unknowns(self, epoch: int) -> Ids:
+        """The training text of a pass, in which some characters are unknown.
+
+        In a text of thousands of different characters new ones keep coming, about as often as the
+        ones of the text that occur only once (Good 1953). Every other one of these is unknown in a
+        pass, so that a network learns when to expect a new one.
+        """
+        counts = np.bincount(self.training, minlength=self.vocabulary.size)
+        once = counts[self.training] == 1
+        if self.vocabulary.kind != "characters" or once.mean() < _NEW:
+            return self.training
+        rng = np.random.default_rng([self.seed, epoch, UNKNOWN])
+        hidden = once & (rng.random(len(once)) < 0.5)
+        return np.where(hidden, np.int32(UNKNOWN), self.training)
 
     def validation_batches(self) -> tf.data.Dataset:
         """The validation text in a few streams, whose states are carried from window to window."""

@@ -79,16 +79,15 @@ class NGrams:
         ValueError: If a value is outside its range.
     """
 
-    order: int = 7
-    """Tokens of the longest n-grams whose probabilities may be mixed into the network's, to 20; 0
+    order: int = 10
+    """Tokens of the longest n-grams whose probabilities may be mixed into the network's, to 10; 0
     for the network alone. Up to this the order is chosen that predicts best, and on the validation
     text the share of the mixture, which may be 0."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.order <= 20:
+        if not 0 <= self.order <= 10:
             raise ValueError(
-                f"order must be from 0 to 20, got {self.order}; 7 is a good start, 0 leaves the "
-                "network alone."
+                f"order must be from 0 to 10, got {self.order}; 0 leaves the network alone."
             )
 
 
