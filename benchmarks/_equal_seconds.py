@@ -19,7 +19,12 @@ def learn(config, *, seconds=0.0):
     examples = RECIPE.load(config, None, reporter)
     with tempfile.TemporaryDirectory() as folder:
         learned = training_run.learn(
-            RECIPE, config, examples, folder=Path(folder), reporter=reporter, minutes=seconds / 60
+            RECIPE,
+            config,
+            examples,
+            folder=Path(folder),
+            reporter=reporter,
+            limit_minutes=seconds / 60,
         )
     return examples, learned
 

@@ -231,20 +231,20 @@ def settle(recipe: Recipe[C, Any], config: C, reporter: Reporter) -> tuple[C, st
     Returns:
         The settings, and which of them followed the data: "training.epochs 12, ...".
     """
-    before = {leaf.path: leaf for leaf in leaves(type(config), instance=config)}
     chosen: Any = config
     training = chosen.training
     if training.max_steps or not is_auto(training.epochs):
         chosen = settled(chosen, training__minutes=0.0)
-    chosen = recipe.settle(chosen, reporter)
-    if chosen.training.minutes:
-        chosen = settled(chosen, training__epochs=0, training__patience=0)
-    chosen = plain(chosen)
-    after = leaves(type(config), instance=chosen)
+    ruled: Any = recipe.settle(chosen, reporter)
+    before, after = (leaves(type(config), instance=one) for one in (chosen, ruled))
     followed = [
-        f"{leaf.path} {show(leaf.default)}" for leaf in after if is_auto(before[leaf.path].default)
+        f"{new.path} {show(new.default)}"
+        for old, new in zip(before, after, strict=True)
+        if is_auto(old.default) and not is_auto(new.default)
     ]
-    return chosen, ", ".join(followed)
+    if ruled.training.minutes:
+        ruled = settled(ruled, training__epochs=0, training__patience=0)
+    return plain(ruled), ", ".join(followed)
 
 
 def stored_config(recipe: Recipe[Any, Any], folder: Path) -> Any:

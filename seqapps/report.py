@@ -40,6 +40,8 @@ class Reporter:
         """Writes where the time went."""
         self.stage("")
         parts = ", ".join(f"{name} {clock(seconds)}" for name, seconds in self._stages.items())
+        if not parts:
+            return
         self.log(f"\nTook {clock(time.monotonic() - self.began)}: {parts}")
 
     def log(self, text: str) -> None:

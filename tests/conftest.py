@@ -23,7 +23,7 @@ from tiny_trainings import (
     shared,
     write_reviews,
 )
-from warm_python import folder_of
+from warm_python import folder_of, warm_python
 
 from seqapps.commands.program import run
 from seqapps.lazy import start_tensorflow
@@ -105,6 +105,12 @@ def command(capsys, monkeypatch):
         return code, *capsys.readouterr()
 
     return call
+
+
+@pytest.fixture
+def warm(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has what this process starts in a new interpreter run in a warm one."""
+    monkeypatch.setattr(sys, "executable", warm_python())
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from seqapps.fields import MAIN, OPTIONS, Answer, Answers, Field, Interface, Opt
 
 def write_servable(
     folder: Path, *, answers: Answers, variables: Sequence[Any], interface: Interface
-) -> None:
+) -> Answers:
     """Writes a SavedModel with the signatures `serving_default`, `options` and further ones.
 
     `serving_default` takes the inputs alone and gives the outputs. `options` takes strategy values
@@ -25,12 +25,21 @@ def write_servable(
         answers: What is served, by signature.
         variables: Every variable that they read.
         interface: From which the signatures are made.
+
+    Returns:
+        The graphs that the signatures call, by name as in `answers`.
     """
     module = tf.Module()
     module.variables_used = [getattr(v, "value", v) for v in variables]
     every = default_options(interface.options)
-    # Traced once: `serving_default` and `options` are one graph, called in two ways.
-    main = traced(answers[MAIN], interface.inputs, interface.options)
+    # Traced here: what is traced while a SavedModel is written is for it alone.
+    graphs: Answers = {
+        name: traced(
+            answers[name], interface.inputs_of(name), interface.options
+        ).get_concrete_function()
+        for name in interface.signatures
+        if name != OPTIONS
+    }
 
     def function(name: str) -> Any:
         fields, taken = interface.outputs_of(name), interface.options_of(name)
@@ -38,7 +47,8 @@ def write_servable(
         shown |= {field.lengths for field in fields if field.varies}
         inputs = input_specs(interface.inputs_of(name))
         options = option_specs(taken)
-        answer = main if name in (MAIN, OPTIONS) else answers[name]
+        # `serving_default` and `options` are one graph, called in two ways.
+        answer = graphs[MAIN if name == OPTIONS else name]
 
         def call(*values: Any) -> dict[str, Any]:
             given = dict(zip((spec.name for spec in [*inputs, *options]), values, strict=True))
@@ -55,9 +65,10 @@ def write_servable(
 
     signatures = {name: function(name) for name in interface.signatures}
     tf.saved_model.save(module, str(folder), signatures=signatures)
+    return graphs
 
 
-def traced(answer: Answer, fields: Sequence[Field], options: Sequence[Option]) -> Answer:
+def traced(answer: Answer, fields: Sequence[Field], options: Sequence[Option]) -> Any:
     """A served function as one graph.
 
     Args:
@@ -69,8 +80,7 @@ def traced(answer: Answer, fields: Sequence[Field], options: Sequence[Option]) -
         {spec.name: spec for spec in each} for each in (input_specs(fields), option_specs(options))
     ]
     # AutoGraph reads the source files again, which may be others after a long training.
-    graph: Answer = tf.function(answer, input_signature=specs, autograph=False)
-    return graph
+    return tf.function(answer, input_signature=specs, autograph=False)
 
 
 def default_options(options: Sequence[Option]) -> dict[str, Any]:

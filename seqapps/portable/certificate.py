@@ -25,7 +25,7 @@ from seqapps.bundle.servable import default_options, traced
 from seqapps.bundle.values import answers_of, batch_of, for_json, row_of, size
 from seqapps.errors import UserError
 from seqapps.fields import MAIN, OPTIONS, Answer, Answers, Field, Interface
-from seqapps.layers.cudnn import reset_cudnn
+from seqapps.layers.cudnn import gpu_visible, reset_cudnn
 from seqapps.portable.probes import alike, input_of, probes
 from seqapps.portable.recorded import ask_again, keep, pack, unpack
 
@@ -76,6 +76,7 @@ def certify(
     network: Any,
     answers_of_network: Callable[[Any], Answers],
     samples: Sequence[Any],
+    graphs: Answers | None = None,
 ) -> dict[str, Any]:
     """Compares every form of a bundle with the network in memory.
 
@@ -85,6 +86,7 @@ def certify(
         network: The network that was trained.
         answers_of_network: Makes the served functions of a network.
         samples: Real inputs, of which the shortest, the longest and some between are asked.
+        graphs: What `write_servable` gave, which is not traced again.
 
     Returns:
         The certificate: `rows`, one for each form, `operations`, `answers` that a server asks for
@@ -102,6 +104,7 @@ def certify(
         trained=answers_of_network(network),
         again=answers_of_network(copy),
         samples=samples,
+        graphs=graphs,
     )
     bound = device_bound(servable)
     broken = [str(row["form"]) for row in compared if not row["equal"]]
@@ -130,8 +133,12 @@ def compare_forms(
     trained: Answers,
     again: Answers,
     samples: Sequence[Any],
+    graphs: Answers | None = None,
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """Asks every form of a model in TensorFlow the same.
+    """Asks every form of a model in TensorFlow the same, together and each input alone.
+
+    The signature `options` is asked together only: it is the graph of `serving_default`, called
+    with the default of each option.
 
     Args:
         servable: The SavedModel.
@@ -139,6 +146,7 @@ def compare_forms(
         trained: The served functions of a network.
         again: Those of the same network, loaded from its file.
         samples: Real inputs, of which the shortest, the longest and some between are asked.
+        graphs: The graphs of `trained`, as `write_servable` gives them; traced if not given.
 
     Returns:
         A row for each form: `form`, `inputs`, `equal`, `largest_difference`, `milliseconds` of
@@ -159,8 +167,12 @@ def compare_forms(
         short = sorted(range(len(rows)), key=lambda i: size(rows[i]))[:_EAGER]
         # The main function's details are shown by `options`.
         given = interface.outputs_of(OPTIONS if name == MAIN else name)
-        in_memory = traced(trained[name], taken, interface.options)
-        # A GPU rounds otherwise: all forms are compared where all of them run.
+        # A GPU rounds otherwise: all forms are compared where all of them run, for which they are
+        # traced.
+        if graphs is None or gpu_visible():
+            in_memory = traced(trained[name], taken, interface.options)
+        else:
+            in_memory = graphs[name]
         with tf.device("/CPU:0"):
             want = expected[name] = _ask(in_memory, taken, every, given, together)
             begun = time.perf_counter()
@@ -178,12 +190,13 @@ def compare_forms(
             (f"model.keras, reloaded{suffix}", given, want, reloaded, None),
         ]
     if interface.has_options:
-        asked[OPTIONS] = asked[MAIN]
+        asked[OPTIONS] = asked[MAIN][:1]
     for name, (got, took_ms) in _ask_fresh(servable, interface, asked).items():
         fields, form = interface.outputs_of(name), f"SavedModel in a fresh CPU process, {name}"
         want = expected.get(name, expected[MAIN])
         forms.append((form, fields, want, got[: len(want)], None))
-        forms.append((f"{form}, each input alone", fields, want, got[len(want) :], took_ms))
+        if name != OPTIONS:
+            forms.append((f"{form}, each input alone", fields, want, got[len(want) :], took_ms))
     compared = [
         {
             "form": form,

@@ -148,6 +148,11 @@ def _tls(settings: Serve) -> ssl.SSLContext:
     assert settings.tls_key is not None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    # A session ticket comes after the handshake and holds nothing for the program: a client that
+    # waits with `select` in one thread finds the socket readable, waits inside the reading for what
+    # follows, and a write of its other thread meets OpenSSL there, which is not made for it. The
+    # client of `websockets` for threads then waits for ever.
+    context.num_tickets = 0
     try:
         context.load_cert_chain(settings.tls_cert, settings.tls_key)
     except OSError as error:

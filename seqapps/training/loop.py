@@ -403,15 +403,18 @@ class _Run:
         trainee.training_loss.reset_state()
         trainee.gradient_norm.reset_state()
         progress.history.append(row)
-        self._judge(scores[self.goal.name], loss)
+        self._judge(scores[self.goal.name] if self._by_score else loss, loss)
         return row
 
-    def _judge(self, score: float, loss: float) -> None:
+    @property
+    def _by_score(self) -> bool:
+        """Whether the task's metric says what is best, and not the loss."""
+        return self.settings.monitor == "metric"
+
+    def _judge(self, value: float, loss: float) -> None:
         """Compares with the best epoch; of equal ones the lower loss is better."""
         progress = self.progress
-        by_score = self.settings.monitor == "metric"
-        value = score if by_score else loss
-        sign = 1.0 if by_score and self.goal.highest else -1.0
+        sign = 1.0 if self._by_score and self.goal.highest else -1.0
         if math.isnan(value):
             value = -sign * math.inf
         loss = math.inf if math.isnan(loss) else loss
@@ -426,7 +429,7 @@ class _Run:
             self.checkpoints.keep_best()
             return
         floor = self.goal.floor
-        if by_score and floor is not None and sign * value <= sign * floor:
+        if self._by_score and floor is not None and sign * value <= sign * floor:
             self.reporter.log(
                 f"{label(self.goal.name)} says nothing yet; the validation loss is {loss:.3f}, "
                 f"{before:.3f} at its best"

@@ -28,7 +28,7 @@ from seqapps.bundle.servable import write_servable
 from seqapps.bundle.unfinished import Unfinished
 from seqapps.config import to_json
 from seqapps.errors import UserError
-from seqapps.fields import Assets
+from seqapps.fields import Answers, Assets
 from seqapps.layers.cudnn import reset_cudnn
 from seqapps.portable.certificate import certify
 from seqapps.recipe import Examples, Recipe
@@ -102,7 +102,7 @@ def train(
     network = _in_float32(recipe, config, examples, learned.network)
     assets = recipe.finish(config, network, examples, reporter)
     with staging(work.output, overwrite=overwrite) as folder:
-        _write_bundle(recipe, config, network, assets, folder, reporter)
+        graphs = _write_bundle(recipe, config, network, assets, folder, reporter)
         _measure(recipe, config, examples, learned, folder, work, reporter)
         if (work.folder / "logs").is_dir():
             shutil.copytree(work.folder / "logs", folder / "logs")
@@ -114,6 +114,7 @@ def train(
             network=network,
             answers_of_network=lambda model: recipe.answers(config, model, assets),
             samples=examples.samples,
+            graphs=graphs,
         )
         write_json(folder / "certificate.json", certificate)
         work.note(folder / "certificate.json")
@@ -310,7 +311,8 @@ def _write_bundle(
     assets: Assets,
     folder: Path,
     reporter: Reporter,
-) -> None:
+) -> Answers:
+    """Writes what is there before anything is measured: the graphs that are served."""
     reporter.log("Writing the bundle")
     interface = recipe.interface(config)
     write_config(folder, recipe=recipe.name, interface=interface, settings=to_json(config))
@@ -319,7 +321,7 @@ def _write_bundle(
     network.save(str(folder / "model.keras"))
     # A graph traced where a GPU is visible would hold its kernels, and fail on a CPU.
     reset_cudnn(network, False)
-    write_servable(
+    return write_servable(
         folder / "servable" / "1",
         answers=recipe.answers(config, network, assets),
         variables=network.variables,

@@ -145,6 +145,7 @@ def test_an_export_that_answers_differently_is_refused(command, tiny_bundle, tmp
     assert not place.exists()
 
 
+@pytest.mark.usefixtures("warm")
 def test_certify_asks_every_form_and_finds_a_changed_file(tiny_bundle, exported, tmp_path, capsys):
     words = ["certify", str(tiny_bundle), str(exported), "--json"]
     assert main.run(main.PROGRAM, words) == 0

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import re
 import shlex
 import shutil
@@ -42,8 +43,6 @@ from seqapps.training.settings import Training
 # Several starts of TensorFlow, on a machine that may be busy.
 pytestmark = pytest.mark.timeout(900)
 
-PROGRAM = [sys.executable, numeric_recipe.__file__]
-"""For processes that are killed, or whose number is asked for."""
 WHITE, GREY = numeric_recipe.picture(255, 2, 3), numeric_recipe.picture(51, 4, 1)
 
 
@@ -57,10 +56,10 @@ def line(*numbers, picture=WHITE):
     return json.dumps(for_json(asked(*numbers, picture=picture))).encode()
 
 
-def _started(command, *, until, **options):
-    """A process, and what it wrote to standard error up to a line."""
+def _started(*words, until, **options):
+    """The program at work, and what it wrote to standard error up to a line."""
     process = subprocess.Popen(
-        [*INTERRUPTIBLE, *command],
+        [*INTERRUPTIBLE, warm_python(), numeric_recipe.__file__, *words],
         stderr=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -78,18 +77,19 @@ def _started(command, *, until, **options):
 def killed_and_resumed(tmp_path_factory, assert_only_ours):
     """A bundle whose writing was killed; what the resumed run wrote to the terminal."""
     output = tmp_path_factory.mktemp("numeric") / "bundle"
-    training = [*PROGRAM, "train", "--output", str(output)]
+    training = ["train", "--output", str(output)]
     # Once as the bundle is begun, and once as it is nearly done.
     for flags, line in (([], "Writing the bundle"), (["--resume"], "Certifying")):
-        process, story = _started([*training, *flags], until=line)
+        process, story = _started(*training, *flags, until=line)
         process.send_signal(signal.SIGKILL)
+        # Until the last that holds the other end of the pipe has gone, what was killed with it.
         process.communicate()
         assert_only_ours(story)
         # Not one file of an unfinished bundle; the training is still there.
         assert not output.exists()
         assert Unfinished(output).folder.exists()
     second = subprocess.run(
-        [warm_python(), *training[1:], "--resume"],
+        [warm_python(), numeric_recipe.__file__, *training, "--resume"],
         capture_output=True,
         text=True,
         timeout=300,
@@ -125,12 +125,16 @@ def test_ctrl_c_in_fine_tuning_prints_the_command_that_goes_on(command, bundle, 
     shutil.copytree(bundle, tmp_path / "old")
     tuned = ["--from", "old", "--output", "new one", "--training.epochs", "20"]
     tuned += ["--training.patience", "0", "--data.series", "100"]
-    process, story = _started([*PROGRAM, "train", *tuned], until="epoch  2/20", cwd=tmp_path)
+    process, story = _started("train", *tuned, until="epoch  2/20", cwd=tmp_path)
     # Meanwhile nobody else trains there, not even who would discard what is there.
     for flags in (["--overwrite"], ["--resume"]):
         code, _, err = command(RECIPE, "--output", tmp_path / "new one", *flags)
         assert code == 1
-        assert f"process {process.pid} is training for {tmp_path / 'new one'}; wait" in err
+        place = re.escape(str(tmp_path / "new one"))
+        number = re.search(rf"process (\d+) is training for {place}; wait", err)[1]
+        # That which writes to this pipe.
+        written = Path(f"/proc/{number}/fd/2").stat()
+        assert os.path.samestat(written, os.fstat(process.stderr.fileno()))
     process.send_signal(signal.SIGINT)
     _, rest = process.communicate()
     assert process.returncode == 130, story + rest
@@ -142,7 +146,7 @@ def test_ctrl_c_in_fine_tuning_prints_the_command_that_goes_on(command, bundle, 
     # The settings and weights that it began with are in what it left.
     (tmp_path / "old").rename(tmp_path / "elsewhere")
     done = subprocess.run(
-        [warm_python(), *PROGRAM[1:], *words],
+        [warm_python(), numeric_recipe.__file__, *words],
         cwd=tmp_path,
         capture_output=True,
         text=True,

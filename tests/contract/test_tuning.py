@@ -25,7 +25,7 @@ pytestmark = pytest.mark.timeout(1800)
 
 # What each trial tries follows from the seed: 3 and 5 are refused, 4 is not finite.
 SETTINGS = ("--seed", "3", "--training.epochs", "1", "--data.series", "40")
-TUNE = [sys.executable, tuned_recipe.__file__, "tune", "--trials", "5", *SETTINGS]
+TUNE = [tuned_recipe.__file__, "tune", "--trials", "5", *SETTINGS]
 
 
 class Story(NamedTuple):
@@ -49,10 +49,8 @@ def trials(folder):
 
 def run_until(line, sign, *flags, cwd):
     """Starts tune, sends a signal once a line is there; all it wrote to standard error."""
-    # A warm Python's command ends a moment after it was killed; the next sitting begins at once.
-    python = sys.executable if sign == signal.SIGKILL else warm_python()
     process = subprocess.Popen(
-        [*INTERRUPTIBLE, python, *TUNE[1:], "--output", "study", *flags],
+        [*INTERRUPTIBLE, warm_python(), *TUNE, "--output", "study", *flags],
         cwd=cwd,
         text=True,
         stderr=subprocess.PIPE,
@@ -63,6 +61,7 @@ def run_until(line, sign, *flags, cwd):
         assert read, story
         story += read
     process.send_signal(sign)
+    # Until the last that holds the other end of the pipe has gone, what was killed with it.
     return process, story + process.communicate()[1]
 
 
@@ -87,7 +86,7 @@ def story(tmp_path_factory):
         "sys.exit(run(numeric_recipe.RECIPE, ['train', *best]))\n"
     )
     done = subprocess.run(
-        [warm_python(), "-c", code, *TUNE[3:]], cwd=cwd, capture_output=True, text=True
+        [warm_python(), "-c", code, *TUNE[2:]], cwd=cwd, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     return Story(cwd / "study", kept, interrupted, done.stdout, done.stderr)

@@ -5,9 +5,10 @@ A page's blocks share a folder that stands for the reader's: in it are `recipes/
 clone's `data/task1/raw`; and the folder `aclImdb` of the Large Movie Review Dataset (stand-ins of
 400 pairs or reviews).
 
-`make test` shortens trainings to three updates and leaves out blocks under `<!-- long -->`; where
-a demo is such a block, `saved_models/RECIPE/demo` is there already. A training that other tests
-need too runs once (`DOCUMENTED`), and `python` is a warm one but for the page `COLD`.
+`make test` shortens trainings to three updates, measures the embedded demo of translation on twenty
+pairs (`FEW`), and leaves out blocks under `<!-- long -->`; where a demo is such a block,
+`saved_models/RECIPE/demo` is there already. A training that other tests need too runs once
+(`DOCUMENTED`), and `python` is a warm one but for the page `COLD`.
 `make test-long` runs everything as it is written, each command in a new interpreter, but for the
 trainings on Multi30k and IMDB, which take an hour.
 """
@@ -41,6 +42,8 @@ DEMOS = {
     "transcribe": "tiny_recogniser",
 }
 """Fixtures of bundles that stand for a recipe's demo."""
+FEW = ("--data.validation", "few", "--data.test", "few")
+"""What the embedded demo is measured on: its own splits have a thousand pairs each."""
 HOURS = ("tinyshakespeare.toml", "multi30k.toml", "imdb.toml", "imdb_pretrained.toml")
 """Configurations whose training takes too long even for the long tests."""
 COLD = "tune"
@@ -79,7 +82,8 @@ def shortened(code: str, settings: tuple[str, ...]) -> str:
         if " ".join(line.split()) in DOCUMENTED.values():
             return "true"
         found = TRAINING.search(line)
-        return " ".join((line, *settings, *SHORTER.get(found[1], ()))) if found else line
+        few = FEW if line.strip() == "python -m seqapps.recipes.translate" else ()
+        return " ".join((line, *settings, *SHORTER.get(found[1], ()), *few)) if found else line
 
     return "\n".join(map(short, code.replace("\\\n", " ").splitlines()))
 
@@ -104,6 +108,7 @@ def reader(
     multi30k.mkdir(parents=True)
     for language in ("en", "de"):
         shutil.copy(few_pairs / f"train.{language}", tmp_path / f"pairs.{language}")
+        shutil.copy(few_pairs / f"test.{language}", tmp_path / f"few.{language}")
         for split, name in (
             ("train", "train"),
             ("validation", "val"),
@@ -240,6 +245,7 @@ def test_what_is_shortened() -> None:
     code = (
         "python -m seqapps.recipes.translate \\\n  train --seed 1\n"
         "python -m seqapps.recipes.translate predict x\n"
+        "python -m seqapps.recipes.translate\n"
         "python -m seqapps.recipes.sentiment\n"
         "python -m seqapps.recipes.generate train --data.train story.txt \\\n"
         "    --output saved_models/generate/story\n"
@@ -247,6 +253,8 @@ def test_what_is_shortened() -> None:
     assert shortened(code, ("--a", "1")).splitlines() == [
         "python -m seqapps.recipes.translate    train --seed 1 --a 1 --decoding.beam_width 1",
         "python -m seqapps.recipes.translate predict x",
+        "python -m seqapps.recipes.translate --a 1 --decoding.beam_width 1"
+        " --data.validation few --data.test few",
         "python -m seqapps.recipes.sentiment --a 1",
         "true",
     ]

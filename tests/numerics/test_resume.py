@@ -93,8 +93,10 @@ def test_killed_and_interrupted_equals_uninterrupted_bit_for_bit(few_pairs, tmp_
         assert any(name.startswith(kind) for name in tensors), kind
 
 
+@pytest.mark.long
 @pytest.mark.timeout(1200)
 def test_a_killed_writer_with_weight_drop_equals_one_left_alone_bit_for_bit(tmp_path):
+    """Three processes again: the kill is shown above, state that is carried in `test_carried`."""
     text = tmp_path / "story.txt"
     text.write_text("".join(f"the {i * i} cats sat on mat {i}\n" for i in range(60)))
     left_alone, disturbed = tmp_path / "left_alone", tmp_path / "disturbed"

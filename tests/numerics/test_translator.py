@@ -99,7 +99,7 @@ def exported_size(request):
     specs = {
         name: tf.TensorSpec(shapes.get(name, [None]), tf.int32, name=name) for name in _inputs()
     }
-    return tf.function(lambda inputs: network(inputs), input_signature=[specs])
+    return tf.function(lambda inputs: network(inputs), input_signature=[specs], autograph=False)
 
 
 def test_padding_and_batch_mates_change_nothing_at_the_exported_size(exported_size):

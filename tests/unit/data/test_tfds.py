@@ -121,7 +121,7 @@ def test_an_unprepared_set_fails_at_once_with_a_command_that_runs(tmp_path: Path
     with pytest.raises(UserError) as caught:
         load(tmp_path, train="tfds:no_such_set/en_de")
     # Where TFDS looks for it on the network, it takes minutes.
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30
     command = str(caught.value).splitlines()[1]
     code = command.split('"')[1]
     compile(code, "command", "exec")

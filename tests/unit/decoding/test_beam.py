@@ -41,7 +41,7 @@ def search(tables, rows, **options):
                 n_best=n_best,
             )
 
-        _traced[tables] = tf.function(run, reduce_retracing=True)
+        _traced[tables] = tf.function(run, reduce_retracing=True, autograph=False)
     width = tf.constant(options["width"])
     return _traced[tables](
         *tables.start(rows),

@@ -94,7 +94,7 @@ def rows_of(found, row):
     ]
 
 
-@tf.function(reduce_retracing=True)
+@tf.function(reduce_retracing=True, autograph=False)
 def search(log_probs, lengths, width):
     return prefix_beam_search(log_probs, lengths, beam_width=width)
 

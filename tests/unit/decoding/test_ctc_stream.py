@@ -26,7 +26,7 @@ def network(steps, seed, sharpness=2.0):
     return tf.nn.log_softmax(tf.constant(logits, tf.float32))
 
 
-@tf.function(reduce_retracing=True)
+@tf.function(reduce_retracing=True, autograph=False)
 def whole(log_probs, lengths, width):
     useful, counts, _ = useful_steps(log_probs, lengths)
     found = prefix_beam_search(useful, counts, beam_width=width, **STRATEGY)
@@ -34,7 +34,7 @@ def whole(log_probs, lengths, width):
     return tf.strings.reduce_join(tf.where(real, tf.gather(SYMBOLS, found.labels[:, 0]), ""), 1)
 
 
-@tf.function(reduce_retracing=True)
+@tf.function(reduce_retracing=True, autograph=False)
 def go(search, log_probs, lengths, width, pause):
     return search_on(
         search,
@@ -48,7 +48,7 @@ def go(search, log_probs, lengths, width, pause):
     )
 
 
-@tf.function(reduce_retracing=True)
+@tf.function(reduce_retracing=True, autograph=False)
 def end(search, width, pause):
     nothing = tf.zeros([3, 1, 4])
     return search_on(

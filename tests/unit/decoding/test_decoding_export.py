@@ -29,7 +29,8 @@ class Decoder(tf.Module):
             row_spec(tf.int32, "beam_width"),
             row_spec(tf.float32, "length_penalty"),
             row_spec(tf.int32, "max_steps"),
-        ]
+        ],
+        autograph=False,
     )
     def beam(self, rows, beam_width, length_penalty, max_steps):
         return beam_search(
@@ -41,7 +42,9 @@ class Decoder(tf.Module):
             max_steps=max_steps,
         )._asdict()
 
-    @tf.function(input_signature=[row_spec(tf.int32, "rows"), row_spec(tf.int64, "seed")])
+    @tf.function(
+        input_signature=[row_spec(tf.int32, "rows"), row_spec(tf.int64, "seed")], autograph=False
+    )
     def single(self, rows, seed):
         best = greedy(TABLES.step, *self.start(rows), **SPECIAL, max_steps=10)
         drawn = sample(

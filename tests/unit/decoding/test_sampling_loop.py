@@ -78,7 +78,8 @@ def traced(never):
             never=(1,) if never else (),
         )
 
-    return tf.function(call, input_signature=[PEN, STRATEGY, spec(tf.int32), spec(tf.int32)])
+    specs = [PEN, STRATEGY, spec(tf.int32), spec(tf.int32)]
+    return tf.function(call, input_signature=specs, autograph=False)
 
 
 def fresh(rows, token=2):
@@ -303,7 +304,8 @@ def counting_down():
             end=END,
         )
 
-    return tf.function(call, input_signature=[PEN, STRATEGY, spec(tf.int32), spec(tf.int32)])
+    specs = [PEN, STRATEGY, spec(tf.int32), spec(tf.int32)]
+    return tf.function(call, input_signature=specs, autograph=False)
 
 
 @pytest.mark.parametrize("length", [2, 254, 256, 257])

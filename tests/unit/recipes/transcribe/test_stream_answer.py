@@ -66,18 +66,17 @@ def assets_of():
 
 
 class Streams:
-    """Traced functions of one network, whole and in portions."""
+    """Functions of one network, whole and in portions; traced, unless they are called little."""
 
-    def __init__(self, model=MODEL):
+    def __init__(self, model=MODEL, *, traced=True):
         self.network, self.assets = network_of(model), assets_of()
         self.interface = streaming_interface(OPTIONS, model=model, features=FEATURES)
         self.whole = Transcribe(self.network, self.assets, features=FEATURES, stride=model.stride)
-        stream = TranscribeStream(self.network, self.assets, features=FEATURES, model=model)
-        self.calls = {
-            name: self._traced(name, getattr(stream, name))
-            for name in ("init", "step", "step_int16", "flush")
-        }
-        self.offline = self._traced("pcm", self._offline)
+        served = answers(self.network, self.assets, features=FEATURES, model=model)
+        self.calls, self.offline = served, self._offline
+        if traced:
+            self.calls = {name: self._traced(name, answer) for name, answer in served.items()}
+            self.offline = self._traced("pcm", self._offline)
 
     def _traced(self, name, answer):
         specs = (input_specs(self.interface.inputs_of(name)), option_specs(OPTIONS))
@@ -262,8 +261,11 @@ def test_a_rate_that_cannot_be_met_says_so(streams):
     ],
 )
 def test_networks_of_every_kind(change):
-    """Each is traced anew; that of a plain cell, whose state is as the GRU's, in the long tests."""
-    streams = Streams(MODEL.__class__(**{**vars(MODEL), **change}))
+    """Operation by operation, as tracing takes longer than so short recordings.
+
+    That of a plain cell, whose state is as the GRU's, in the long tests.
+    """
+    streams = Streams(MODEL.__class__(**{**vars(MODEL), **change}), traced=False)
     rows = [sound(0.8, seed=1), sound(0.5, seed=2)]
     check(streams, rows, [RATE, 8_000], [137, 900, 0, 1_200])
 
@@ -296,10 +298,10 @@ def bundle(streams, tmp_path_factory):
     """A bundle as `train` writes it, but for what nobody reads here."""
     folder = tmp_path_factory.mktemp("streaming") / "bundle"
     config = Config(model=MODEL, features=FEATURES)
-    served = answers(streams.network, streams.assets, features=FEATURES, model=MODEL)
     write_servable(
         folder / "servable" / "1",
-        answers=served,
+        # The graphs that are there already.
+        answers=streams.calls,
         variables=streams.network.variables,
         interface=INTERFACE,
     )

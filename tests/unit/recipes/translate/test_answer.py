@@ -82,6 +82,7 @@ def translate(network, examples):
     traced = tf.function(
         lambda source, options: answer({"source": source}, options),
         input_signature=[tf.TensorSpec([None], tf.string), specs],
+        autograph=False,
     )
 
     def call(texts, **options):
