@@ -16,9 +16,15 @@ from seqapps.bundle.folder import read_assets
 from seqapps.fields import MAIN, Answers, Assets, Interface, Parts, Rating
 from seqapps.lazy import lazy_imports
 from seqapps.recipe import Evaluation, Predict, Recipe, strategy_options
+from seqapps.recipes.generate.data import EMBEDDED, sizes
 from seqapps.recipes.generate.interface import writer_interface
 from seqapps.recipes.generate.predict import WriteOptions, write_texts
-from seqapps.recipes.generate.settings import LANGUAGE_MODEL_SPACE, Config, LanguageModel
+from seqapps.recipes.generate.settings import (
+    LANGUAGE_MODEL_SPACE,
+    Config,
+    LanguageModel,
+    settled,
+)
 from seqapps.report import Reporter
 
 with lazy_imports():
@@ -43,6 +49,13 @@ def interface(config: Config) -> Interface:
     # An n-gram model's context stands behind the network's state.
     state_size = config.model.state_size + int(config.ngrams.order > 0)
     return writer_interface(strategy_options(config.decoding), state_size=state_size)
+
+
+def settle(config: Config, reporter: Reporter) -> Config:
+    """Fills in what nobody chose, from the length of the training text and the minutes."""
+    if config.data.train == EMBEDDED:
+        return config
+    return settled(config, **sizes(config.data, utf8=config.text.kind != "bytes"))
 
 
 def load(config: Config, assets: Assets | None, reporter: Reporter) -> "RunningExamples":
@@ -123,6 +136,7 @@ def evaluate(
     return Evaluation(
         metrics={**measured.metrics, **cached},
         samples=measured.samples,
+        warnings=measured.warnings,
         title="What it writes",
         on=f"the {measured.metrics['measured_on']}",
         draw=lambda folder: plots.plot_surprise(
@@ -160,6 +174,7 @@ RECIPE = Recipe(
     summary="Text generation: a prompt (or nothing) in, text out.",
     config=Config,
     interface=interface,
+    settle=settle,
     load=load,
     build=build,
     loss=loss,

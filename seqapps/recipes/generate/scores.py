@@ -47,6 +47,8 @@ class Measured:
     """The first characters of the text it was measured on."""
     surprise: list[float]
     """Bits of each of them."""
+    warnings: list[str]
+    """What should keep people from using the model."""
 
 
 def measure(
@@ -76,11 +78,12 @@ def measure(
     ids, documents = examples.test, examples.splits.test
     windowed = random_window_loss(network, ids, seed=seed, mixture=mixture)
     compared: dict[str, Any] = {}
+    alone = float(losses.sum())
     if mixture:
         per_character = max(1, documents.characters) * math.log(2)
         beside = -float(mixture.model.log_probs(ids)[1:].sum())
         compared = {
-            "network_bits_per_character": round(float(losses.sum()) / per_character, 4),
+            "network_bits_per_character": round(alone / per_character, 4),
             "ngram_order": mixture.model.order,
             "ngram_bits_per_character": round(beside / per_character, 4),
             "ngram_share": mixture.weight,
@@ -89,6 +92,7 @@ def measure(
     total, tokens = float(losses.sum()), len(losses)
     characters, words = max(1, documents.characters), max(1, documents.words)
     spaced = characters < _LONGEST_WORD * words
+    warnings: list[str] = []
     written, shown = _write(write, examples, seed=seed)
     if len(examples.training) > 1:
         share = len(examples.counted) / len(examples.training)
@@ -97,6 +101,13 @@ def measure(
             + (f", on the last {share:.0%} of the training text" if share < 1 else "")
         )
         order, baseline, five = kneser_ney(examples)
+        single = _loss_of_order(1, examples)
+        if alone >= single:
+            warnings.append(
+                f"the network's loss is {alone / tokens:.3f} nats a token, no better than that of "
+                f"how often each token occurs ({single / tokens:.3f}); train longer, or give more "
+                "text"
+            )
         compared |= {
             "kneser_ney_order": order,
             "kneser_ney_loss": round(baseline / tokens, 4),
@@ -119,7 +130,9 @@ def measure(
         "characters": characters,
     }
     passage, surprise = _passage(ids, losses, examples)
-    return Measured(metrics=metrics, samples=shown, passage=passage, surprise=surprise)
+    return Measured(
+        metrics=metrics, samples=shown, passage=passage, surprise=surprise, warnings=warnings
+    )
 
 
 def rating(examples: RunningExamples) -> Rating:
@@ -273,16 +286,17 @@ def kneser_ney(examples: RunningExamples) -> tuple[int, float, float]:
         The order, from 2 to 10; the sum of its losses on the text that is reported on, in nats; and
         that of a 5-gram.
     """
-
-    def loss(order: int) -> float:
-        model = NGram.fit([examples.counted], order=order, vocabulary=examples.vocabulary.size)
-        # The first token, a mark, is given.
-        return -float(model.log_probs(examples.test)[1:].sum())
-
     orders = examples.ngram_orders
     best = min(orders, key=lambda order: orders[order])
-    whole = {order: loss(order) for order in {best, 5}}
+    whole = {order: _loss_of_order(order, examples) for order in {best, 5}}
     return best, whole[best], whole[5]
+
+
+def _loss_of_order(order: int, examples: RunningExamples) -> float:
+    """The sum of the losses, in nats, of n-grams on the text that is reported on."""
+    model = NGram.fit([examples.counted], order=order, vocabulary=examples.vocabulary.size)
+    # The first token, a mark, is given.
+    return -float(model.log_probs(examples.test)[1:].sum())
 
 
 def _write(
