@@ -61,6 +61,7 @@ class Transcribe:
         self._statuses = constant(STATUSES, tf.string)
         model, self._weights = speech_language.from_assets(assets)
         self._language = None if model is None else speech_language.in_graph(model, self._alphabet)
+        self._graph = tf.function(self.answer, autograph=False, reduce_retracing=True)
 
     def __call__(self, inputs: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
         """Transcribes WAV files.
@@ -72,7 +73,7 @@ class Transcribe:
         Returns:
             See `answer`.
         """
-        return self.answer(read_wav(inputs["audio"], self.features.sample_rate_hz), options)
+        return self._answered(read_wav(inputs["audio"], self.features.sample_rate_hz), options)
 
     def pcm(self, inputs: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
         """Transcribes samples.
@@ -91,7 +92,11 @@ class Transcribe:
             inputs["rate_hz"],
             self.features.sample_rate_hz,
         )
-        return self.answer(samples, options)
+        return self._answered(samples, options)
+
+    def _answered(self, samples: Samples, options: dict[str, Any]) -> dict[str, Any]:
+        """`answer`, in a graph as one part that both kinds of recordings share."""
+        return (self.answer if tf.executing_eagerly() else self._graph)(samples, options)
 
     def log_probs(self, samples: Samples) -> tuple[Any, Any]:
         """What the network hears.
