@@ -21,8 +21,9 @@ from seqapps.text.vocabulary import Ids
 
 Losses = npt.NDArray[np.float64]
 
-WEIGHTS = (0.0, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.5, 0.6, 0.7, 0.8)
-"""What the n-gram model's share is chosen from; at 0 it is left out."""
+WEIGHTS = (0.0, 0.02, 0.05, *(share / 20 for share in range(2, 20)), 0.98, 0.995)
+"""What the n-gram model's share is chosen from; at 0 it is left out. With the largest the mixture
+is at most about 0.005 nats worse than n-grams alone, whatever the network is."""
 _MODEL, _WEIGHT = "ngram.npz", "mixture.json"
 
 
