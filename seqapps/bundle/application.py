@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from seqapps.bundle.folder import read_config, read_metrics
+from seqapps.bundle.session import Session
 from seqapps.bundle.values import answers_of, batch_of, option_batch, row_of, size
 from seqapps.errors import UserError
 from seqapps.fields import MAIN, OPTIONS
@@ -148,6 +149,18 @@ class Application:
             **{name: tf.convert_to_tensor(value) for name, value in tensors.items()}
         )
         return outputs
+
+    def session(self, **options: Any) -> Session:
+        """Begins a text that grows by turns, such as a chat; see `bundle.session.Session`.
+
+        Args:
+            **options: Strategy values by name, for every answer.
+
+        Raises:
+            UserError: If this recipe's bundles write no texts, an option is unknown or a value does
+                not fit it.
+        """
+        return Session(self, options)
 
     def _ask(
         self,

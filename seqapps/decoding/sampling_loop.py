@@ -56,6 +56,8 @@ class Written(NamedTuple):
     """int32, (B,): tokens chosen now, the end included."""
     log_probs: Any
     """float32, (B, T): the network's own log-probability (nats) of each, 0 past the length."""
+    truncated: Any
+    """bool, (B,): the whole text came to its limit now, before its end or a stop string."""
 
 
 def write(
@@ -110,7 +112,8 @@ def write(
         lambda: last.counts,
         lambda: _counted(last.counts, tokens_BT, lengths_B),
     )
-    done_B = last.done | (last.position >= limit)
+    truncated_B = ~last.done & (last.position >= limit)
+    done_B = last.done | truncated_B
     with tf.device("/CPU:0"):
         new_B = tf.strings.reduce_join(tf.gather(surfaces, tokens_BT), -1)
         text_B, held_B = hand_out(
@@ -123,6 +126,7 @@ def write(
         tokens=tokens_BT,
         lengths=lengths_B,
         log_probs=log_probs_BT,
+        truncated=truncated_B,
     )
 
 

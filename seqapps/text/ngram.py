@@ -172,6 +172,12 @@ class NGram:
         return np.where(self.keys[places] == wanted, places + 1, 0)
 
 
+def interpolated(log_probs: Any, others: Any, weight: float) -> Any:
+    """Log of (1 - λ) p + λ q, from the logs of p and of q, of any shape; λ from 0 to below 1."""
+    with np.errstate(divide="ignore"):
+        return np.logaddexp(np.log1p(-weight) + log_probs, np.log(weight) + others)
+
+
 @dataclass(frozen=True)
 class _Level:
     """All n-grams of one length, sorted by their first tokens and then the last."""

@@ -13,7 +13,8 @@ from seqapps.decoding.beam import beam_search
 from seqapps.decoding.choosing import Strategy
 from seqapps.decoding.sampling_loop import Pen, Written, write
 from seqapps.decoding.settings import LONGEST, MOST_SAMPLES
-from seqapps.recipes.generate.network import read, state_size, step
+from seqapps.recipes.generate.mixed import MixedNetwork
+from seqapps.recipes.generate.mixture import Mixture, has_room
 from seqapps.text.vocabulary import MARK, Vocabulary
 from seqapps.text.vocabulary_graph import GraphVocabulary
 
@@ -28,13 +29,14 @@ class GenerateText:
 
     Args:
         network: From `build_recurrent_lm`.
-        assets: The vocabulary, as `RunningExamples.assets` gives it.
+        assets: The vocabulary, as `RunningExamples.assets` gives it, and the n-gram model beside
+            the network, if there is one.
     """
 
     def __init__(self, network: keras.Model, assets: Mapping[str, bytes]) -> None:
-        self._network = network
+        mixture = Mixture.from_assets(assets)
+        self._network = MixedNetwork(network, mixture, room=has_room(assets))
         self._vocabulary = GraphVocabulary(Vocabulary.from_assets(assets))
-        self._state_size = state_size(network)
 
     def __call__(self, inputs: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
         """Goes on from prompts.
@@ -48,7 +50,8 @@ class GenerateText:
             `text` string (B,): the first sample, without its prompt; `log_probability` float32
             (B,): the network's own, in nats, of all its tokens; `samples` string (B, N) and
             `sample_log_probabilities` float32 (B, N); `token_log_probabilities` float32 (B, T), of
-            the first sample's tokens (of a search none); and their `_lengths` int32 (B,).
+            the first sample's tokens (of a search none); their `_lengths` int32 (B,); and
+            `truncated` int32 (B,), 1 where the first sample was cut by `max_length`.
         """
         pen = self._begin(inputs["prompt"])
         batch = tf.shape(pen.token)[0]
@@ -62,10 +65,13 @@ class GenerateText:
         log_probs_BN = tf.reshape(tf.reduce_sum(drawn.log_probs, 1), [batch, most])
         first_BT = tf.reshape(drawn.log_probs, [batch, most, -1])[:, 0]
         first_lengths_B = tf.reshape(drawn.lengths, [batch, most])[:, 0]
-        texts_BN, log_probs_BN, counts_B = tf.cond(
+        truncated_B = tf.reshape(drawn.truncated, [batch, most])[:, 0]
+        texts_BN, log_probs_BN, counts_B, truncated_B = tf.cond(
             tf.reduce_any(searched_B),
-            lambda: self._search(pen, options, texts_BN, log_probs_BN, counts_B, limits_B),
-            lambda: (texts_BN, log_probs_BN, counts_B),
+            lambda: self._search(
+                pen, options, texts_BN, log_probs_BN, counts_B, limits_B, truncated_B
+            ),
+            lambda: (texts_BN, log_probs_BN, counts_B, truncated_B),
         )
         return {
             "text": texts_BN[:, 0],
@@ -76,6 +82,7 @@ class GenerateText:
             "sample_log_probabilities_lengths": counts_B,
             "token_log_probabilities": first_BT,
             "token_log_probabilities_lengths": first_lengths_B,
+            "truncated": tf.cast(truncated_B, tf.int32),
         }
 
     def init(self, inputs: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
@@ -90,6 +97,25 @@ class GenerateText:
         """
         return _fields(self._begin(inputs["prompt"]))
 
+    def read(self, inputs: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+        """Reads on, as if what is given stood behind all that was read and written so far.
+
+        Args:
+            inputs: `state`, `token` and `counts` of a `Pen`, and `text`: string, (B,).
+            options: None.
+
+        Returns:
+            The fields of a `Pen` where a new text begins, behind what was read.
+        """
+        return _fields(
+            self._read_on(
+                inputs["text"],
+                inputs["state"],
+                self._token(inputs["token"]),
+                self._counts(inputs["counts"]),
+            )
+        )
+
     def step(self, inputs: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
         """Writes some more tokens.
 
@@ -102,11 +128,9 @@ class GenerateText:
             The fields of the `Pen` after it; `text` string (B,), what can be handed out;
             `token_log_probabilities` float32 (B, T) with its `_lengths` int32 (B,).
         """
-        tokens_V = self._vocabulary.size
         pen = Pen(
             state=inputs["state"],
-            # A caller may send anything; nothing may be read outside of a table.
-            token=tf.clip_by_value(inputs["token"], 0, tokens_V - 1),
+            token=self._token(inputs["token"]),
             position=tf.maximum(inputs["position"], 0),
             counts=self._counts(inputs["counts"]),
             tail=inputs["tail"],
@@ -137,8 +161,10 @@ class GenerateText:
             empty text; `bits_per_character` float32 (B,); and `token_log_probabilities` float32
             (B, T) with its `_lengths` int32 (B,).
         """
-        tokens_BT, lengths_B = self._framed(inputs["text"])
-        gains_BT, _ = self._read_through(tokens_BT, lengths_B, judge=True)
+        tokens_BT, lengths_B = self._framed(inputs["text"], MARK)
+        gains_BT, _ = self._read_through(
+            tokens_BT, lengths_B, self._zeros(tf.shape(lengths_B)[0]), judge=True
+        )
         total_B = tf.reduce_sum(gains_BT, 1)
         tokens_B = tf.cast(tf.maximum(lengths_B, 1), tf.float32)
         with tf.device("/CPU:0"):
@@ -151,11 +177,21 @@ class GenerateText:
             "token_log_probabilities_lengths": lengths_B,
         }
 
-    def _framed(self, texts_B: Any) -> tuple[Any, Any]:
-        """Tokens behind a mark, int32 (B, 1 + T), T at least 1, and how many T each row has."""
+    def _framed(self, texts_B: Any, token: Any) -> tuple[Any, Any]:
+        """Tokens behind a given one, int32 (B, 1 + T), T at least 1, and how many T each row has.
+
+        Args:
+            texts_B: string, (B,).
+            token: int32, () or (B,). What stands before each text.
+        """
         ids_BT, lengths_B = self._vocabulary.encode(texts_B)
         spare = tf.maximum(0, 1 - tf.shape(ids_BT)[1])
-        return tf.pad(ids_BT, [[0, 0], [1, spare]], constant_values=MARK), lengths_B
+        first_B1 = tf.broadcast_to(token, tf.shape(lengths_B))[:, tf.newaxis]
+        return tf.concat([first_B1, tf.pad(ids_BT, [[0, 0], [0, spare]])], 1), lengths_B
+
+    def _token(self, token: Any) -> Any:
+        # A caller may send anything; nothing may be read outside of a table.
+        return tf.clip_by_value(token, 0, self._vocabulary.size - 1)
 
     def _counts(self, counts: Any) -> Any:
         """Counts of any number of tokens as those of the vocabulary."""
@@ -164,14 +200,17 @@ class GenerateText:
         return tf.ensure_shape(counts_BV, [None, self._vocabulary.size])
 
     def _zeros(self, batch: Any) -> Any:
-        return tf.zeros(tf.stack([batch, self._state_size]))
+        return tf.zeros(tf.stack([batch, self._network.state_size]))
 
-    def _read_through(self, tokens_BT: Any, lengths_B: Any, *, judge: bool) -> tuple[Any, Any]:
+    def _read_through(
+        self, tokens_BT: Any, lengths_B: Any, before_BS: Any, *, judge: bool
+    ) -> tuple[Any, Any]:
         """Reads texts window by window.
 
         Args:
             tokens_BT: int32, (B, 1 + T), from `_framed`.
             lengths_B: int32, (B,), of T.
+            before_BS: float32, (B, S). The state before the first token is read.
             judge: Whether log-probabilities are wanted.
 
         Returns:
@@ -184,16 +223,13 @@ class GenerateText:
         def advance(start: Any, state_BS: Any, gains_BT: Any) -> tuple[Any, Any, Any]:
             end = tf.minimum(start + window, total)
             there_B = tf.clip_by_value(lengths_B - start, 0, end - start)
-            logits_BWV, after_BS = read(self._network, tokens_BT[:, start:end], there_B, state_BS)
+            gains_BW, after_BS = self._network.judge(
+                tokens_BT[:, start : end + 1], there_B, state_BS
+            )
             if judge:
-                gains_BW = -tf.nn.sparse_softmax_cross_entropy_with_logits(
-                    tokens_BT[:, start + 1 : end + 1], logits_BWV
-                )
-                real_BW = tf.sequence_mask(there_B, end - start)
-                gains_BT = tf.concat([gains_BT, tf.where(real_BW, gains_BW, 0.0)], 1)
+                gains_BT = tf.concat([gains_BT, gains_BW], 1)
             return end, after_BS, gains_BT
 
-        before_BS = self._zeros(batch)
         _, state_BS, gains_BT = tf.while_loop(
             lambda start, *_: start < total,
             advance,
@@ -207,21 +243,26 @@ class GenerateText:
         return gains_BT, state_BS
 
     def _begin(self, prompts_B: Any) -> Pen:
-        tokens_BT, lengths_B = self._framed(prompts_B)
+        """Reads prompts from where a text begins."""
+        batch = tf.size(prompts_B)
+        counts_BV = tf.zeros(tf.stack([batch, self._vocabulary.size]), tf.int32)
+        return self._read_on(prompts_B, self._zeros(batch), tf.fill([batch], MARK), counts_BV)
+
+    def _read_on(self, texts_B: Any, state_BS: Any, token_B: Any, counts_BV: Any) -> Pen:
+        """Reads texts behind what a state has read and a token that it has not."""
+        tokens_BT, lengths_B = self._framed(texts_B, token_B)
         batch = tf.shape(lengths_B)[0]
-        _, state_BS = self._read_through(tokens_BT, lengths_B, judge=False)
+        _, state_BS = self._read_through(tokens_BT, lengths_B, state_BS, judge=False)
         places = tf.where(tf.sequence_mask(lengths_B, tf.shape(tokens_BT)[1] - 1))
         seen_N = tf.gather_nd(tokens_BT[:, 1:], places)
         pairs_N2 = tf.stack([tf.cast(places[:, 0], tf.int32), seen_N], 1)
-        shape = tf.stack([batch, self._vocabulary.size])
+        counts_BV = tf.tensor_scatter_nd_add(counts_BV, pairs_N2, tf.ones_like(seen_N))
         zeros_B = tf.zeros([batch], tf.int32)
         return Pen(
             state=state_BS,
             token=tf.gather(tokens_BT, lengths_B, batch_dims=1),
             position=zeros_B,
-            counts=tf.ensure_shape(
-                tf.scatter_nd(pairs_N2, tf.ones_like(seen_N), shape), [None, self._vocabulary.size]
-            ),
+            counts=tf.ensure_shape(counts_BV, [None, self._vocabulary.size]),
             tail=tf.fill([batch], ""),
             held=zeros_B,
             done=tf.zeros([batch], tf.bool),
@@ -244,7 +285,7 @@ class GenerateText:
     ) -> Written:
         forced, forced_lengths = self._vocabulary.encode(options["begin"])
         return write(
-            lambda tokens, state: step(self._network, tokens, state),
+            self._network.step,
             pen,
             Strategy(
                 temperature=options["temperature"],
@@ -275,12 +316,13 @@ class GenerateText:
         log_probs_BN: Any,
         counts_B: Any,
         limits_B: Any,
-    ) -> tuple[Any, Any, Any]:
+        truncated_B: Any,
+    ) -> tuple[Any, Any, Any, Any]:
         """Searches for the likeliest texts in the rows that ask for it."""
         searched_B = options["beam_width"] > 1
         width_B = tf.where(searched_B, tf.minimum(options["beam_width"], 1000), 1)
         hypotheses = beam_search(
-            lambda tokens, state, _: step(self._network, tokens, state),
+            lambda tokens, state, _: self._network.step(tokens, state),
             pen.state,
             pen.token,
             bos=pen.token,
@@ -305,7 +347,9 @@ class GenerateText:
             texts_BN = tf.where(row_B1, _padded(searched_BK, asked, shape[1]), texts_BN)
         log_probs_BK = tf.where(tf.math.is_finite(hypotheses.log_probs), hypotheses.log_probs, 0.0)
         log_probs_BN = tf.where(row_B1, tf.pad(log_probs_BK, spare)[:, :asked], log_probs_BN)
-        return texts_BN, log_probs_BN, tf.where(searched_B, tf.minimum(hits_B, counts_B), counts_B)
+        counts_B = tf.where(searched_B, tf.minimum(hits_B, counts_B), counts_B)
+        truncated_B = tf.where(searched_B, ~hypotheses.finished[:, 0], truncated_B)
+        return texts_BN, log_probs_BN, counts_B, truncated_B
 
 
 def _padded(texts_BK: Any, wanted: Any, there: Any) -> Any:

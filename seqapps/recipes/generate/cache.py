@@ -19,7 +19,9 @@ import numpy as np
 import numpy.typing as npt
 
 from seqapps.recipes.generate.examples import RunningExamples
-from seqapps.recipes.generate.scores import Losses, head_and_tail, read_whole
+from seqapps.recipes.generate.mixture import Losses, Mixture
+from seqapps.recipes.generate.scores import read_whole
+from seqapps.text.ngram import interpolated
 from seqapps.text.vocabulary import Ids
 
 THETAS = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2, 2.0, 4.0)
@@ -49,6 +51,7 @@ def cache_losses(
     window: int,
     theta: float,
     weight: float,
+    mixture: Mixture | None = None,
     advance: Callable[[int], None] = lambda _: None,
 ) -> Losses:
     """Loss of each token after the first, in nats, with a cache: `token_losses` in a mixture.
@@ -63,6 +66,7 @@ def cache_losses(
         window: Moments that the cache holds, at least 1.
         theta: θ, at least 0: the higher, the more similar ones count beside others.
         weight: λ, from 0 to below 1: the cache's share.
+        mixture: An n-gram model that is mixed into p before.
         advance: Called with the number of further tokens that are read.
 
     Returns:
@@ -82,7 +86,7 @@ def cache_losses(
         )
     losses = [
         _mixed(losses_T, shares_KT[0], weight)
-        for losses_T, shares_KT in _shares(network, ids, window, [theta], advance)
+        for losses_T, shares_KT in _shares(network, ids, window, [theta], mixture, advance)
     ]
     return np.concatenate([np.zeros(0), *losses])
 
@@ -92,6 +96,7 @@ def choose_cache(
     ids: Ids,
     *,
     window: int,
+    mixture: Mixture | None = None,
     advance: Callable[[int], None] = lambda _: None,
 ) -> tuple[float, float]:
     """Finds θ and λ of `THETAS` and `LAMBDAS` with which a text's loss is lowest.
@@ -100,13 +105,14 @@ def choose_cache(
         network: From `build_recurrent_lm`.
         ids: int32, (tokens,), at least 2. Never the text that is reported on.
         window: Moments that the cache holds, at least 1.
+        mixture: As in `cache_losses`.
         advance: Called with the number of further tokens that are read.
 
     Returns:
         θ and λ, the first of equally good ones.
     """
     total_KL = np.zeros((len(THETAS), len(LAMBDAS)))
-    for losses_T, shares_KT in _shares(network, ids, window, THETAS, advance):
+    for losses_T, shares_KT in _shares(network, ids, window, THETAS, mixture, advance):
         for place, weight in enumerate(LAMBDAS):
             total_KL[:, place] += _mixed(losses_T, shares_KT, weight).sum(1)
     best_theta, best_lambda = divmod(int(total_KL.argmin()), len(LAMBDAS))
@@ -123,7 +129,7 @@ def text_to_choose_on(examples: RunningExamples) -> tuple[str, Ids]:
     if separate and len(examples.validation) > 1:
         return "validation text", examples.validation[:_CHOSEN_ON]
     if len(examples.training) > 1:
-        return "last tenth of the training text", head_and_tail(examples)[1][-_CHOSEN_ON:]
+        return "last tenth of the training text", examples.head_and_tail[1][-_CHOSEN_ON:]
     return "", examples.training[:0]
 
 
@@ -132,6 +138,7 @@ def measure_cache(
     examples: RunningExamples,
     *,
     window: int,
+    mixture: Mixture | None = None,
     reporter: Reporting,
 ) -> dict[str, Any]:
     """Measures a model with a cache on the text that is reported on.
@@ -140,6 +147,7 @@ def measure_cache(
         network: From `build_recurrent_lm`.
         examples: The text, and those to choose θ and λ on.
         window: Moments that the cache holds; 0 for no cache.
+        mixture: As in `cache_losses`.
         reporter: Tells the user how far it is.
 
     Returns:
@@ -156,11 +164,19 @@ def measure_cache(
         return {}
     title = f"Choosing a cache on the {name}"
     with reporter.bar(title, total=len(ids) - 1, unit="tokens") as shown:
-        theta, weight = choose_cache(network, ids, window=window, advance=shown.advance)
+        theta, weight = choose_cache(
+            network, ids, window=window, mixture=mixture, advance=shown.advance
+        )
     total = len(examples.test) - 1
     with reporter.bar("Reading the text with the cache", total=total, unit="tokens") as shown:
         losses_N = cache_losses(
-            network, examples.test, window=window, theta=theta, weight=weight, advance=shown.advance
+            network,
+            examples.test,
+            window=window,
+            theta=theta,
+            weight=weight,
+            mixture=mixture,
+            advance=shown.advance,
         )
     loss, characters = float(losses_N.sum()), max(1, examples.splits.test.characters)
     return {
@@ -178,9 +194,10 @@ def _shares(
     ids: Ids,
     window: int,
     thetas: Sequence[float],
+    mixture: Mixture | None,
     advance: Callable[[int], None],
 ) -> Iterator[tuple[Losses, Losses]]:
-    """Of each block of a text the network's losses (T,) and the cache's probabilities (K, T).
+    """Of each block of a text the losses without a cache (T,) and its probabilities (K, T).
 
     The probabilities are of the right tokens, as the losses are. Where the cache is empty they are
     the network's.
@@ -192,8 +209,12 @@ def _shares(
         raise ValueError(f"window must be at least 1, got {window}: it is what the cache holds.")
     seen_CH = followed_C = None
     start = 1
+    beside_N = mixture.model.log_probs(ids) if mixture else np.zeros(0)
     for portion_T, portion_TH in read_whole(network, ids, advance=advance):
         losses_N, hidden_NH = portion_T.numpy().astype(np.float64), portion_TH.numpy()
+        if mixture:
+            own_N = beside_N[start : start + len(losses_N)]
+            losses_N = -interpolated(-losses_N, own_N, mixture.weight)
         for first in range(0, len(losses_N), _BLOCK):
             block = slice(first, first + _BLOCK)
             losses_T, hidden_TH = losses_N[block], hidden_NH[block]
@@ -249,4 +270,4 @@ def _block_shares(
 def _mixed(losses: Losses, shares: Losses, weight: float) -> Losses:
     """Losses of (1 - λ) p + λ q, from those of p and from q; of any shape."""
     with np.errstate(divide="ignore"):
-        return -np.logaddexp(math.log1p(-weight) - losses, np.log(weight) + np.log(shares))
+        return np.asarray(-interpolated(-losses, np.log(shares), weight))

@@ -22,6 +22,10 @@ _NO_BYTE = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 """Lone surrogates that stand for no byte: JSON can write them, UTF-8 cannot."""
 
 
+EMBEDDED = "pydoc"
+"""The text that is there without any file."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class TextData:
     """Where running text comes from.
@@ -32,7 +36,7 @@ class TextData:
     file is a document, in the order of their names.
     """
 
-    train: str = "pydoc"
+    train: str = EMBEDDED
     """Location of the training text."""
     validation: str = ""
     """Location of the validation text. Empty: the own split of `train`, or its last part."""
@@ -99,6 +103,19 @@ class TextSplits(NamedTuple):
     """The validation text itself where there is no test text."""
 
 
+def sizes(settings: TextData, *, utf8: bool) -> dict[str, int]:
+    """How long the training text is: its `characters`, and how many `different` ones it has.
+
+    Args:
+        settings: Where it comes from.
+        utf8: As for `load_text`, whose errors it raises.
+    """
+    splits, _ = load_text(settings, log=lambda _: None, utf8=utf8)
+    documents = splits.train
+    different = set().union(*(text.decode("utf-8", "replace") for text in documents.texts))
+    return {"characters": documents.characters, "different": len(different)}
+
+
 def load_text(
     settings: TextData, *, log: Callable[[str], None], utf8: bool = True, test_alone: bool = False
 ) -> tuple[TextSplits, str]:
@@ -163,10 +180,10 @@ def _load(
     """Loads one split, or returns None if `own` asks for a split that the location lacks."""
     documents = Documents([])
     rows: Iterable[Row]
-    if location == "pydoc" or not location.startswith("tfds:"):
+    if location == EMBEDDED or not location.startswith("tfds:"):
         if own and split != "train":
             return None
-    if location == "pydoc":
+    if location == EMBEDDED:
         documents.texts.extend(pydoc_topics())
     elif location.startswith("tfds:"):
         read = read_tfds(location, settings.tfds_folder, split, (settings.text_column,), own=own)

@@ -13,6 +13,7 @@ from seqapps.data.stream import stream_batches, stream_length, windows
 from seqapps.errors import UserError
 from seqapps.recipes.generate.data import TextSplits, load_text
 from seqapps.recipes.generate.settings import Config
+from seqapps.text.ngram import NGram
 from seqapps.text.settings import RunningText
 from seqapps.text.vocabulary import UNKNOWN, Ids, Vocabulary
 
@@ -20,6 +21,19 @@ _VALIDATION_STREAMS = 16
 """Rows in which the validation text is read after each pass; the final measure reads it in one."""
 _VALIDATION_WINDOW = 256
 _SAMPLES = 12
+_ORDERS = range(2, 11)
+_TAIL = 0.1
+"""Share of the training text on which the order of n-grams is chosen, from its end, where no other
+text is there to choose on."""
+_COUNTED = 2_000_000
+"""Training tokens, the last ones, whose n-grams are counted: of a larger text the tables would fill
+the memory."""
+_NEW = 0.001
+"""Share of characters that occur once, from which on a text is one that new characters come in."""
+_AS_GOOD = 1.003
+"""How much worse than the best a shorter n-gram model may be: its table is half as large."""
+_NODES = 4_000_000
+"""N-grams of all lengths in a table that travels with a network, at most: some 100 MB."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +130,51 @@ class RunningExamples:
             return self.validation
         return self.vocabulary.stream(self.splits.test.texts)
 
+    @property
+    def counted(self) -> Ids:
+        """The training tokens whose n-grams are counted, the last two million, (tokens,)."""
+        return self.training[-_COUNTED:]
+
+    @property
+    def head_and_tail(self) -> tuple[Ids, Ids]:
+        """The same in two: nine tenths, and the last tenth to choose by."""
+        cut = int(len(self.counted) * (1.0 - _TAIL))
+        return self.counted[:cut], self.counted[cut:]
+
+    @cached_property
+    def ngram_orders(self) -> dict[int, float]:
+        """Loss of n-gram models by their order, in nats, on a text that is not reported on.
+
+        That is the validation text where another one is reported on, else the last tenth of the
+        training text. Orders go from 2 to 10, or to the first that is worse than the one before.
+        """
+        head, tail = self.head_and_tail
+        if self.splits.test is not self.splits.validation and len(self.validation) > 1:
+            head, tail = self.counted, self.validation
+        found: dict[int, float] = {}
+        for order in _ORDERS:
+            model = NGram.fit([head], order=order, vocabulary=self.vocabulary.size)
+            # The first token, a mark, is given.
+            found[order] = -float(model.log_probs(tail)[1:].sum())
+            if found[order] > min(found.values()):
+                break
+        return found
+
+    def ngrams(self, most: int) -> NGram:
+        """The n-grams of the training text, of the best order or a shorter one as good.
+
+        Args:
+            most: Tokens of the longest, at most; fewer where the table would be larger than 100 MB.
+        """
+        orders = {order: loss for order, loss in self.ngram_orders.items() if order <= most}
+        enough = min(orders.values(), default=0.0) * _AS_GOOD
+        order = next((order for order, loss in orders.items() if loss <= enough), most)
+        while True:
+            model = NGram.fit([self.counted], order=order, vocabulary=self.vocabulary.size)
+            if len(model.keys) <= _NODES or order == 1:
+                return model
+            order -= 1
+
     def training_pass(self, epoch: int) -> Batches:
         """The batches of pass `epoch`: a function of the seed and the epoch alone.
 
@@ -126,7 +185,7 @@ class RunningExamples:
             raise UserError(self.missing)
         rng = np.random.default_rng([self.seed, epoch])
         # Another beginning in each pass, so that other places are cut by the ends of streams.
-        ids = np.roll(self.training[:-1], -int(rng.integers(len(self.training) - 1)))
+        ids = np.roll(self._unknowns(epoch)[:-1], -int(rng.integers(len(self.training) - 1)))
         # The text is a ring: a mark stands at its end and at its beginning.
         ids = np.append(ids, ids[:1])
         length = stream_length(len(ids), self.streams)
@@ -136,6 +195,21 @@ class RunningExamples:
             tokens=self.streams * np.diff(bounds),
             padding=0.0,
         )
+
+    def _unknowns(self, epoch: int) -> Ids:
+        """The training text of a pass, in which some characters are unknown.
+
+        In a text of thousands of different characters new ones keep coming, about as often as the
+        ones of the text that occur only once (Good 1953). Every other one of these is unknown in a
+        pass, so that a network learns when to expect a new one.
+        """
+        counts = np.bincount(self.training, minlength=self.vocabulary.size)
+        once = counts[self.training] == 1
+        if self.vocabulary.kind != "characters" or once.mean() < _NEW:
+            return self.training
+        rng = np.random.default_rng([self.seed, epoch, UNKNOWN])
+        hidden = once & (rng.random(len(once)) < 0.5)
+        return np.where(hidden, np.int32(UNKNOWN), self.training)
 
     def validation_batches(self) -> tf.data.Dataset:
         """The validation text in a few streams, whose states are carried from window to window."""

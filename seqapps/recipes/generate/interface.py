@@ -19,7 +19,7 @@ _TOKENS = Field(
     rank=1,
     media="number",
     unit=_NATS,
-    description="The network's own, of each token.",
+    description="The model's own, of each token.",
 )
 
 
@@ -68,6 +68,7 @@ def writer_interface(options: tuple[Option, ...], *, state_size: int) -> Interfa
         state_size: Numbers that the network carries from token to token.
     """
     pen = _pen(state_size)
+    begun = tuple(field for field in pen if field.name in ("state", "token", "counts"))
     return Interface(
         inputs=(Field(name="prompt", description="What the text goes on from; may be empty."),),
         outputs=(
@@ -80,10 +81,17 @@ def writer_interface(options: tuple[Option, ...], *, state_size: int) -> Interfa
                 name="sample_log_probabilities", dtype="float32", rank=1, media="number", unit=_NATS
             ),
             _TOKENS,
+            _whole("truncated", "1: the text was cut by `max_length`."),
         ),
         options=options,
         further=(
             Signature(name="init", outputs=pen, description="Reads a prompt."),
+            Signature(
+                name="read",
+                inputs=(*begun, Field(name="text", description="What the state reads.")),
+                outputs=pen,
+                description="Reads on: state in, state out; what is written then is a new text.",
+            ),
             Signature(
                 name="step",
                 inputs=(*pen, _LENGTH),

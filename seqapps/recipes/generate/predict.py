@@ -11,15 +11,11 @@ from seqapps.bundle.application import Application
 from seqapps.bundle.folder import read_assets
 from seqapps.commands.predict import questions
 from seqapps.errors import UserError
-from seqapps.fields import MAIN
 from seqapps.lazy import lazy_imports
 from seqapps.recipe import PredictOptions
 
 with lazy_imports():
-    import numpy as np
-
     from seqapps.portable import onnx_application
-    from seqapps.portable.runtime import base
     from seqapps.text import vocabulary
 
 
@@ -60,17 +56,7 @@ def stream(
         for drawn in application.pieces(prompt, portion=portion, **one, **options):
             yield drawn.encode()
         return
-    taken = application.option_values("step", options, 1)
-    name = application.interface.inputs_of(MAIN)[0].name
-    prompts = np.array([base.as_bytes(prompt)], object)
-    pen = application.call("init", **{name: prompts})
-    taken_fields = application.interface.inputs_of("step")
-    names = {field.name for field in taken_fields} | {f.lengths for f in taken_fields if f.varies}
-    while not int(pen["done"][0]):
-        asked = {name: pen[name] for name in names & pen.keys()}
-        pen = application.call("step", **asked, length=np.array([portion], np.int32), **taken)
-        if piece := pen["text"].numpy()[0]:
-            yield piece
+    yield from application.session(**options).pieces(prompt, portion=portion)
 
 
 def write_texts(

@@ -12,18 +12,26 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from seqapps.bundle.application import Application
+from seqapps.bundle.folder import read_assets
 from seqapps.fields import MAIN, Answers, Assets, Interface, Parts, Rating
 from seqapps.lazy import lazy_imports
 from seqapps.recipe import Evaluation, Predict, Recipe, strategy_options
+from seqapps.recipes.generate.data import EMBEDDED, sizes
 from seqapps.recipes.generate.interface import writer_interface
 from seqapps.recipes.generate.predict import WriteOptions, write_texts
-from seqapps.recipes.generate.settings import LANGUAGE_MODEL_SPACE, Config, LanguageModel
+from seqapps.recipes.generate.settings import (
+    LANGUAGE_MODEL_SPACE,
+    Config,
+    LanguageModel,
+    settled,
+)
 from seqapps.report import Reporter
 
 with lazy_imports():
     from seqapps.recipes.generate import answer as generation
     from seqapps.recipes.generate import cache as neural_cache
     from seqapps.recipes.generate import examples as running_examples
+    from seqapps.recipes.generate import mixture as mixtures
     from seqapps.recipes.generate import network as recurrent_lm
     from seqapps.recipes.generate import parts as networks
     from seqapps.recipes.generate import plots
@@ -38,7 +46,16 @@ if TYPE_CHECKING:
 
 def interface(config: Config) -> Interface:
     """A prompt in, text out; or state in, state out; or a text in and how likely it is."""
-    return writer_interface(strategy_options(config.decoding), state_size=config.model.state_size)
+    # An n-gram model's context stands behind the network's state.
+    state_size = config.model.state_size + int(config.ngrams.order > 0)
+    return writer_interface(strategy_options(config.decoding), state_size=state_size)
+
+
+def settle(config: Config, reporter: Reporter) -> Config:
+    """Fills in what nobody chose, from the length of the training text and the minutes."""
+    if config.data.train == EMBEDDED:
+        return config
+    return settled(config, **sizes(config.data, utf8=config.text.kind != "bytes"))
 
 
 def load(config: Config, assets: Assets | None, reporter: Reporter) -> "RunningExamples":
@@ -81,7 +98,13 @@ def answers(config: Config, network: "keras.Model", assets: Assets) -> Answers:
     Besides: writing in portions, and judging a text.
     """
     served = generation.GenerateText(network, assets)
-    return {MAIN: served, "init": served.init, "step": served.step, "score": served.score}
+    return {
+        MAIN: served,
+        "init": served.init,
+        "read": served.read,
+        "step": served.step,
+        "score": served.score,
+    }
 
 
 def parts(config: Config, network: "keras.Model", assets: Assets) -> Parts:
@@ -96,20 +119,44 @@ def evaluate(
     network, total = application.model, len(examples.test) - 1
     with reporter.bar("Reading the text", total=total, unit="tokens") as bar:
         losses_N = writing_scores.token_losses(network, examples.test, advance=bar.advance)
+    mixture = mixtures.Mixture.from_assets(read_assets(application.path))
     measured = writing_scores.measure(
-        network, losses_N, examples, write=application.answers, seed=config.seed, log=reporter.log
+        network,
+        losses_N,
+        examples,
+        mixture=mixture,
+        write=application.answers,
+        seed=config.seed,
+        log=reporter.log,
     )
     window = config.evaluation.cache_window
-    cached = neural_cache.measure_cache(network, examples, window=window, reporter=reporter)
+    cached = neural_cache.measure_cache(
+        network, examples, window=window, mixture=mixture, reporter=reporter
+    )
     return Evaluation(
         metrics={**measured.metrics, **cached},
         samples=measured.samples,
+        warnings=measured.warnings,
         title="What it writes",
         on=f"the {measured.metrics['measured_on']}",
         draw=lambda folder: plots.plot_surprise(
             measured.passage, measured.surprise, folder / "surprise.png"
         ),
     )
+
+
+def finish(
+    config: Config, network: "keras.Model", examples: "RunningExamples", reporter: Reporter
+) -> Assets:
+    """Chooses on the validation text how much an n-gram model counts beside the network."""
+    if not config.ngrams.order:
+        return examples.assets
+    reporter.log("Choosing the share of n-grams beside the network")
+    losses_N = writing_scores.token_losses(network, examples.validation)
+    chosen = mixtures.Mixture.choose(
+        examples.ngrams(config.ngrams.order), losses_N, examples.validation
+    )
+    return {**examples.assets, **(chosen.assets if chosen else mixtures.NONE)}
 
 
 def rate(config: Config, examples: "RunningExamples") -> Rating:
@@ -127,12 +174,14 @@ RECIPE = Recipe(
     summary="Text generation: a prompt (or nothing) in, text out.",
     config=Config,
     interface=interface,
+    settle=settle,
     load=load,
     build=build,
     loss=loss,
     goal=goal,
     answers=answers,
     evaluate=evaluate,
+    finish=finish,
     rate=rate,
     parts=parts,
     space=LANGUAGE_MODEL_SPACE,

@@ -14,11 +14,11 @@ from seqapps.data import files
 from seqapps.data.splits import spread
 from seqapps.fields import Rating
 from seqapps.recipes.generate.examples import RunningExamples
+from seqapps.recipes.generate.mixture import Losses, Mixture
 from seqapps.recipes.generate.network import softmax_input, state_size
 from seqapps.text.ngram import NGram
 from seqapps.text.vocabulary import Ids
 
-Losses = npt.NDArray[np.float64]
 Writer = Callable[..., Sequence[dict[str, Any]]]
 
 _WINDOW = 2048
@@ -26,15 +26,11 @@ _WINDOW = 2048
 _RANDOM_WINDOWS, _RANDOM_LENGTH = 512, 256
 _RATED, _PASSAGE_LENGTH = 50_000, 5000
 """Characters that `rating` asks of, about, and of one passage, at most."""
-_ORDERS = range(3, 11)
-_TAIL = 0.1
-"""Share of the training text on which the order of the n-gram model is chosen, from its end."""
 _WRITTEN = 8
 """Texts that are written to be looked at and compared with the training text."""
 _COPIED = (16, 32, 64)
-_COMPARED = 2_000_000
-"""Training tokens, the last ones, that the n-gram model is fitted on and copies are sought in: of a
-larger text its tables would fill the memory."""
+_LONGEST_WORD = 20
+"""Characters between spaces, on average, from which on what stands between them is no word."""
 _PASSAGE = 640
 """Characters of the passage whose surprise is drawn."""
 
@@ -51,6 +47,8 @@ class Measured:
     """The first characters of the text it was measured on."""
     surprise: list[float]
     """Bits of each of them."""
+    warnings: list[str]
+    """What should keep people from using the model."""
 
 
 def measure(
@@ -58,6 +56,7 @@ def measure(
     losses: Losses,
     examples: RunningExamples,
     *,
+    mixture: Mixture | None = None,
     write: Writer,
     seed: int,
     log: Callable[[str], None],
@@ -68,6 +67,7 @@ def measure(
         network: From `build_recurrent_lm`.
         losses: What `token_losses` gave for that text.
         examples: The text.
+        mixture: What is mixed into the network's probabilities.
         write: `write(prompts, **options)`: an answer with `text` and `samples` for each prompt.
         seed: Of the random windows and of what is written.
         log: Takes lines for the user.
@@ -76,25 +76,45 @@ def measure(
         What was measured; without a training text the measures that compare with it are absent.
     """
     ids, documents = examples.test, examples.splits.test
-    windowed = random_window_loss(network, ids, seed=seed)
+    windowed = random_window_loss(network, ids, seed=seed, mixture=mixture)
+    compared: dict[str, Any] = {}
+    alone = float(losses.sum())
+    if mixture:
+        per_character = max(1, documents.characters) * math.log(2)
+        beside = -float(mixture.model.log_probs(ids)[1:].sum())
+        compared = {
+            "network_bits_per_character": round(alone / per_character, 4),
+            "ngram_order": mixture.model.order,
+            "ngram_bits_per_character": round(beside / per_character, 4),
+            "ngram_share": mixture.weight,
+        }
+        losses = mixture.losses(losses, ids)
     total, tokens = float(losses.sum()), len(losses)
     characters, words = max(1, documents.characters), max(1, documents.words)
-    compared: dict[str, Any] = {}
+    spaced = characters < _LONGEST_WORD * words
+    warnings: list[str] = []
     written, shown = _write(write, examples, seed=seed)
     if len(examples.training) > 1:
-        share = min(1.0, _COMPARED / len(examples.training))
+        share = len(examples.counted) / len(examples.training)
         log(
             "Fitting the baseline: n-grams of the same tokens with Kneser-Ney smoothing"
             + (f", on the last {share:.0%} of the training text" if share < 1 else "")
         )
         order, baseline, five = kneser_ney(examples)
-        compared = {
+        single = _loss_of_order(1, examples)
+        if alone >= single:
+            warnings.append(
+                f"the network's loss is {alone / tokens:.3f} nats a token, no better than that of "
+                f"how often each token occurs ({single / tokens:.3f}); train longer, or give more "
+                "text"
+            )
+        compared |= {
             "kneser_ney_order": order,
             "kneser_ney_loss": round(baseline / tokens, 4),
             "kneser_ney_bits_per_character": round(baseline / characters / math.log(2), 4),
             "kneser_ney_5_gram_bits_per_character": round(five / characters / math.log(2), 4),
             **_copied(written, examples),
-            "compared_with_training_tokens": min(len(examples.training), _COMPARED),
+            "compared_with_training_tokens": len(examples.counted),
         }
     separate = examples.splits.test is not examples.splits.validation
     metrics: dict[str, Any] = {
@@ -102,15 +122,17 @@ def measure(
         "loss": round(total / tokens, 4),
         "perplexity": round(math.exp(min(total / tokens, 50.0)), 4),
         "bits_per_character": round(total / characters / math.log(2), 4),
-        "bits_per_word": round(total / words / math.log(2), 4),
+        **({"bits_per_word": round(total / words / math.log(2), 4)} if spaced else {}),
         "loss_of_random_windows": round(windowed, 4),
         **compared,
-        **{f"distinct_{n}": round(distinct(written, n), 4) for n in (1, 2)},
+        **{f"distinct_{n}": round(distinct(written, n, spaced=spaced), 4) for n in (1, 2)},
         "tokens": tokens,
         "characters": characters,
     }
     passage, surprise = _passage(ids, losses, examples)
-    return Measured(metrics=metrics, samples=shown, passage=passage, surprise=surprise)
+    return Measured(
+        metrics=metrics, samples=shown, passage=passage, surprise=surprise, warnings=warnings
+    )
 
 
 def rating(examples: RunningExamples) -> Rating:
@@ -195,7 +217,12 @@ def read_whole(
 
 
 def random_window_loss(
-    network: keras.Model, ids: Ids, *, seed: int, length: int = _RANDOM_LENGTH
+    network: keras.Model,
+    ids: Ids,
+    *,
+    seed: int,
+    length: int = _RANDOM_LENGTH,
+    mixture: Mixture | None = None,
 ) -> float:
     """Mean loss per token of windows from anywhere, each read from an empty state.
 
@@ -207,14 +234,16 @@ def random_window_loss(
         ids: int32, (tokens,).
         seed: Of the places.
         length: Tokens of a window.
+        mixture: What is mixed into the network's probabilities.
     """
     rng = np.random.default_rng(seed)
     length = min(length, len(ids) - 1)
     starts = rng.integers(0, len(ids) - length, _RANDOM_WINDOWS)
-    return window_loss(network, ids[starts[:, np.newaxis] + np.arange(length + 1)])
+    windows_NT = ids[starts[:, np.newaxis] + np.arange(length + 1)]
+    return window_loss(network, windows_NT, mixture=mixture)
 
 
-def window_loss(network: keras.Model, windows_NT: Ids) -> float:
+def window_loss(network: keras.Model, windows_NT: Ids, *, mixture: Mixture | None = None) -> float:
     """Mean loss per token of windows int32 (N, T), each read from an empty state.
 
     The first token of a window is read and not predicted.
@@ -224,7 +253,8 @@ def window_loss(network: keras.Model, windows_NT: Ids) -> float:
         start = tf.zeros([len(part), state_size(network)])
         losses_NT, *_ = read(tf.constant(part, tf.int32), start)
         losses.append(losses_NT.numpy())
-    return float(np.concatenate(losses).mean())
+    found_NT = np.concatenate(losses)
+    return float((mixture.losses(found_NT, windows_NT) if mixture else found_NT).mean())
 
 
 def _reader(network: keras.Model) -> Any:
@@ -248,33 +278,25 @@ def _reader(network: keras.Model) -> Any:
 
 
 def kneser_ney(examples: RunningExamples) -> tuple[int, float, float]:
-    """An n-gram model of the same tokens, its order chosen on the tail of the training text.
+    """An n-gram model of the same tokens, of the order that is best on another text.
 
     It is fitted on the last two million training tokens, or all if there are fewer.
 
     Returns:
-        The order, from 3 to 10; the sum of its losses on the text that is reported on, in nats; and
+        The order, from 2 to 10; the sum of its losses on the text that is reported on, in nats; and
         that of a 5-gram.
     """
-    vocabulary = examples.vocabulary.size
-    head, tail = head_and_tail(examples)
-    training = np.concatenate([head, tail])
-
-    def losses(fitted_on: Ids, text: Ids, order: int) -> float:
-        model = NGram.fit([fitted_on], order=order, vocabulary=vocabulary)
-        # The first token, a mark, is given.
-        return -float(model.log_probs(text)[1:].sum())
-
-    best = min(_ORDERS, key=lambda order: losses(head, tail, order))
-    whole = {order: losses(training, examples.test, order) for order in {best, 5}}
+    orders = examples.ngram_orders
+    best = min(orders, key=lambda order: orders[order])
+    whole = {order: _loss_of_order(order, examples) for order in {best, 5}}
     return best, whole[best], whole[5]
 
 
-def head_and_tail(examples: RunningExamples) -> tuple[Ids, Ids]:
-    """The last two million training tokens: nine tenths, and the last tenth to choose by."""
-    training = examples.training[-_COMPARED:]
-    cut = int(len(training) * (1.0 - _TAIL))
-    return training[:cut], training[cut:]
+def _loss_of_order(order: int, examples: RunningExamples) -> float:
+    """The sum of the losses, in nats, of n-grams on the text that is reported on."""
+    model = NGram.fit([examples.counted], order=order, vocabulary=examples.vocabulary.size)
+    # The first token, a mark, is given.
+    return -float(model.log_probs(examples.test)[1:].sum())
 
 
 def _write(
@@ -293,14 +315,16 @@ def _write(
     return drawn, shown
 
 
-def distinct(texts: Sequence[str], n: int) -> float:
+def distinct(texts: Sequence[str], n: int, *, spaced: bool = True) -> float:
     """Share of different ones among all n-grams of words: low where a writer repeats itself.
+
+    Without spaces between words, of characters.
 
     Source: Li et al. 2016, "A Diversity-Promoting Objective Function", section 5.
     """
     grams = [
         tuple(words[i : i + n])
-        for words in (text.split() for text in texts)
+        for words in (text.split() if spaced else text for text in texts)
         for i in range(len(words) - n + 1)
     ]
     return len(set(grams)) / len(grams) if grams else 0.0
@@ -313,7 +337,7 @@ def _copied(written: Sequence[str], examples: RunningExamples) -> dict[str, floa
     held_out = [examples.test[:20_000]]
     shares = {}
     for n in _COPIED:
-        known = _grams([examples.training[-_COMPARED:]], n)
+        known = _grams([examples.counted], n)
         shares[f"copied_{n}_grams"] = round(_share_of(known, _grams(texts, n)), 4)
         shares[f"copied_{n}_grams_of_held_out_text"] = round(
             _share_of(known, _grams(held_out, n)), 4

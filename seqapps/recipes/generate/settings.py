@@ -1,8 +1,11 @@
-"""Settings of a writing model."""
+"""Settings of a writing model, and how they follow the text and the time there is."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
+from seqapps import automatic
+from seqapps.automatic import auto, is_auto
 from seqapps.decoding.settings import Sampling
 from seqapps.recipes.generate.data import TextData
 from seqapps.space import Float, OneOf, Space, Whole
@@ -71,6 +74,26 @@ class LanguageModel:
         return self.units * self.depth * (2 if self.cell == "lstm" else 1)
 
 
+@dataclass(frozen=True, kw_only=True)
+class NGrams:
+    """The table of n-grams beside the network.
+
+    Raises:
+        ValueError: If a value is outside its range.
+    """
+
+    order: int = 10
+    """Tokens of the longest n-grams whose probabilities may be mixed into the network's, to 10; 0
+    for the network alone. Up to this the order is chosen that predicts best, and on the validation
+    text the share of the mixture, which may be 0."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.order <= 10:
+            raise ValueError(
+                f"order must be from 0 to 10, got {self.order}; 0 leaves the network alone."
+            )
+
+
 MOST_CACHED = 100_000
 """Moments that a cache may hold: every token is compared with all of them."""
 
@@ -102,24 +125,72 @@ class Config:
     data: TextData = field(default_factory=TextData)
     text: RunningText = field(default_factory=RunningText)
     model: LanguageModel = field(
-        default_factory=lambda: LanguageModel(dropout=0.2, output_dropout=0.2, weight_drop=0.1)
+        default_factory=lambda: LanguageModel(
+            embedding=auto(64),
+            units=auto(256),
+            dropout=auto(0.2),
+            output_dropout=auto(0.2),
+            weight_drop=auto(0.1),
+        )
     )
     training: Training = field(
         default_factory=lambda: Training(
-            epochs=12,
+            epochs=auto(12),
             monitor="loss",
-            batch_tokens=2048,
-            learning_rate=5e-3,
+            batch_tokens=auto(2048),
+            learning_rate=auto(5e-3),
             warmup_steps=100,
             weight_decay=0.02,
-            average_decay=0.98,
+            average_decay=auto(0.98),
             label_smoothing=0.0,
         )
     )
+    ngrams: NGrams = field(default_factory=NGrams)
     evaluation: WriterEvaluation = field(default_factory=WriterEvaluation)
     decoding: Sampling = field(default_factory=Sampling)
     seed: int = 0
     """Of everything random in training."""
+
+
+def settled(config: Config, *, characters: int, different: int) -> Config:
+    """Settings for a text and for the time that there is.
+
+    The longer the training and the shorter the text, the more often it is read and the more has to
+    be dropped, or it is learned by heart. A network pays that is the larger the more time there is;
+    many small updates pay more than few large ones.
+
+    Args:
+        config: What is `auto` in it is filled in.
+        characters: Of the training text.
+        different: How many different ones.
+    """
+    training = config.training
+    if not training.minutes and is_auto(training.epochs) and is_auto(training.minutes):
+        config = automatic.settled(config, training__minutes=_MINUTES)
+    scale = (config.training.minutes or _MINUTES) / _MINUTES
+    dropout = min(0.4, math.sqrt(_DROPPED * scale / max(1, characters)))
+    if config.training.minutes:
+        config = automatic.settled(config, training__average_decay=0.998)
+    return automatic.settled(
+        config,
+        model__embedding=128 if different >= _MANY else 64,
+        model__units=64 * max(2, min(16, round(4 * scale ** (1 / 3)))),
+        model__dropout=round(dropout, 2),
+        model__output_dropout=round(1.25 * dropout, 2),
+        model__weight_drop=round(dropout, 2),
+        training__batch_tokens=1024 if characters < _LONG else 2048,
+        training__learning_rate=4e-3,
+    )
+
+
+_MINUTES = 5.0
+"""How long a training takes where nobody says how long."""
+_DROPPED = 12_000
+"""Characters of a text of which everything would have to be dropped after so many minutes."""
+_MANY = 500
+"""Different characters from which on their embeddings are wider: an alphabet has fewer."""
+_LONG = 2_000_000
+"""Characters from which on batches are larger."""
 
 
 LANGUAGE_MODEL_SPACE: Space = {

@@ -10,6 +10,7 @@ import tensorflow as tf
 from seqapps.decoding.settings import Sampling
 from seqapps.recipe import strategy_options
 from seqapps.recipes.generate import answer as generation
+from seqapps.recipes.generate import mixed as mixed_network
 from seqapps.recipes.generate.answer import GenerateText
 from seqapps.recipes.generate.interface import writer_interface
 from seqapps.recipes.generate.network import build_recurrent_lm, read, state_size
@@ -177,7 +178,7 @@ def test_long_texts_are_read_in_windows(served, network, monkeypatch):
         read_lengths.append(tokens.shape[1])
         return read(network, tokens, lengths, state)
 
-    monkeypatch.setattr(generation, "read", spy)
+    monkeypatch.setattr(mixed_network, "read", spy)
     scored = writer.score({"text": tf.constant(texts_)}, values())
     assert read_lengths == [16, 16, 16, 2]
     for name, value in served["score"]({"text": tf.constant(texts_)}, values()).items():
@@ -195,6 +196,18 @@ def test_forced_beginnings_and_lengths(served):
         assert "a" not in text
     assert texts(write(served, ["a"], max_length=0)) == [""]
     assert len(texts(write(served, ["a"], max_length=50, min_length=50))[0]) == 50
+
+
+def test_a_text_that_its_limit_cut_says_so(served):
+    stopped = write(served, ["a"], begin="cc", stop=("cc",), max_length=9)
+    assert (texts(stopped), stopped["truncated"].numpy().tolist()) == ([""], [0])
+    # The stop string's last letter is the last that there is room for.
+    assert write(served, ["a"], begin="cc", stop=("cc",), max_length=2)["truncated"][0] == 0
+    for width in (1, 4):
+        cut = write(served, ["a", "b"], min_length=3, max_length=[3, 0], beam_width=width)
+        # A search knows no minimum, and holds the empty text to be cut as well.
+        ended = [len(text) < 3 for text in texts(cut)]
+        assert cut["truncated"].numpy().tolist() == [int(not ended[0]), 1]
 
 
 def test_a_beam_finds_what_brute_force_finds(served, network):

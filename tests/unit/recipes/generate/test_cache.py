@@ -240,7 +240,9 @@ def test_a_long_text_to_choose_on_is_used_in_part(monkeypatch):
     monkeypatch.setattr(neural_cache, "_CHOSEN_ON", 10)
     ids = np.arange(400, dtype=np.int32)
     splits = SimpleNamespace(test=object(), validation=object())
-    long = SimpleNamespace(splits=splits, validation=ids, training=ids)
+    long = SimpleNamespace(
+        splits=splits, validation=ids, training=ids, head_and_tail=(ids[:360], ids[360:])
+    )
     assert text_to_choose_on(long)[1].tolist() == list(range(10))
     splits.test = splits.validation
     assert text_to_choose_on(long)[1].tolist() == list(range(390, 400))

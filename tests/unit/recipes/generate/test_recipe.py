@@ -41,9 +41,18 @@ WORDS = "the cat sat on a mat and the dog lay by the door as it rained".split()
 
 
 def story(words, seed):
-    rng = np.random.default_rng(seed)
-    lines = [" ".join(rng.choice(WORDS, 6)) for _ in range(words // 6)]
-    return "\n".join(lines) + "\n"
+    """Lines of six words, each of which hangs on the line before it.
+
+    Of words drawn one by one, many texts would be equally likely, and searches differ in their last
+    bits.
+    """
+    rng, fixed = np.random.default_rng(seed), np.random.default_rng(0)
+    known = [" ".join(fixed.choice(WORDS, 6)) for _ in range(60)]
+    following = fixed.dirichlet(np.full(len(known), 0.1), len(known))
+    places = [0]
+    for _ in range(words // 6 - 1):
+        places.append(rng.choice(len(known), p=following[places[-1]]))
+    return "\n".join(known[place] for place in places) + "\n"
 
 
 @pytest.fixture(scope="module")
@@ -97,14 +106,14 @@ def test_it_learns_and_is_certified(trained):
     bundle, done = trained
     with (bundle / "history.csv").open() as file:
         rows = list(csv.DictReader(file))
-    # Words drawn at random have an entropy of about 0.9 nats a character here; letters 2.7.
+    # Letters by how often they occur have an entropy of 2.7 nats.
     assert float(rows[-1]["validation_loss"]) < 1.4
     loss = float(rows[-1]["validation_loss"])
     assert float(rows[-1]["bits_per_character"]) == pytest.approx(loss / math.log(2), rel=0.01)
     certificate = json.loads((bundle / "certificate.json").read_text())
     assert certificate["holds"] is True
     forms = [row["form"] for row in certificate["rows"]]
-    for name in ("serving_default", "init", "step", "score"):
+    for name in ("serving_default", "init", "read", "step", "score"):
         assert f"SavedModel in a fresh CPU process, {name}, each input alone" in forms
     # The same graph as `serving_default`.
     assert "SavedModel in a fresh CPU process, options" in forms
@@ -117,6 +126,23 @@ def test_it_learns_and_is_certified(trained):
     assert "There is no test text" in done.stderr
 
 
+def test_a_session_goes_on_where_it_was(model):
+    options = {"max_length": 20, "temperature": 0.9}
+    talk = model.session(seed=5, **options)
+    first = talk("the cat ")
+    second = talk(" and the")
+    assert first == model(["the cat "], seed=5, **options)[0]
+    assert second == model([f"the cat {first} and the"], seed=6, **options)[0]
+    # What is only proposed is forgotten, and what is not asked for is not written.
+    editor = model.session(**options)
+    editor("the d", keep=False)
+    pieces = editor.pieces("og ", keep=False, portion=1, seed=9)
+    assert model(["the dog "], seed=9, **options)[0].startswith(next(pieces).decode())
+    assert editor("lay", seed=4) == model(["the dog lay"], seed=4, **options)[0]
+    with pytest.raises(UserError, match="no option 'tempo'"):
+        model.session(tempo=1)
+
+
 def test_measures_of_the_whole_text_agree_with_the_servable(model, bundle):
     metrics = model.metrics
     text = (bundle.parent / "story.txt").read_bytes()
@@ -124,7 +150,7 @@ def test_measures_of_the_whole_text_agree_with_the_servable(model, bundle):
     (scored,) = model.ask("score", [held_out])
     # The servable reads the same text from the same empty state; the mark at the end is the rest.
     nats = metrics["loss"] * metrics["tokens"]
-    assert -scored["log_probability"] == pytest.approx(nats, rel=0.01)
+    assert -scored["log_probability"] == pytest.approx(nats, rel=0.03)
     assert metrics["tokens"] == len(held_out) + 1
     assert metrics["characters"] == len(held_out)
     assert metrics["perplexity"] == pytest.approx(math.exp(metrics["loss"]), rel=1e-3)
@@ -133,6 +159,11 @@ def test_measures_of_the_whole_text_agree_with_the_servable(model, bundle):
         metrics["loss"] * metrics["tokens"] / words / math.log(2), rel=1e-3
     )
     assert 3 <= metrics["kneser_ney_order"] <= 10
+    # What is served is a mixture, and no worse than the better part.
+    assert 0 < metrics["ngram_share"] < 1
+    alone = metrics["network_bits_per_character"], metrics["ngram_bits_per_character"]
+    assert metrics["bits_per_character"] < min(alone) + 0.01
+    assert (bundle / "assets" / "ngram.npz").is_file()
     assert metrics["kneser_ney_bits_per_character"] < 2.0
     assert metrics["loss_of_random_windows"] == pytest.approx(metrics["loss"], abs=0.2)
     assert 0 < metrics["distinct_1"] <= metrics["distinct_2"] <= 1
@@ -423,7 +454,7 @@ def test_what_int8_costs_is_on_the_card(command, bundle, model, tmp_path):
     )
     bits = found["metrics"]["bits_per_character"]
     # The same text as in training, but for the mark at its end.
-    assert bits["float32"] == pytest.approx(model.metrics["bits_per_character"], rel=0.01)
+    assert bits["float32"] == pytest.approx(model.metrics["bits_per_character"], rel=0.03)
     assert bits["int8"] == pytest.approx(bits["float32"], rel=0.05), PROCESSOR
     assert found["bytes"]["int8"] < found["bytes"]["float32"] / 2
     assert (

@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 from seqapps.errors import UserError
+from seqapps.recipes.generate import examples as running_examples
 from seqapps.recipes.generate import scores as writing_scores
 from seqapps.recipes.generate.data import TextData
 from seqapps.recipes.generate.examples import RunningExamples
@@ -132,14 +133,16 @@ def test_copies_are_found(examples):
 
 
 def test_a_long_training_text_is_compared_with_in_part(examples, monkeypatch):
-    monkeypatch.setattr(writing_scores, "_COMPARED", 500)
+    monkeypatch.setattr(running_examples, "_COUNTED", 500)
+    examples = dataclasses.replace(examples)
     fitted = []
 
     def fit(sequences, *, order, vocabulary):
         fitted.append(len(sequences[0]))
         return NGram.fit(sequences, order=order, vocabulary=vocabulary)
 
-    monkeypatch.setattr(writing_scores, "NGram", SimpleNamespace(fit=fit))
+    for module in (running_examples, writing_scores):
+        monkeypatch.setattr(module, "NGram", SimpleNamespace(fit=fit))
     kneser_ney(examples)
     assert max(fitted) == 500
     assert min(fitted) == 450
@@ -183,13 +186,32 @@ def test_distinct_n_is_a_share_of_n_grams():
     assert distinct(["a b a b", "a b"], 1) == 2 / 6
     assert distinct(["a b a b", "a b"], 2) == 2 / 4
     assert distinct(["", "a"], 2) == 0.0
+    assert distinct(["我爱我爱", "我"], 1, spaced=False) == 2 / 5
 
 
 def test_the_n_gram_model_beside_it_chooses_its_order_without_the_held_out_text(examples):
     order, best, five = kneser_ney(examples)
     # The letters are independent of each other, so the shortest context is the best.
-    assert order == 3
+    assert order == 2
     assert best <= five
+    # Nor is a table made that is longer than asked for, or larger than allowed.
+    assert examples.ngrams(7).order == 2
+    assert examples.ngrams(1).order == 1
+
+
+def test_the_order_is_chosen_on_the_validation_text_where_another_is_reported_on(tmp_path):
+    for name, text in (("train", "abcd" * 300), ("val", "abdc" * 20), ("test", "abcd" * 20)):
+        (tmp_path / f"{name}.txt").write_text(text)
+    texts = {"train": "train.txt", "validation": "val.txt", "test": "test.txt"}
+    config = settings(folder=str(tmp_path), **texts)
+    chosen = RunningExamples.load(config, None, lambda line: None)
+    head = NGram.fit([chosen.training], order=2, vocabulary=chosen.vocabulary.size)
+    wanted = -head.log_probs(chosen.validation)[1:].sum()
+    assert chosen.ngram_orders[2] == pytest.approx(wanted)
+
+
+def test_an_n_gram_baseline_stays_near_the_entropy_of_random_letters(examples):
+    _, best, _ = kneser_ney(examples)
     assert best / len(examples.test) == pytest.approx(np.log(10), abs=0.25)
 
 
