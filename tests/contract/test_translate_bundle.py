@@ -58,7 +58,8 @@ def test_predict_answers_every_line_in_order(command, tiny_bundle, app, tmp_path
     wanted = expected(app, n_best=3, beam_width=5)
     assert [row["alternatives"] for row in rows] == [row["alternatives"] for row in wanted]
     for row in rows:
-        assert set(row) == {"translation", "score", "alternatives", "alternative_scores"}
+        fields = {"translation", "score", "sentences", "truncated"}
+        assert set(row) == fields | {"alternatives", "alternative_scores"}
         assert 1 <= len(row["alternatives"]) == len(row["alternative_scores"]) <= 3
         assert row["alternatives"][0] == row["translation"]
         assert row["alternative_scores"][0] == row["score"]
