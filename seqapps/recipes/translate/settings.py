@@ -105,7 +105,8 @@ def settled_config(config: Config, sizes: Sizes) -> Config:
     """Fills in what nobody chose, by the training pairs and the minutes.
 
     - vocabulary: 20 √pairs, and the alphabet;
-    - copying: where a tenth of the target's words stand in the source;
+    - copying: where a tenth of the target's words stand in the source, and nobody chose the
+      vocabulary;
     - dropout: .1 where the time is enough for fewer than 4 passes, .2 for fewer than 10, .3 for
       fewer than 40, then .4;
     - width: 256 units; 512 for 10,000 pairs or more with time for 30 passes at 256;
