@@ -7,7 +7,7 @@ from seqapps.recipes.translate.memory import MOST, Memory, remember
 from seqapps.recipes.translate.metrics import bleu
 from seqapps.text.normalise import normalise
 
-_THRESHOLDS = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+_THRESHOLDS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 _PAYS = 0.5
 """BLEU on the validation split that a memory must add: less is noise, and it costs room."""
 

@@ -33,10 +33,9 @@ def test_what_somebody_chose_stays():
 
 
 def test_the_phrasebook_keeps_its_own():
-    config, followed = settle(RECIPE, Config(), None)
+    config, _ = settle(RECIPE, Config(), None)
     assert (config.text.vocabulary, config.training.epochs, config.training.minutes) == (1200, 3, 0)
     assert config.model.units == 256
-    assert "training.epochs 3" in followed
 
 
 def test_sizes_are_of_the_training_pairs(few_pairs):
