@@ -61,6 +61,12 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("dist", "no") != "no":
         # This one hands them out. It clears up, too, should what the others started be killed.
         config.option.testrunuid = config.option.testrunuid or uuid.uuid4().hex
+        # Each process, and what it starts, has its share of the cores: threads that wait for the
+        # cores of other processes take a tenth of all the time.
+        processes = int(config.getoption("numprocesses", 0) or 1)
+        threads = max(1, len(os.sched_getaffinity(0)) // processes)
+        for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS"):
+            os.environ.setdefault(name, str(threads))
         folder = folder_of(config.option.testrunuid)
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
         return

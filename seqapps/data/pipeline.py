@@ -6,8 +6,10 @@ threads, so Python does nothing per batch.
 
 # B batch, T steps (the longest of the batch), D width of a step
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -60,14 +62,40 @@ def batches(
         rows_all = tf.constant(rows, tf.int64)
         bounds = tf.constant(np.concatenate([[0], ends]), tf.int64)
 
+    tensors = {name: (c.values, c.starts, c.lengths) for name, c in stored.items()}
+
     def gather(batch: tf.Tensor) -> dict[str, tf.Tensor]:
-        rows_B = rows_all[bounds[batch] : bounds[batch + 1]]
         result: dict[str, tf.Tensor] = {}
-        for name, column in stored.items():
-            result[name], result[f"{name}_lengths"] = column.padded(rows_B)
+        padded = _gathered(batch, rows_all, bounds, tensors)
+        for name, (values, result[f"{name}_lengths"]) in padded.items():
+            result[name] = tf.ensure_shape(values, [None, None, *stored[name].values.shape[1:]])
         return result
 
-    return tf.data.Dataset.range(skip, max(skip, len(order))).map(gather).prefetch(_READY)
+    return mapped(tf.data.Dataset.range(skip, max(skip, len(order))), gather)
+
+
+def mapped(numbers: tf.data.Dataset, make: Callable[[tf.Tensor], dict[str, tf.Tensor]]) -> Any:
+    """Makes a batch of each number, a few ahead of who takes them.
+
+    Args:
+        numbers: int64, ().
+        make: TensorFlow's operations alone: it is not looked through for Python to convert, which
+            would take longer than to trace it.
+    """
+    plain = tf.autograph.experimental.do_not_convert(make)
+    return numbers.map(plain).prefetch(_READY)
+
+
+@functools.partial(tf.function, autograph=False, reduce_retracing=True)
+def _gathered(
+    batch: tf.Tensor,
+    rows_all: tf.Tensor,
+    bounds: tf.Tensor,
+    columns: dict[str, tuple[tf.Tensor, tf.Tensor, tf.Tensor]],
+) -> dict[str, tuple[tf.Tensor, tf.Tensor]]:
+    """Of each column the padded examples of a batch; traced once for all passes of a training."""
+    rows_B = rows_all[bounds[batch] : bounds[batch + 1]]
+    return {name: _Column(*tensors).padded(rows_B) for name, tensors in columns.items()}
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-_READY = 2
-"""Batches that are prepared ahead while a step runs."""
+from seqapps.data.pipeline import mapped
 
 
 def windows(
@@ -87,7 +86,7 @@ def stream_batches(
         }
 
     count = len(bounds) - 1
-    return tf.data.Dataset.range(skip, max(skip, count)).map(gather).prefetch(_READY)
+    return mapped(tf.data.Dataset.range(skip, max(skip, count)), gather)
 
 
 def stream_length(tokens: int, streams: int) -> int:

@@ -59,8 +59,8 @@ def lay_out(*, left_s: float, update_s: float, measuring_s: float, done: int) ->
         Updates of the whole training, at least `done`, and how many there are from one measuring
         to the next, at least 1. The last update is measured.
     """
-    affordable = math.floor(_MEASURING * left_s / measuring_s) if measuring_s > 0 else _MOST
-    measurings = min(max(affordable, 1), _MOST)
+    affordable = _MEASURING * left_s / max(measuring_s, 1e-9)
+    measurings = math.floor(min(max(affordable, 1.0), _MOST))
     updates = math.floor((left_s - measurings * measuring_s) / max(update_s, 1e-9))
     updates = max(updates, 0)
     return done + updates, max(1, math.ceil(updates / measurings))

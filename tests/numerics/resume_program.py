@@ -18,6 +18,7 @@ from seqapps.lazy import start_tensorflow
 start_tensorflow()
 
 import keras  # noqa: E402
+import tensorflow as tf  # noqa: E402
 from tensorflow.python.checkpoint import checkpoint_management  # noqa: E402
 
 from seqapps.recipes.generate import recipe as generate  # noqa: E402
@@ -163,6 +164,9 @@ def kill_in_the_next_save(folder: Path) -> None:
 
     checkpoint.Checkpoints.save = watched
 
+
+# Sums of several threads are those that could come in another order.
+tf.config.threading.set_intra_op_parallelism_threads(2)
 
 RECIPES = {"translate": (translate, of_translator), "generate": (generate, of_writer)}
 

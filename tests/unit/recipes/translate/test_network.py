@@ -152,6 +152,7 @@ def test_a_saved_network_answers_the_same_bit_for_bit(settings, tmp_path):
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.long
 def test_plain_fit_learns_to_write_backwards():
     network = _network(units=64, embedding=32, dropout=0.0)
     network.compile(
