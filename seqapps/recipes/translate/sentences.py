@@ -29,7 +29,7 @@ _BEFORE_NUMBERS = (
 """What stands with a full stop before a number."""
 _LETTER = "A-Za-z\u00c0-\u024f\u0370-\u052f"
 _SHORT = f"(?:[{_LETTER}]\\.)*[{_LETTER}]|[0-9]{{1,2}}"
-"""Initials and what is made of single letters (U.S., z. B.); ordinals (3. Oktober)."""
+"""Initials and what is made of single letters (U.S., z. B.); ordinals (3. Mai)."""
 _BEGINS = "(^|[ (\\[\"'„“«‹‘‚/-])"
 _SMALL = "a-z\u00df-\u00f6\u00f8-\u00ffα-ωά-ώа-џա-և"
 """Small letters of the scripts that have such; others of the Latin script are told below."""
