@@ -2,6 +2,7 @@
 
 from seqapps.layers import (
     attention,
+    copying,
     lookahead,
     mingru,
     ngrams,
@@ -15,6 +16,7 @@ from seqapps.layers import (
 
 __all__ = [
     "attention",
+    "copying",
     "lookahead",
     "mingru",
     "ngrams",

@@ -16,6 +16,8 @@ from seqapps.bundle.application import load_network
 from seqapps.errors import UserError
 from seqapps.recipes.translate.recipe import RECIPE
 
+FIELDS = ["remembered", "score", "sentences", "translation", "truncated"]
+
 PROGRAM = [sys.executable, "-m", "seqapps.recipes.translate"]
 
 # Everything that a line can be and still be a line.
@@ -58,7 +60,7 @@ def test_predict_answers_every_line_in_order(command, tiny_bundle, app, tmp_path
     wanted = expected(app, n_best=3, beam_width=5)
     assert [row["alternatives"] for row in rows] == [row["alternatives"] for row in wanted]
     for row in rows:
-        assert set(row) == {"translation", "score", "alternatives", "alternative_scores"}
+        assert set(row) == {*FIELDS, "alternatives", "alternative_scores"}
         assert 1 <= len(row["alternatives"]) == len(row["alternative_scores"]) <= 3
         assert row["alternatives"][0] == row["translation"]
         assert row["alternative_scores"][0] == row["score"]
@@ -305,7 +307,7 @@ def test_saved_model_cli_shows_and_runs_the_servable(tiny_bundle, app):
         for name in ("serving_default", "options")
     )
     assert re.findall(r"inputs\['(\w+)'\]", default) == ["source"]
-    assert sorted(re.findall(r"outputs\['(\w+)'\]", default)) == ["score", "translation"]
+    assert sorted(re.findall(r"outputs\['(\w+)'\]", default)) == FIELDS
     names = {"source", "beam_width", "length_penalty", "n_best", "temperature", "top_k", "top_p"}
     assert set(re.findall(r"inputs\['(\w+)'\]", options)) == names | {"seed"}
     # With the signature `options`, of which only one value is given: the others have defaults.

@@ -1,8 +1,11 @@
 """Look-up of the nearest training example: what a task gives away without learning anything."""
 
 import math
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+
+from seqapps.recipes.translate.metrics import UNSPACED
 
 
 class NearestSource:
@@ -10,7 +13,8 @@ class NearestSource:
 
     Similarity is the cosine of TF-IDF vectors over words and pairs of neighbouring words, with
     sentence ends as words. Sentences are compared in lower case, cut at white space, with their
-    punctuation set apart. The search is exact.
+    punctuation set apart; where a script has no spaces, characters are its words. The search is
+    exact.
     """
 
     def __init__(self) -> None:
@@ -115,7 +119,7 @@ _SLACK = 1e-9
 def _terms(sentence: str) -> Iterator[str]:
     """Words and pairs of neighbours."""
     words = ["<"]
-    for word in sentence.lower().split():
+    for word in re.sub(f"([{UNSPACED}])", r" \1 ", sentence.lower()).split():
         bare = word.rstrip(".,?!")
         if bare:
             words.append(bare)

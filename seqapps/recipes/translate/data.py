@@ -24,6 +24,7 @@ from seqapps.data.splits import (
     text_key,
 )
 from seqapps.errors import UserError
+from seqapps.text.normalise import normalise
 
 _HELD_OUT_MOST = 2000
 """Most sources that are held out for one split: more would not make a score much surer."""
@@ -92,6 +93,34 @@ class Pairs(AnsweredTexts):
     def targets(self) -> list[str]:
         """Their translations, in the same order."""
         return self.answers
+
+
+class Sizes(NamedTuple):
+    """What settings that follow the data ask of the training pairs."""
+
+    pairs: int
+    """How many there are."""
+    characters: float
+    """Characters of a source and its target together, on average."""
+    alphabet: int
+    """Different characters of the language that has more."""
+    copied: float
+    """Share of the words of a target that stand in its source too, on average."""
+
+    @classmethod
+    def of(cls, pairs: Pairs) -> "Sizes":
+        """Measures training pairs, of which there is one at least."""
+        sides = [[normalise(text) for text in side] for side in (pairs.sources, pairs.targets)]
+        shares = []
+        for source, target in zip(*sides, strict=True):
+            known, words = set(source.split()), target.split()
+            shares.append(sum(word in known for word in words) / max(1, len(words)))
+        return cls(
+            pairs=len(pairs),
+            characters=sum(len(text) for side in sides for text in side) / len(pairs),
+            alphabet=max(len(set().union(*side)) for side in sides),
+            copied=sum(shares) / len(pairs),
+        )
 
 
 class PairSplits(NamedTuple):

@@ -1,5 +1,6 @@
 """Sentence pairs as token numbers in batches: what a translator learns from."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,7 +11,9 @@ import tensorflow as tf
 
 from seqapps.data.batching import evaluation_batches, padding_share, token_batches
 from seqapps.data.pipeline import Batches, batches
+from seqapps.fields import damaged_asset
 from seqapps.recipes.translate.data import Pairs, PairSplits, load_pairs
+from seqapps.recipes.translate.memory import Memory
 from seqapps.recipes.translate.settings import Config
 from seqapps.text.tokenizer import BOS, EOS, Tokenizer, tokenizer_in
 
@@ -19,7 +22,10 @@ Columns = dict[str, list[npt.NDArray[np.int32]]]
 VALIDATION_TOKENS = 4096
 """Budget of a batch that is not trained on."""
 
-_SOURCE, _TARGET = "source.model", "target.model"
+_SOURCE, _TARGET, _LENGTHS = "source.model", "target.model", "lengths.json"
+MEMORY = "memory.npz"
+_SHOWN = 0.999
+"""Share of the training sources that is as long as what need not be cut, or shorter."""
 _CUTS = 16
 """Likeliest ways to cut a word, of which subword regularisation draws one."""
 
@@ -57,7 +63,7 @@ class PairExamples:
         vocabulary = config.text.vocabulary
         if assets is not None:
             source, target = tokenizers(assets)
-        elif config.model.share_embeddings:
+        elif config.model.joint:
             lines = [*pairs.train.sources, *pairs.train.targets]
             source = target = Tokenizer.train(lines, vocabulary=vocabulary)
         else:
@@ -75,8 +81,15 @@ class PairExamples:
 
     @property
     def assets(self) -> dict[str, bytes]:
-        """Both tokenizers, as sentencepiece model files."""
-        return {_SOURCE: self.source.proto, _TARGET: self.target.proto}
+        """Both tokenizers, as sentencepiece model files; how long the sources were."""
+        lengths = [len(ids) - 1 for ids in self._training["source"]]
+        # A few overlong lines do not show how to translate such.
+        longest = int(np.quantile(lengths, _SHOWN, method="higher"))
+        return {
+            _SOURCE: self.source.proto,
+            _TARGET: self.target.proto,
+            _LENGTHS: json.dumps({"longest_source": longest}).encode(),
+        }
 
     @property
     def samples(self) -> list[str]:
@@ -133,6 +146,34 @@ def tokenizers(assets: Mapping[str, bytes]) -> tuple[Tokenizer, Tokenizer]:
     source = tokenizer_in(assets, _SOURCE)
     same = assets.get(_TARGET) == assets[_SOURCE]
     return source, source if same else tokenizer_in(assets, _TARGET)
+
+
+def memory_in(assets: Mapping[str, bytes]) -> Memory | None:
+    """What the bundle remembers of its training pairs, if it does.
+
+    Raises:
+        UserError: If it is damaged.
+    """
+    if MEMORY not in assets:
+        return None
+    try:
+        return Memory(assets[MEMORY])
+    except ValueError as error:
+        raise damaged_asset(MEMORY, error) from error
+
+
+def longest_source(assets: Mapping[str, bytes]) -> int:
+    """Pieces of a line that is translated whole, at most; 0 for any, as in earlier bundles.
+
+    Raises:
+        UserError: If what says so is damaged.
+    """
+    if _LENGTHS not in assets:
+        return 0
+    try:
+        return int(json.loads(assets[_LENGTHS])["longest_source"])
+    except (ValueError, LookupError, TypeError) as error:
+        raise damaged_asset(_LENGTHS, error) from error
 
 
 def _columns(

@@ -16,6 +16,7 @@ import keras
 import tensorflow as tf
 
 from seqapps.layers.attention import AdditiveAttention, MultiplicativeAttention
+from seqapps.layers.copying import Copying
 from seqapps.layers.recurrent import RecurrentStack
 from seqapps.recipes.translate.settings import Translator
 
@@ -43,16 +44,16 @@ def build_translator(
     Raises:
         ValueError: If embeddings are shared between vocabularies of different sizes.
     """
-    if settings.share_embeddings and source_vocabulary != target_vocabulary:
+    if settings.joint and source_vocabulary != target_vocabulary:
         raise ValueError(
             f"shared embeddings need one joint vocabulary, got {source_vocabulary} source and "
-            f"{target_vocabulary} target tokens; set share_embeddings to false."
+            f"{target_vocabulary} target tokens; set share_embeddings to false and copying to none."
         )
     make = _Layers(settings, seed)
     inputs = _inputs()
     source_lengths, target_lengths = inputs["source_lengths"], inputs["target_lengths"]
     target_table = source_table = make.table("target_embedding", target_vocabulary)
-    if not settings.share_embeddings:
+    if not settings.joint:
         source_table = make.table("source_embedding", source_vocabulary)
     encoder = make.stack(
         "encoder", settings.units // 2, depth=settings.encoder_depth, bidirectional=True
@@ -65,7 +66,7 @@ def build_translator(
     lower = make.stack("decoder_lower", settings.units)
     target_BTD = make.embedded(inputs["target"], target_table)
     below_BTU, _ = lower(target_BTD, target_lengths, _first_state(lower, start_BU))
-    context_BTU, _ = make.attention()(below_BTU, memory_BSU, source_lengths)
+    context_BTU, weights_BTS = make.attention()(below_BTU, memory_BSU, source_lengths)
     upper = make.stack("decoder_upper", settings.units, depth=settings.decoder_depth - 1)
     above_BTU, _ = upper(
         keras.layers.Concatenate(name="upper_input")([below_BTU, context_BTU]),
@@ -74,7 +75,10 @@ def build_translator(
     )
     read = keras.layers.Concatenate(name="readout_input")([above_BTU, context_BTU])
     read_BTD = keras.layers.Dense(settings.embedding, name="readout")(read)
-    logits_BTV = target_table(make.dropped(read_BTD, settings.dropout), reverse=True)
+    read_BTD = make.dropped(read_BTD, settings.dropout)
+    logits_BTV = target_table(read_BTD, reverse=True)
+    if settings.copying == "source":
+        logits_BTV = Copying(name="copying")(logits_BTV, read_BTD, weights_BTS, inputs["source"])
     return keras.Model(inputs, logits_BTV, name="translator")
 
 
@@ -151,7 +155,7 @@ def encode(network: keras.Model, source: tf.Tensor, lengths: tf.Tensor) -> tuple
 
     Returns:
         The decoder's first state, and what every step looks at: `memory` (B, S, U), its
-        projection `keys` (B, S, U) and `lengths` (B,).
+        projection `keys` (B, S, U) and `lengths` (B,); `source` (B, S) where pieces are copied.
     """
     layer = network.get_layer
     table = _source_table(network)
@@ -164,7 +168,10 @@ def encode(network: keras.Model, source: tf.Tensor, lengths: tf.Tensor) -> tuple
         for tensor in _first_state(stack, start_BU)
     ]
     keys = layer("attention").project(memory_BSU)
-    return state, {"memory": memory_BSU, "keys": keys, "lengths": lengths}
+    memory = {"memory": memory_BSU, "keys": keys, "lengths": lengths}
+    if copies(network):
+        memory["source"] = source
+    return state, memory
 
 
 def step(
@@ -185,13 +192,22 @@ def step(
     lower, upper, table = layer("decoder_lower"), layer("decoder_upper"), layer("target_embedding")
     split = len(lower.state_sizes)
     below_NU, lower_state = lower.step(table(tokens), state[:split])
-    context_N1U, _ = layer("attention")(
+    context_N1U, weights_N1S = layer("attention")(
         below_NU[:, tf.newaxis], memory["memory"], memory["lengths"], keys=memory["keys"]
     )
     context_NU = context_N1U[:, 0]
     above_NU, upper_state = upper.step(tf.concat([below_NU, context_NU], -1), state[split:])
     read_ND = layer("readout")(tf.concat([above_NU, context_NU], -1))
-    return table(read_ND, reverse=True), [*lower_state, *upper_state]
+    logits_NV = table(read_ND, reverse=True)
+    if copies(network):
+        read_N1D, logits_N1V = read_ND[:, tf.newaxis], logits_NV[:, tf.newaxis]
+        logits_NV = layer("copying")(logits_N1V, read_N1D, weights_N1S, memory["source"])[:, 0]
+    return logits_NV, [*lower_state, *upper_state]
+
+
+def copies(network: keras.Model) -> bool:
+    """Whether it copies pieces of the source: each step then looks at them too."""
+    return any(layer.name == "copying" for layer in network.layers)
 
 
 def attention_weights(network: keras.Model) -> keras.Model:

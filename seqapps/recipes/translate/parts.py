@@ -34,12 +34,15 @@ def best_next(logits_NV: Any, count: Any, banned: tuple[int, ...]) -> tuple[Any,
     return gains_NE, tokens_NE
 
 
-def translator_parts(network: keras.Model) -> Parts:
+def translator_parts(network: keras.Model, *, longest_source: int, remembers: bool) -> Parts:
     """Of a translator: `encode` reads the source, `step` gives the next token's logits.
 
     Args:
         network: From `build_translator`.
+        longest_source: Pieces of a line that is translated whole, at most; 0 for any.
+        remembers: Whether there is a memory among the assets.
     """
+    copied = ("source",) if translator.copies(network) else ()
 
     def encode(source: Any, source_lengths: Any) -> dict[str, Any]:
         state, memory = translator.encode(network, source, source_lengths)
@@ -60,6 +63,7 @@ def translator_parts(network: keras.Model) -> Parts:
     ) -> dict[str, Any]:
         state = [before[name] for name in states]
         looked = {"memory": memory, "keys": keys, "lengths": source_lengths}
+        looked |= {name: before[name] for name in copied}
         logits_NV, after = translator.step(network, tokens, state, looked)
         logits_NV = tf.cast(logits_NV, tf.float32)
         gains, best = best_next(logits_NV, count, NEVER)
@@ -71,12 +75,13 @@ def translator_parts(network: keras.Model) -> Parts:
         tf.TensorSpec([], tf.int32, name="count"),
         whole("source_lengths"),
         *(numbers(name, None, shown[name].shape[-1]) for name in ("memory", "keys")),
+        *(whole(name, None) for name in copied),
         *(numbers(name, shown[name].shape[-1]) for name in states),
     )
     return Parts(
         predictor="seqapps.recipes.translate.predictor",
         parts={"encode": Part(encode, reads), "step": Part(step, takes)},
-        settings={"longest": LONGEST},
+        settings={"longest": LONGEST, "longest_source": longest_source, "remembers": remembers},
         strategies=(
             {"beam_width": 1},
             {"beam_width": 5, "n_best": 3, "length_penalty": 0.6},

@@ -12,16 +12,24 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from seqapps.bundle.application import Application
-from seqapps.fields import MAIN, Answers, Assets, Field, Interface, Parts, Rating
+from seqapps.bundle.folder import read_assets
+from seqapps.fields import MAIN, Answers, Assets, Parts, Rating
 from seqapps.lazy import lazy_imports
-from seqapps.recipe import Evaluation, Recipe, strategy_options
-from seqapps.recipes.translate.settings import TRANSLATOR_SPACE, Config, Translator
+from seqapps.recipe import Evaluation, Recipe
+from seqapps.recipes.translate.data import Sizes, load_pairs
+from seqapps.recipes.translate.interface import interface
+from seqapps.recipes.translate.settings import (
+    TRANSLATOR_SPACE,
+    Config,
+    Translator,
+    settled_config,
+)
 from seqapps.report import Reporter
 
 with lazy_imports():
     from seqapps.recipes.translate import answer as translation
     from seqapps.recipes.translate import examples as sentence_pairs
-    from seqapps.recipes.translate import metrics, plots
+    from seqapps.recipes.translate import memory_fit, metrics, plots
     from seqapps.recipes.translate import network as translator
     from seqapps.recipes.translate import parts as networks
     from seqapps.recipes.translate import scores as measures
@@ -33,29 +41,12 @@ if TYPE_CHECKING:
     from seqapps.recipes.translate.examples import PairExamples
 
 
-def interface(config: Config) -> Interface:
-    """A sentence in, a sentence and its score out; a beam search's options for each row."""
-    return Interface(
-        inputs=(Field(name="source", description=f"A sentence ({config.data.source})."),),
-        outputs=(
-            Field(
-                name="translation",
-                description=f"The sentence in {config.data.target}, of at most 1,000 pieces.",
-            ),
-            Field(
-                name="score",
-                dtype="float32",
-                media="number",
-                unit="log-probability, nats",
-                description="Searched: divided by the length penalty. Drawn: as it is.",
-            ),
-        ),
-        details=(
-            Field(name="alternatives", rank=1, description="The n best, best first."),
-            Field(name="alternative_scores", dtype="float32", rank=1, media="number"),
-        ),
-        options=strategy_options(config.decoding),
-    )
+def settle(config: Config, reporter: Reporter) -> Config:
+    """Fills in what nobody chose, see `settled_config`; the phrasebook's settings stay."""
+    if config.data.train == "phrasebook":
+        return config
+    train = load_pairs(config.data, seed=config.seed, log=lambda _: None).train
+    return settled_config(config, Sizes.of(train))
 
 
 def load(config: Config, assets: Assets | None, reporter: Reporter) -> "PairExamples":
@@ -101,7 +92,18 @@ def goal(config: Config, network: "keras.Model", examples: "PairExamples") -> "l
         hypotheses = greedy(examples.encoded_validation["source"])
         return {"bleu": metrics.bleu(hypotheses, examples.pairs.validation.targets).value}
 
-    return loop.Goal(name="bleu", score=score)
+    return loop.Goal(name="bleu", score=score, floor=0.0)
+
+
+def finish(
+    config: Config, network: "keras.Model", examples: "PairExamples", reporter: Reporter
+) -> Assets:
+    """Adds a memory of the training pairs where it translates the validation split better."""
+    greedy = translation.GreedyTranslator(network, examples.target)
+    memory = memory_fit.fit_memory(
+        examples, lambda: greedy(examples.encoded_validation["source"]), reporter.log
+    )
+    return examples.assets | ({sentence_pairs.MEMORY: memory} if memory else {})
 
 
 def answers(config: Config, network: "keras.Model", assets: Assets) -> Answers:
@@ -111,7 +113,11 @@ def answers(config: Config, network: "keras.Model", assets: Assets) -> Answers:
 
 def parts(config: Config, network: "keras.Model", assets: Assets) -> Parts:
     """Encoder and decoder, for ONNX."""
-    return networks.translator_parts(network)
+    return networks.translator_parts(
+        network,
+        longest_source=sentence_pairs.longest_source(assets),
+        remembers=sentence_pairs.MEMORY in assets,
+    )
 
 
 def evaluate(
@@ -124,10 +130,13 @@ def evaluate(
     test = examples.pairs.test
     with reporter.bar("Translating the test split", total=len(test), unit="sentences") as bar:
         hypotheses = application(test.sources, advance=bar.advance, **vars(config.decoding))
+    measured = measures.scores(hypotheses, examples.pairs)
+    measured |= measures.of_memory(sentence_pairs.memory_in(read_assets(application.path)))
     return Evaluation(
-        metrics=measures.scores(hypotheses, examples.pairs),
+        metrics=measured,
         samples=measures.side_by_side(hypotheses, test, count=5),
         draw=lambda folder: plots.draw_attention(application.model, examples, folder),
+        warnings=measures.warnings(measured),
     )
 
 
@@ -149,11 +158,14 @@ RECIPE = Recipe(
     summary="Translation with attention: a sentence in, a sentence in another language out.",
     config=Config,
     interface=interface,
+    settle=settle,
     load=load,
     build=build,
     loss=loss,
     goal=goal,
     answers=answers,
+    finish=finish,
+    rest=lambda seconds: 30.0 + 5.0 * seconds,
     evaluate=evaluate,
     rate=rate,
     parts=parts,

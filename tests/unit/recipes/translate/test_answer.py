@@ -9,7 +9,8 @@ from seqapps.decoding.settings import Decoding
 from seqapps.recipes.translate import network as translator
 from seqapps.recipes.translate.answer import GreedyTranslator, Translate, _limits, attention_maps
 from seqapps.recipes.translate.data import PairData, Pairs, PairSplits
-from seqapps.recipes.translate.examples import PairExamples
+from seqapps.recipes.translate.examples import MEMORY, PairExamples
+from seqapps.recipes.translate.memory import remember
 from seqapps.recipes.translate.scores import scores, side_by_side
 from seqapps.recipes.translate.settings import Config, Translator
 from seqapps.text.settings import Text
@@ -188,6 +189,58 @@ def test_drawing_follows_its_seed(translate, examples):
     assert len(set(found)) > 6
     searched = _texts(translate([source], beam_width=1))
     assert _texts(translate([source], temperature=1.0, top_k=1)) == searched
+
+
+def test_a_line_longer_than_training_showed_is_translated_in_its_sentences(translate, examples):
+    sources = examples.pairs.test.sources[:8]
+    line = " ".join(sources)
+    within = max(examples.pairs.train.sources, key=lambda text: len(examples.source.encode([text])))
+    found = translate([line, within, sources[0]], n_best=[2, 1, 2], beam_width=4)
+    alone = translate(sources, beam_width=4)
+    assert found["sentences"].tolist() == [8, 1, 1]
+    assert _texts(found)[0] == " ".join(_texts(alone))
+    assert found["score"][0] == pytest.approx(alone["score"].sum(), abs=1e-4)
+    assert found["alternatives_lengths"].tolist() == [1, 1, 2]
+    # Each part is drawn with a seed of its own.
+    seeds = 5 + np.arange(8)
+    drawn = translate(sources, temperature=1.0, seed=seeds)
+    assert _texts(translate([line], temperature=1.0, seed=5)) == [" ".join(_texts(drawn))]
+    # More parts than are translated at once.
+    many = translate([" ".join([line] * 9)], beam_width=1)
+    assert many["sentences"].tolist() == [72]
+    assert _texts(many)[0] == " ".join(_texts(translate(sources, beam_width=1)) * 9)
+
+
+def test_a_translation_that_comes_to_its_limit_is_told(translate, examples):
+    source = examples.pairs.test.sources[0]
+    assert translate([source, ""])["truncated"].tolist() == [0, 0]
+    # So hot that the end is as likely as any other token.
+    assert translate([source] * 12, temperature=50.0, seed=np.arange(12))["truncated"].sum() > 6
+
+
+def test_a_line_that_is_nearly_a_training_line_is_remembered(network, examples):
+    sources, targets = ["The old man is reading.", "We need it."], ["EINS", "ZWEI"]
+    content = remember(
+        examples.source.encode(sources), targets, vocabulary=examples.source.size, threshold=0.7
+    )
+    plain, knows = (
+        Translate(network, examples.assets | added) for added in ({}, {MEMORY: content})
+    )
+    asked = {"source": tf.constant(["The old man is reading!", "It is cheap.", ""])}
+    options = {
+        name: tf.constant([value], DTYPES.get(name, "int64" if name == "seed" else "int32"))
+        for name, value in {**SEARCH, "n_best": 2}.items()
+    }
+    without, found = plain(asked, options), knows(asked, options)
+    assert found["remembered"].numpy().tolist() == [1, 0, 0]
+    assert found["alternatives"][0, 0] == found["translation"][0] == b"EINS"
+    assert found["score"][0] == 0.0
+    assert found["alternatives"][0, 1] == without["alternatives"][0, 1]
+    for name in ("translation", "score"):
+        np.testing.assert_array_equal(found[name][1:], without[name][1:])
+    # What is drawn is the network's.
+    drawn = options | {"temperature": tf.constant([0.5])}
+    assert knows(asked, drawn)["remembered"].numpy().tolist() == [0, 0, 0]
 
 
 def test_nothing_translates_to_nothing(translate):

@@ -95,3 +95,9 @@ def test_looking_up_does_not_solve_the_phrasebook() -> None:
     lookup = NearestSource().fit([e for e, _ in book.train], [g for _, g in book.train])
     answers = lookup.answer([english for english, _ in book.test])
     assert sacrebleu.corpus_bleu(answers, [[german for _, german in book.test]]).score <= 50
+
+
+def test_characters_are_the_words_of_a_script_without_spaces():
+    known = ["設定を保存する", "今日は雨です"]
+    baseline = NearestSource().fit(known, ["save", "rain"])
+    assert baseline.answer(["昨日は雨だった", "保存した設定"]) == ["rain", "save"]

@@ -57,3 +57,11 @@ def test_signatures_are_those_of_the_command_line():
 def test_lists_that_do_not_match_are_refused(measure, hypotheses, references):
     with pytest.raises(ValueError, match=f"got {len(hypotheses)} and {len(references)}"):
         measure(hypotheses, references)
+
+
+def test_characters_are_the_words_of_a_script_without_spaces():
+    references = ["設定を保存する。", "JupyterLab のファイルを開く"]
+    score = bleu(["設定を保存した。", "JupyterLab のファイルを開く"], references)
+    assert "tok:char" in score.signature
+    assert 50 < score.value < 100
+    assert "tok:13a" in bleu(["Das ist 東京."], ["Das ist die Stadt 東京."]).signature

@@ -83,6 +83,24 @@ def test_shared_embeddings_are_one_table_for_both_languages():
     assert not np.allclose(before, after)
 
 
+def test_what_is_copied_stands_where_attention_points():
+    network = _network(copying="source")
+    inputs = _tensors(_reversals(4)[0])
+    log_probs_BTV = network(inputs).numpy()
+    np.testing.assert_allclose(np.exp(log_probs_BTV).sum(-1), 1.0, atol=1e-5)
+    # A gate that is wide open copies alone.
+    network.get_layer("copying").gate.bias.assign([50.0])
+    copied_BTV = np.exp(network(inputs).numpy())
+    weights_BTS = translator.attention_weights(network)(inputs).numpy()
+    wanted_BTV = weights_BTS @ np.eye(VOCABULARY)[inputs["source"].numpy()]
+    np.testing.assert_allclose(copied_BTV, wanted_BTV, atol=1e-5)
+    # Step by step as all at once.
+    state, memory = translator.encode(network, inputs["source"], inputs["source_lengths"])
+    for t, tokens in enumerate(tf.unstack(inputs["target"], axis=1)[:2]):
+        logits, state = translator.step(network, tokens, state, memory)
+        np.testing.assert_allclose(np.exp(logits), copied_BTV[:, t], atol=1e-5)
+
+
 def test_shared_embeddings_need_one_vocabulary():
     with pytest.raises(ValueError, match="one joint vocabulary, got 9 source and 8 target tokens"):
         translator.build_translator(
@@ -114,6 +132,7 @@ def test_settings_outside_their_range_are_refused(settings, message):
         {"cell": "lstm", "encoder_depth": 2, "decoder_depth": 3, "attention": "additive"},
         {"cell": "mingru", "share_embeddings": True},
         {"cell": "rnn"},
+        {"copying": "source"},
     ],
     ids=str,
 )
