@@ -7,6 +7,7 @@ import tensorflow as tf
 
 import seqapps.layers  # noqa: F401  (registers the layers: what a user imports before loading)
 from seqapps.layers.attention import AdditiveAttention, MultiplicativeAttention
+from seqapps.layers.copying import Copying
 from seqapps.layers.lookahead import Lookahead
 from seqapps.layers.mingru import MinGRU
 from seqapps.layers.ngrams import HashedPairs
@@ -46,6 +47,13 @@ def _attention(layer):
     return lambda inputs, lengths: list(layer(inputs, inputs, lengths))
 
 
+def _copying(inputs, lengths):
+    # As many steps as there are, each a source of itself.
+    weights = keras.ops.softmax(keras.ops.matmul(inputs, keras.ops.transpose(inputs, (0, 2, 1))))
+    source = keras.ops.cast(keras.ops.abs(inputs[:, :, 0]), "int32")
+    return [Copying()(inputs, inputs, weights, source)]
+
+
 def _pooling(**settings):
     return lambda inputs, lengths: [SequencePooling(**settings)(inputs, lengths)]
 
@@ -65,6 +73,7 @@ LAYERS = {
     "MinGRU": _min_gru,
     "AdditiveAttention": _attention(AdditiveAttention(3)),
     "MultiplicativeAttention": _attention(MultiplicativeAttention()),
+    "Copying": _copying,
     "HashedPairs": lambda inputs, lengths: [
         HashedPairs(2, buckets=9)(keras.ops.cast(inputs[:, :, 0], "int32"), lengths)
     ],
@@ -111,6 +120,7 @@ def test_no_registered_layer_is_forgotten():
         "seqapps>AdditiveAttention",
         "seqapps>HashedPairs",
         "seqapps>ConvolutionalFrontEnd",
+        "seqapps>Copying",
         "seqapps>FeatureAugmentation",
         "seqapps>FeatureNormalisation",
         "seqapps>Lookahead",
