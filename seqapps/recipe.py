@@ -259,4 +259,5 @@ def stored_config(recipe: Recipe[Any, Any], folder: Path) -> Any:
             f"{folder} is a bundle of {stored.recipe}, not of {recipe.name}; "
             f"use python -m seqapps.recipes.{stored.recipe}."
         )
-    return from_dict(recipe.config, stored.settings, source=str(folder / "config.json"))
+    # What a bundle does not say had its fallback's value when it was trained.
+    return plain(from_dict(recipe.config, stored.settings, source=str(folder / "config.json")))

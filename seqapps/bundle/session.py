@@ -29,6 +29,8 @@ class Session:
         self._application, self._options = application, dict(options)
         for name in ("init", "step"):
             self._check(name)
+        if "seed" not in {option.name for option in application.interface.options_of("step")}:
+            raise self._no_writer("the option 'seed' of 'step'")
         self._seed = int(self._values({})["seed"][0])
         self._pen: dict[str, Any] = {}
 
@@ -100,8 +102,10 @@ class Session:
 
     def _check(self, signature: str) -> None:
         if signature not in self._application.interface.signatures:
-            raise UserError(
-                f"a session needs the signature {signature!r}, and this bundle of "
-                f"{self._application.recipe} has none; train one that writes texts, with this "
-                "version."
-            )
+            raise self._no_writer(f"the signature {signature!r}")
+
+    def _no_writer(self, what: str) -> UserError:
+        return UserError(
+            f"a session needs {what}, and this bundle of {self._application.recipe} has none; "
+            "train one that writes texts, with this version."
+        )

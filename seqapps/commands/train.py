@@ -1,5 +1,6 @@
 """The command `train`: its flags, and what it does."""
 
+import dataclasses
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +56,12 @@ def train(recipe: Recipe[Any, Any], options: TrainOptions, settings: Settings[An
     elif options.from_:
         base = stored_config(recipe, options.from_)
     config = settings.resolve(base)
+    typed = settings.given.keys()
+    if not resume and "training.minutes" not in typed:
+        if {"training.epochs", "training.max_steps"} & typed:
+            # Somebody counts, and the minutes are those of a bundle that is trained further.
+            training = dataclasses.replace(config.training, minutes=0.0)
+            config = dataclasses.replace(config, training=training)
     if not resume:
         check_free(output, overwrite=options.overwrite)
     with work.alone():

@@ -1,5 +1,7 @@
 """Scripts that are written without spaces between words, and what stands for words there."""
 
+import re
+
 WORD_START = "\u2581"
 """The character by which SentencePiece marks the start of a word inside a piece."""
 
@@ -18,11 +20,13 @@ _WITHOUT_SPACES = (
     (0x20000, 0x3FFFF),  # Chinese characters
 )
 """First and last code points of blocks. Korean is written with spaces."""
+UNSPACED = re.compile(f"[{''.join(f'{chr(a)}-{chr(b)}' for a, b in _WITHOUT_SPACES)}]")
+"""Finds a character of theirs."""
 
 
 def without_spaces(character: str) -> bool:
     """Whether words of a character's script follow each other without spaces."""
-    return any(first <= ord(character) <= last for first, last in _WITHOUT_SPACES)
+    return UNSPACED.match(character) is not None
 
 
 def begins_unit(piece: str, before: str) -> bool:

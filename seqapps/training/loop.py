@@ -159,8 +159,8 @@ class _Run:
         self.most_steps = min((limit for limit in limits if limit), default=0)
         self.schedule = Schedule(
             peak=settings.learning_rate,
-            # Minutes decide later.
-            steps=0 if self.timed else self.most_steps,
+            # Minutes may decide later.
+            steps=self.most_steps,
             warmup=settings.warmup_steps,
             cosine=settings.schedule == "cosine",
         )
@@ -262,7 +262,10 @@ class _Run:
             return True
         if progress.total:
             return self.steps >= progress.measured + progress.every
-        return self._seconds() >= FIRST * self.settings.minutes * 60.0
+        # Of few passes none is long enough to be timed, and each is worth measuring.
+        passed = self.settings.epochs and self.steps - progress.epoch_start >= self._batches
+        timed = self.stopwatch.running_s >= FIRST * self.settings.minutes * 60.0
+        return bool(self.stopwatch.tokens and (passed or timed))
 
     def _seconds(self) -> float:
         return self.seconds_before + time.monotonic() - self.sitting_start
@@ -309,13 +312,18 @@ class _Run:
                 f"was not applied{intact}. Look for broken numbers in that batch, or lower "
                 f"--training.learning_rate (now {self.settings.learning_rate:g})."
             ) from error
-        if not self.timed or (self.progress.total and self.due):
+        if not self.timed or self.due:
             # A run that is stopped while it validates goes on from here, and validates again.
             self.checkpoint()
 
+    @property
+    def _batches(self) -> int:
+        """Batches of this pass."""
+        return len(self.current.tokens)
+
     def _turn(self) -> None:
         """Goes on to the next pass, if this one is at its end."""
-        if self.steps - self.progress.epoch_start >= len(self.current.tokens):
+        if self.steps - self.progress.epoch_start >= self._batches:
             self.progress.epoch += 1
             self.progress.epoch_start = self.steps
 
@@ -346,15 +354,21 @@ class _Run:
         """Fixes the number of updates, once, by what they and measuring took so far."""
         progress = self.progress
         left_s = self.ends - time.monotonic() - self.rest(measuring_s)
-        total, progress.every = lay_out(
-            left_s=left_s, update_s=update_s, measuring_s=measuring_s, done=self.steps
+        progress.total, progress.every = lay_out(
+            left_s=left_s,
+            update_s=update_s,
+            measuring_s=measuring_s,
+            done=self.steps,
+            most=self.most_steps,
         )
-        progress.total = min(total, self.most_steps or total)
         self.schedule.lay_out(progress.total)
         self.reporter.log(
             f"{self.settings.minutes:g} minutes: {progress.total:,} updates, "
-            f"{self._passes(progress.total):.1f} passes, measured every {progress.every:,}; "
-            f"about {clock(max(left_s, 0.0))} of training, then the test split and the certificate"
+            f"{self._passes(progress.total):.1f} passes"
+            f"{' (no more are wanted)' if progress.total == self.most_steps else ''}, "
+            f"measured every {progress.every:,}; "
+            f"about {clock((progress.total - self.steps) * update_s)} of updates to come, then the "
+            "test split and the certificate"
         )
 
     def foretell(self) -> None:

@@ -46,7 +46,9 @@ class Stopwatch:
         return (time.monotonic() - self.since) / self.tokens
 
 
-def lay_out(*, left_s: float, update_s: float, measuring_s: float, done: int) -> tuple[int, int]:
+def lay_out(
+    *, left_s: float, update_s: float, measuring_s: float, done: int, most: int = 0
+) -> tuple[int, int]:
     """Lays a training out over the time that is left.
 
     Args:
@@ -54,6 +56,7 @@ def lay_out(*, left_s: float, update_s: float, measuring_s: float, done: int) ->
         update_s: Seconds of one update.
         measuring_s: Seconds of one measuring on the validation split.
         done: Updates so far.
+        most: Updates that there may be in all, 0 for no limit.
 
     Returns:
         Updates of the whole training, at least `done`, and how many there are from one measuring
@@ -63,4 +66,6 @@ def lay_out(*, left_s: float, update_s: float, measuring_s: float, done: int) ->
     measurings = math.floor(min(max(affordable, 1.0), _MOST))
     updates = math.floor((left_s - measurings * measuring_s) / max(update_s, 1e-9))
     updates = max(updates, 0)
+    if most:
+        updates = min(updates, max(most - done, 0))
     return done + updates, max(1, math.ceil(updates / measurings))

@@ -5,6 +5,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from seqapps.automatic import is_auto
 from seqapps.config import leaves, to_json
 
 
@@ -18,7 +19,9 @@ def to_toml(config: Any, *, base: Any) -> str:
     before = {setting.path: setting.default for setting in leaves(type(base), instance=base)}
     tables: dict[str, list[str]] = {"": []}
     for setting in leaves(type(config), instance=config):
-        if setting.default == before[setting.path]:
+        base_value = before[setting.path]
+        # A rule would have its say on one that is not written.
+        if setting.default == base_value and (is_auto(setting.default) or not is_auto(base_value)):
             continue
         table, _, name = setting.path.rpartition(".")
         tables.setdefault(table, []).append(f"{name} = {_value(to_json(setting.default))}\n")

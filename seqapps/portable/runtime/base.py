@@ -186,7 +186,11 @@ class Predictor:
             ValueError: If there is no such option, or it has another number of values; or an input
                 does not fit its field.
         """
-        return self._asked(self.respond, self.rows(MAIN, inputs), options)
+        answers = self._asked(self.respond, self.rows(MAIN, inputs), options)
+        # An export of an earlier version gives what it said that it gives.
+        said = [*self.interface["outputs"], *self.interface.get("details", ())]
+        names = [field["name"] for field in said]
+        return [{n: answer[n] for n in names if n in answer} for answer in answers]
 
     def ask(self, signature: str, inputs: Sequence[Any], **options: Any) -> list[dict[str, Any]]:
         """Answers each input through a further signature.

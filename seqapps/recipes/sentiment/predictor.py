@@ -18,7 +18,7 @@ class SentimentPredictor(Predictor):
         """Reads network, tokenizer and classes."""
         self._classify = self.network("classify")
         self._pieces = Pieces(self.asset("text.model"))
-        self._apart = self.settings["apart"]
+        self._apart = self.settings.get("apart", "words")
         self._classes: list[str] = json.loads(self.asset("classes.json"))
 
     def _cut(self, ids: Any) -> list[int]:

@@ -1,10 +1,10 @@
 """Settings of a sentiment model, and how defaults follow the training texts."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
 from seqapps import automatic
-from seqapps.automatic import auto, is_auto
+from seqapps.automatic import auto
 from seqapps.recipes.sentiment.data import LabelledData, Sizes, load_labelled, sizes_of
 from seqapps.report import Reporter
 from seqapps.space import Float, OneOf, Space, Whole
@@ -141,8 +141,6 @@ _MINUTES = 5.0
 """What a training takes where nobody says."""
 _PASSES = 12
 """After which more passes teach nothing new."""
-_CHARACTERS_A_SECOND = 60_000
-"""Characters of training texts that two cores read at least."""
 _CLOSED = 0.001
 """Where words of new texts are less often new than this, all words are known."""
 _UNSPACED = 0.2
@@ -171,7 +169,8 @@ def settled(config: Config, sizes: Sizes) -> Config:
     - The linear part has four times as many buckets as there are characters, so that few terms
       share one, as far as its table stays small; and n-grams of characters unless they would be too
       many.
-    - A training ends after 12 passes, or when its minutes are over.
+    - A training ends after 12 passes, or when its minutes are over: in more passes few texts would
+      be learned by heart. With `training.epochs` 0 the minutes are filled.
 
     Args:
         config: As it was asked for.
@@ -182,7 +181,7 @@ def settled(config: Config, sizes: Sizes) -> Config:
     while buckets < min(most, 4 * sizes.characters) and 2 * buckets * sizes.classes <= _NUMBERS:
         buckets *= 2
     closed = sizes.new_words < _CLOSED
-    config = automatic.settled(
+    return automatic.settled(
         config,
         apart="pieces" if sizes.unspaced > _UNSPACED else "words",
         model__pairs=buckets,
@@ -190,15 +189,8 @@ def settled(config: Config, sizes: Sizes) -> Config:
         model__normalisation="batch" if closed else "layer",
         model__dropout=0.05 if closed else 0.3,
         training__minutes=_MINUTES,
+        training__epochs=_PASSES,
     )
-    training = config.training
-    if is_auto(training.epochs):
-        seconds = _PASSES * sizes.characters / _CHARACTERS_A_SECOND
-        if seconds < 60.0 * training.minutes:
-            # So few texts are read sooner, and measured after each pass.
-            training = replace(training, minutes=0.0)
-        config = replace(config, training=replace(training, epochs=_PASSES))
-    return config
 
 
 CLASSIFIER_SPACE: Space = {

@@ -165,7 +165,11 @@ def spoken(
         UserError: If eSpeak NG is not installed, or has no such language.
     """
     rng = np.random.default_rng([seed, _SEED])
-    usable = [text for text in others if text.strip() and not alphabet.unknown(text)]
+    usable = [
+        text
+        for text in others
+        if text.strip() and len(text) <= 2 * _LONGEST and not alphabet.unknown(text)
+    ]
     if usable:
         usable = [usable[i] for i in rng.permutation(len(usable))]
     else:
@@ -228,7 +232,8 @@ def mixed(
 def _drawn(recordings: Recordings, samples: float, rng: np.random.Generator) -> list[int]:
     """Rows that hold so many samples together, each once before one comes again."""
     rows: list[int] = []
-    while samples > 0:
+    # Of some texts nothing can be said at all.
+    while samples > 0 and len(recordings):
         for row in rng.permutation(len(recordings)).tolist():
             samples -= max(1, len(recordings.samples[row]))
             if samples < 0:

@@ -1,11 +1,10 @@
 """Look-up of the nearest training example: what a task gives away without learning anything."""
 
 import math
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 
-from seqapps.recipes.translate.metrics import UNSPACED
+from seqapps.text.scripts import UNSPACED
 
 
 class NearestSource:
@@ -119,7 +118,7 @@ _SLACK = 1e-9
 def _terms(sentence: str) -> Iterator[str]:
     """Words and pairs of neighbours."""
     words = ["<"]
-    for word in re.sub(f"([{UNSPACED}])", r" \1 ", sentence.lower()).split():
+    for word in UNSPACED.sub(r" \g<0> ", sentence.lower()).split():
         bare = word.rstrip(".,?!")
         if bare:
             words.append(bare)

@@ -39,7 +39,7 @@ def interface(config: Config) -> Interface:
                 name="remembered",
                 dtype="int32",
                 media="number",
-                description="Parts that are nearly a training line and have its translation, where "
+                description="Parts so like a training line that they have its translation, where "
                 "that was better on the validation split.",
             ),
         ),

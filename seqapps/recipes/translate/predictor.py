@@ -28,7 +28,6 @@ class TranslatePredictor(Predictor):
         self._memory = Memory(self.asset("memory.npz")) if remembers else None
         # Where pieces of the source are copied, each step looks at them too.
         self._copies = "source" in self._step.inputs
-        self._given = {f["name"] for k in ("outputs", "details") for f in self.interface[k]}
         self._states = [name for name in self._encode.outputs if name.startswith("state_")]
 
     def respond(self, rows: list[Any], options: dict[str, Any]) -> list[dict[str, Any]]:
@@ -77,8 +76,7 @@ class TranslatePredictor(Predictor):
                 "alternative_scores": [score],
             }
         answer["sentences"] = len(found)
-        # An export of an earlier version gives what it said that it gives.
-        return {name: value for name, value in answer.items() if name in self._given}
+        return answer
 
     def _translated(self, rows: list[Any], options: dict[str, Any]) -> list[dict[str, Any]]:
         """Translates parts, given as pieces."""

@@ -25,6 +25,12 @@ def test_what_is_laid_out_fits_into_the_time(left_s, update_s, measuring_s, done
         assert needed + update_s + (20 - measurings + 1) * measuring_s >= left_s
 
 
+def test_no_more_updates_than_there_may_be():
+    laid_out = lay_out(left_s=100.0, update_s=0.1, measuring_s=0.05, done=10, most=50)
+    assert laid_out == (50, 2)
+    assert lay_out(left_s=100.0, update_s=0.1, measuring_s=0.05, done=50, most=50) == (50, 1)
+
+
 def test_measuring_takes_its_share_at_most():
     assert lay_out(left_s=100.0, update_s=0.1, measuring_s=5.0, done=50) == (900, 284)
     assert lay_out(left_s=100.0, update_s=0.1, measuring_s=0.05, done=0) == (990, 50)

@@ -6,6 +6,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
+from seqapps.automatic import auto
 from seqapps.config import Settings, read_toml, settings_of
 from seqapps.tuning.toml import to_toml
 
@@ -121,3 +122,14 @@ def test_top_settings_come_before_tables():
         'seed = 2\n\n[section.inner]\nrate = 1.0\n\n[section]\ntext = "b"\n'
     )
     assert to_toml(config, base=config) == ""
+
+
+def test_what_a_rule_would_decide_is_written_though_it_equals_the_fallback():
+    @dataclass(frozen=True, kw_only=True)
+    class Size:
+        units: int = auto(256)
+        depth: int = auto(2)
+        width: int = 64
+
+    text = to_toml(replace(Size(), units=256), base=Size())
+    assert tomllib.loads(text) == {"units": 256}
