@@ -185,8 +185,8 @@ def settled(config: Config, sizes: Sizes) -> Config:
 
     The training takes 5 minutes. With under ten hours of recordings punctuation is left out, which
     nobody says; with under two, synthetic voices speak most of what is heard at first and are
-    silent after about six tenths of the training, and English is learned from Python's help too. What
-    fits into the minutes is estimated for two cores; where that is fewer than ten passes, the
+    silent after about six tenths of the training, and English is learned from Python's help too.
+    What fits into the minutes is estimated for two cores; where that is fewer than ten passes, the
     network is narrower, as that of the embedded speech.
     """
     hours = sizes.minutes / 60.0
