@@ -60,8 +60,8 @@ def train(recipe: Recipe[Any, Any], options: TrainOptions, settings: Settings[An
     if not resume and "training.minutes" not in typed:
         if {"training.epochs", "training.max_steps"} & typed:
             # Somebody counts, and the minutes are those of a bundle that is trained further.
-            training = dataclasses.replace(config.training, minutes=0.0)
-            config = dataclasses.replace(config, training=training)
+            untimed = dataclasses.replace(config.training, minutes=0.0)
+            config = dataclasses.replace(config, training=untimed)
     if not resume:
         check_free(output, overwrite=options.overwrite)
     with work.alone():

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from seqapps.text.graph_part import graph_part
 from seqapps.text.ngram import NGram
 from seqapps.text.normalise_graph import constant
 
@@ -18,6 +19,10 @@ class GraphNGram:
 
     Args:
         model: What was fitted, of less than 2^31 nodes.
+
+    Attributes:
+        read: See `_read`.
+        distribution: See `_distribution`.
     """
 
     def __init__(self, model: NGram) -> None:
@@ -31,8 +36,11 @@ class GraphNGram:
             first = np.searchsorted(model.keys, nodes * model.vocabulary) + 1
             self._first = constant(first, tf.int32)
         self._vocabulary, self._order = model.vocabulary, model.order
+        nodes_B = tf.TensorSpec([None], tf.int32)
+        self.read = graph_part(self._read, tf.TensorSpec([None, None], tf.int32), nodes_B)
+        self.distribution = graph_part(self._distribution, nodes_B)
 
-    def read(self, tokens_BT: Any, nodes_B: Any) -> tuple[Any, Any]:
+    def _read(self, tokens_BT: Any, nodes_B: Any) -> tuple[Any, Any]:
         """Reads tokens.
 
         Args:
@@ -66,7 +74,7 @@ class GraphNGram:
                 context_BT = tf.concat([before_BK[:, length, tf.newaxis], child_BT[:, :-1]], 1)
         return total_BT, reached_BT
 
-    def distribution(self, nodes_B: Any) -> Any:
+    def _distribution(self, nodes_B: Any) -> Any:
         """Log-probability, in nats, of every token after contexts int32 (B,): float32, (B, V)."""
         chain_BK = self._chain(nodes_B)
         shape = tf.shape(chain_BK)

@@ -211,7 +211,7 @@ def test_without_optuna_it_says_what_to_install(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert "pip install 'seqapps[tune]'" in done.stderr
-    assert "training.learning_rate    0.0005 to 0.01 (logarithmic)  (default: 0.004)" in done.stdout
+    assert "training.learning_rate    0.0005 to 0.01 (logarithmic)  (default: auto)" in done.stdout
     assert os.listdir(tmp_path) == []
 
 

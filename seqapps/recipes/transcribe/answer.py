@@ -22,6 +22,7 @@ from seqapps.recipes.transcribe import language as speech_language
 from seqapps.recipes.transcribe.examples import SpeechExamples
 from seqapps.recipes.transcribe.scores import error_rates
 from seqapps.text.alphabet import alphabet_in
+from seqapps.text.graph_part import graph_part
 from seqapps.text.normalise_graph import constant, normalise
 
 _TUNED_ON = 300
@@ -61,7 +62,8 @@ class Transcribe:
         self._statuses = constant(STATUSES, tf.string)
         model, self._weights = speech_language.from_assets(assets)
         self._language = None if model is None else speech_language.in_graph(model, self._alphabet)
-        self._graph = tf.function(self.answer, autograph=False, reduce_retracing=True)
+        # Both kinds of recordings have the same answer.
+        self._answered = graph_part(self.answer)
 
     def __call__(self, inputs: dict[str, Any], options: dict[str, Any]) -> dict[str, Any]:
         """Transcribes WAV files.
@@ -93,10 +95,6 @@ class Transcribe:
             self.features.sample_rate_hz,
         )
         return self._answered(samples, options)
-
-    def _answered(self, samples: Samples, options: dict[str, Any]) -> dict[str, Any]:
-        """`answer`, in a graph as one part that both kinds of recordings share."""
-        return (self.answer if tf.executing_eagerly() else self._graph)(samples, options)
 
     def log_probs(self, samples: Samples) -> tuple[Any, Any]:
         """What the network hears.

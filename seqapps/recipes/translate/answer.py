@@ -26,6 +26,7 @@ from seqapps.recipes.translate.examples import (
     tokenizers,
 )
 from seqapps.recipes.translate.memory_graph import GraphMemory
+from seqapps.text.graph_part import graph_part
 from seqapps.text.tokenizer import BOS, EOS, PAD, UNKNOWN, Tokenizer
 from seqapps.text.tokenizer_graph import GraphTokenizer
 
@@ -128,6 +129,11 @@ class Translate:
         source, target = tokenizers(assets)
         self._source = GraphTokenizer(source)
         self._target = self._source if target is source else GraphTokenizer(target)
+        # Pieces and EOS of strings, (B,), and how many these are.
+        self._pieces = graph_part(
+            lambda texts_B: self._source.encode(texts_B, bos=False, eos=True),
+            tf.TensorSpec([None], tf.string),
+        )
         self._longest = longest_source(assets)
         memory = memory_in(assets)
         self._memory = GraphMemory(memory) if memory else None
@@ -154,7 +160,7 @@ class Translate:
         """
         texts_B = inputs["source"]
         batch = tf.size(texts_B)
-        ids, lengths = self._source.encode(texts_B, bos=False, eos=True)
+        ids, lengths = self._pieces(texts_B)
         rows_P = tf.range(batch)
         if self._longest:
             ids, lengths, rows_P = tf.cond(
@@ -203,10 +209,10 @@ class Translate:
         """Tokens of parts, their lengths, and the row to which each part belongs."""
 
         def count(texts: Any) -> Any:
-            return self._source.encode(texts, bos=False, eos=False)[1]
+            return self._pieces(texts)[1] - 1
 
         texts_P, rows_P = sentences_graph.parts(texts_B, count, self._longest)
-        return *self._source.encode(texts_P, bos=False, eos=True), rows_P
+        return *self._pieces(texts_P), rows_P
 
     def _portions(self, ids: Any, lengths: Any, options: dict[str, Any], batch: Any) -> "_Found":
         """Translates parts, so many at once as there are rows, or `_TOGETHER` if these are fewer.

@@ -143,7 +143,8 @@ def test_minutes_leave_it_at_the_passes_there_may_be(tmp_path):
     progress = train(small_network(), tmp_path, minutes=5, epochs=6, watch=rows.append)
     assert rows[0]["steps"] == len(ROWS)
     assert rows[-1]["steps"] == progress.total == 6 * len(ROWS)
-    assert set(np.diff([row["steps"] for row in rows])) == {progress.every}
+    between = np.diff([row["steps"] for row in rows])
+    assert set(between[:-1]) == {progress.every}
     # The rate falls over those passes from the start.
     warmup = 3
     share = (len(ROWS) - warmup) / (progress.total - warmup)

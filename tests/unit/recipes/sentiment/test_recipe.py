@@ -118,7 +118,10 @@ def test_it_learns(trained):
     assert "fitted on the validation split" in done.stderr
     assert "linear part: C = 10, validation loss" in done.stderr
     metrics = json.loads((bundle / "metrics.json").read_text())
-    assert metrics["accuracy_without_pairs"] > 0.8 < metrics["accuracy_of_pairs_alone"]
+    # The parts are measured alone where both have a say.
+    parts = {"accuracy_without_pairs", "accuracy_of_pairs_alone"} & metrics.keys()
+    assert len(parts) == (2 if metrics["linear_share"] else 0)
+    assert all(metrics[name] > 0.8 for name in parts)
     assert {path.name for path in (bundle / "plots").iterdir()} == {
         "confusion_matrix.png",
         "learning_curves.png",
