@@ -23,6 +23,7 @@ from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 from warm_python import warm_python
 
 import seqapps
+from seqapps.automatic import plain
 from seqapps.bundle.folder import write_config, write_json
 from seqapps.bundle.unfinished import Unfinished
 from seqapps.bundle.values import answers_of, batch_of, for_json, row_of
@@ -667,7 +668,7 @@ def test_a_training_goes_on_with_its_own_settings_alone(command, bundle, tmp_pat
     write_settings.begin(
         recipe="numeric",
         interface=numeric_recipe.interface(config),
-        settings=to_json(config),
+        settings=to_json(plain(config)),
         overwrite=False,
     )
     again = ["--resume", "--output", tmp_path / "b"]
@@ -697,7 +698,7 @@ def test_what_was_moved_before_a_kill_is_finished_at_once(command, bundle):
         _made(work.folder),
         recipe="numeric",
         interface=numeric_recipe.interface(config),
-        settings=to_json(config),
+        settings=to_json(plain(config)),
     )
     work.note(bundle / "certificate.json")
     code, out, err = command(RECIPE, "--resume", "--output", bundle)

@@ -160,6 +160,13 @@ class RunningExamples:
                 break
         return found
 
+    @property
+    def unreported(self) -> Ids:
+        """Validation tokens to choose by: half of them where all are reported on."""
+        if self.splits.test is not self.splits.validation:
+            return self.validation
+        return self.validation[: len(self.validation) // 2 + 1]
+
     def ngrams(self, most: int) -> NGram:
         """The n-grams of the training text, of the best order or a shorter one as good.
 

@@ -151,14 +151,8 @@ def finish(
     """Chooses on the validation text how much an n-gram model counts beside the network."""
     if not config.ngrams.order:
         return examples.assets
-    ids = examples.validation
-    if examples.splits.test is examples.splits.validation:
-        # It is reported on: the share has seen half of it at most.
-        ids = ids[: len(ids) // 2 + 1]
-    reporter.log(
-        f"Choosing the share of n-grams beside the network on {len(ids):,} of "
-        f"{len(examples.validation):,} validation tokens"
-    )
+    ids = examples.unreported
+    reporter.log(f"Choosing the share of n-grams beside the network on {len(ids):,} tokens")
     losses_N = writing_scores.token_losses(network, ids)
     chosen = mixtures.Mixture.choose(examples.ngrams(config.ngrams.order), losses_N, ids)
     return {**examples.assets, **(chosen.assets if chosen else mixtures.NONE)}
