@@ -1,6 +1,6 @@
 # The whole interface to working on the project; CI runs the same commands.
 #   make demo       train the translation demo, measure it, write saved_models/translate/demo
-#   make test       the tests, eight minutes on two cores
+#   make test       the tests, nine minutes on two cores
 #   make test-long  the tests left out of it: whole demos, soaks and fuzzing
 #   make check      format, lint, types, import layers, spelling, dependencies
 #   make bench      measure speed
