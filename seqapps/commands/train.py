@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from seqapps.automatic import is_auto
 from seqapps.bundle.folder import check_free
 from seqapps.bundle.unfinished import Start, Unfinished
 from seqapps.config import Settings, to_json
@@ -47,22 +48,13 @@ def train(recipe: Recipe[Any, Any], options: TrainOptions, settings: Settings[An
     name = settings.file.stem if settings.file else "demo"
     output = options.output or Path("saved_models") / recipe.name / name
     work = Unfinished(output)
-    base = None
     resume = options.resume or options.finish
     if resume:
         # The bundle that it began from may be gone by now.
         work.check_begun()
-        base = stored_config(recipe, work.folder)
-    elif options.from_:
-        base = stored_config(recipe, options.from_)
-    config = settings.resolve(base)
-    typed = settings.given.keys()
-    if not resume and "training.minutes" not in typed:
-        if {"training.epochs", "training.max_steps"} & typed:
-            # Somebody counts, and the minutes are those of a bundle that is trained further.
-            untimed = dataclasses.replace(config.training, minutes=0.0)
-            config = dataclasses.replace(config, training=untimed)
-    if not resume:
+        config = settings.resolve(stored_config(recipe, work.folder))
+    else:
+        config = _asked(recipe, options, settings)
         check_free(output, overwrite=options.overwrite)
     with work.alone():
         if resume:
@@ -109,6 +101,18 @@ def train(recipe: Recipe[Any, Any], options: TrainOptions, settings: Settings[An
     reporter.spent()
     reporter.next_steps(recipe.command, output)
     sys.stdout.write(f"{output}\n")
+
+
+def _asked(recipe: Recipe[Any, Any], options: TrainOptions, settings: Settings[Any]) -> Any:
+    """The settings of a training that begins now."""
+    typed = settings.given.keys()
+    counted = {"training.epochs", "training.max_steps"} & typed
+    config = settings.resolve(stored_config(recipe, options.from_) if options.from_ else None)
+    if not counted or "training.minutes" in typed or is_auto(config.training.minutes):
+        return config
+    # The minutes are those of the bundle that is trained further, and somebody counts.
+    untimed = dataclasses.replace(config.training, minutes=0.0)
+    return dataclasses.replace(config, training=untimed)
 
 
 def _overfit(

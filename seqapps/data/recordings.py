@@ -48,6 +48,13 @@ class Recordings:
         self.speakers.append(speaker)
         self.places.append(place)
 
+    def extend(self, others: "Recordings") -> None:
+        """Adds recordings; their problems stay with them."""
+        self.samples.extend(others.samples)
+        self.texts.extend(others.texts)
+        self.speakers.extend(others.speakers)
+        self.places.extend(others.places)
+
     def take(self, rows: Sequence[int], problems: Sequence[Problem] = ()) -> "Recordings":
         """Some of the recordings, with other problems."""
         return Recordings(

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from seqapps.recipes.generate.mixture import Mixture
 from seqapps.recipes.generate.network import read, state_size, step
-from seqapps.text.ngram_graph import GraphNGram
+from seqapps.recipes.generate.ngram_graph import GraphNGram
 
 
 class MixedNetwork:

@@ -122,14 +122,7 @@ class Digits:
         spoken = round(self.settings.synthetic_share * count)
         strings = self._training(self.train, count - spoken, [_FOR_TRAINING, seed, epoch])
         if spoken:
-            more = self._training(speak_digits(), spoken, [_FOR_SYNTHETIC, seed, epoch])
-            for row in range(spoken):
-                strings.add(
-                    more.samples[row],
-                    more.texts[row],
-                    speaker=more.speakers[row],
-                    place=more.places[row],
-                )
+            strings.extend(self._training(speak_digits(), spoken, [_FOR_SYNTHETIC, seed, epoch]))
         return strings
 
     def validation_strings(self, *, seed: int) -> Recordings:

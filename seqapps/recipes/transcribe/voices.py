@@ -219,13 +219,7 @@ def mixed(
     share = settings.share * max(0.0, 1.0 - epoch / settings.passes)
     rows = [*range(len(recordings)), *_drawn(recordings, (1.0 - share) * whole - own, rng)]
     chosen = recordings.take(rows)
-    for row in _drawn(voices, share * whole, rng):
-        chosen.add(
-            voices.samples[row],
-            voices.texts[row],
-            speaker=voices.speakers[row],
-            place=voices.places[row],
-        )
+    chosen.extend(voices.take(_drawn(voices, share * whole, rng)))
     return chosen
 
 

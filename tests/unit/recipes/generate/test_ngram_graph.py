@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from seqapps.recipes.generate.ngram_graph import GraphNGram
 from seqapps.text.ngram import NGram
-from seqapps.text.ngram_graph import GraphNGram
 
 RNG = np.random.default_rng(3)
 TEXT = np.concatenate([np.tile([1, 2, 3, 2, 4], 30), RNG.integers(0, 6, 200)])
