@@ -1,5 +1,6 @@
 """Synthetic voices beside recordings: eSpeak NG speaks their transcripts and more of the kind."""
 
+import math
 import re
 import unicodedata
 from collections import Counter
@@ -58,7 +59,7 @@ _LONGEST = 100
 _ORDER = 5
 """Characters that hang together in what is made up."""
 _MADE_UP = 2000
-"""Texts that are made up."""
+"""Texts that are made up, at most."""
 _MOST = 20_000
 """Texts that are spoken, at most."""
 _SHORTEST_S = 0.1
@@ -173,7 +174,9 @@ def spoken(
     if usable:
         usable = [usable[i] for i in rng.permutation(len(usable))]
     else:
-        usable = made_up(transcripts, alphabet, count=_MADE_UP, rng=rng)
+        # Half of the minutes, and most texts take more than a second.
+        count = min(_MADE_UP, math.ceil(30.0 * settings.minutes))
+        usable = made_up(transcripts, alphabet, count=count, rng=rng)
     recordings = Recordings()
     for texts in filter(None, (transcripts, usable)):
         _speak(texts, recordings, settings.language, rate_hz, 30.0 * settings.minutes, rng)

@@ -1,9 +1,9 @@
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from warm_python import warm_python
 
 PROGRAM = """
 import sys
@@ -55,7 +55,7 @@ for a, b in zip(wanted, found, strict=True):
 def test_two_replicas_learn_what_one_device_learns_also_over_a_resume(tmp_path):
     tests = Path(__file__).parents[2]
     run = subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(tmp_path)],
+        [warm_python(), "-c", PROGRAM, str(tmp_path)],
         env={**os.environ, "PYTHONPATH": str(tests)},
         cwd=tests.parent,
         capture_output=True,
