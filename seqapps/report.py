@@ -169,6 +169,7 @@ def card(
     cores: int,
     bundle: Path,
     followed: str = "",
+    anew: str = "",
     metrics: Mapping[str, Any],
     warnings: Sequence[str] = (),
     samples: Sequence[Mapping[str, str]],
@@ -188,6 +189,7 @@ def card(
         cores: Processor cores that it could use.
         bundle: Where the model is.
         followed: Settings that followed the data, with their values.
+        anew: What it learned anew of the bundle that it began with.
         metrics: What was measured.
         warnings: What whoever uses the model must know.
         samples: A few answers, column → text.
@@ -201,6 +203,7 @@ def card(
     made = f"Made by seqapps {__version__} with seed {seed} on {with_cores}:"
     lines = [f"# {title}", "", made, ""]
     lines += ["```sh", f"{command} {typed}".rstrip(), "```", ""]
+    lines += [anew, ""] if anew else []
     lines += ["It answers", "", "```sh", f"{command} predict {shlex.quote(str(bundle))}", "```", ""]
     lines += ["```python", "import seqapps", ""]
     lines += [f"model = seqapps.load({_literal(bundle)})", "```", ""]

@@ -2,14 +2,15 @@
 
 import dataclasses
 import sys
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from seqapps.automatic import is_auto
-from seqapps.bundle.folder import check_free
+from seqapps.bundle.folder import check_free, read_assets
 from seqapps.bundle.unfinished import Start, Unfinished
-from seqapps.config import Settings, to_json
+from seqapps.config import Settings, leaves, show, to_json
 from seqapps.errors import UsageError, UserError
 from seqapps.lazy import lazy_imports, start_tensorflow
 from seqapps.recipe import Recipe, settle, stored_config
@@ -70,12 +71,18 @@ def train(recipe: Recipe[Any, Any], options: TrainOptions, settings: Settings[An
             config, followed = settle(recipe, config, reporter)
             if followed:
                 reporter.log(f"Settings that follow the data: {followed}")
+            assets, anew = None, ""
+            if options.from_:
+                assets, anew = recipe.adopt(config, read_assets(options.from_), reporter)
+            if anew:
+                reporter.log(anew)
             work.begin(
                 recipe=recipe.name,
                 interface=recipe.interface(config),
                 settings=to_json(config),
                 overwrite=options.overwrite,
-                start=Start(settings.typed, options.from_, followed),
+                start=Start(settings.typed, options.from_, followed, anew),
+                assets=assets,
             )
         if not work.written:
             try:
@@ -107,12 +114,42 @@ def _asked(recipe: Recipe[Any, Any], options: TrainOptions, settings: Settings[A
     """The settings of a training that begins now."""
     typed = settings.given.keys()
     counted = {"training.epochs", "training.max_steps"} & typed
-    config = settings.resolve(stored_config(recipe, options.from_) if options.from_ else None)
+    base = stored_config(recipe, options.from_) if options.from_ else None
+    config = settings.resolve(base)
+    if base:
+        _check_fixed(recipe, base, config)
     if not counted or "training.minutes" in typed or is_auto(config.training.minutes):
         return config
     # The minutes are those of the bundle that is trained further, and somebody counts.
     untimed = dataclasses.replace(config.training, minutes=0.0)
     return dataclasses.replace(config, training=untimed)
+
+
+def train_notes(recipe: Recipe[Any, Any]) -> str:
+    """What the help of `train` says about settings that a bundle fixes."""
+    names = [
+        f"{section}.{name}".removeprefix(".")
+        for section, those in recipe.fixed.items()
+        for name in those.split()
+    ]
+    if not names:
+        return ""
+    said = textwrap.fill(", ".join(names), initial_indent="  ", subsequent_indent="  ")
+    return f"With --from these are the bundle's own, all others may change:\n{said}"
+
+
+def _check_fixed(recipe: Recipe[Any, Any], base: Any, config: Any) -> None:
+    """Refuses settings that the bundle that is trained further has fixed."""
+    pairs = zip(*(leaves(recipe.config, instance=one) for one in (base, config)), strict=True)
+    for old, new in pairs:
+        section, _, name = new.path.rpartition(".")
+        fixed = {name, "*"} & set(recipe.fixed.get(section, "").split())
+        if fixed and (new.default != old.default or is_auto(new.default)):
+            raise UsageError(
+                f"--{new.path} is {show(old.default)} in the bundle of --from, whose weights or "
+                f"vocabulary depend on it, and cannot become {show(new.default)}; leave it out, or "
+                "train anew without --from."
+            )
 
 
 def _overfit(

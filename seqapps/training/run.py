@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,6 @@ from seqapps import plots, report
 from seqapps.bundle.application import load, load_network
 from seqapps.bundle.folder import (
     environment,
-    read_assets,
     staging,
     write_assets,
     write_config,
@@ -80,11 +79,7 @@ def train(
     if told := remark(config.training.precision):
         reporter.log(told)
     begun = work.start
-    trained = begun.trained if begun else None
-    assets = work.assets
-    if assets is None and trained:
-        assets = read_assets(trained)
-    examples = recipe.load(config, assets, reporter)
+    examples = recipe.load(config, work.assets, reporter)
     if work.assets is None:
         write_assets(work.folder, examples.assets)
     reporter.stage("training")
@@ -95,7 +90,8 @@ def train(
         folder=work.folder,
         reporter=reporter,
         resume=resume,
-        trained=trained,
+        trained=begun.trained if begun else None,
+        anew=begun is not None and begun.anew != "",
         finish=finish,
     )
     reporter.stage("measuring")
@@ -141,6 +137,7 @@ def learn(
     reporter: Reporter,
     resume: bool = False,
     trained: Path | None = None,
+    anew: bool = False,
     watch: Callable[[Mapping[str, float]], None] | None = None,
     limit_minutes: float = 0.0,
     finish: bool = False,
@@ -155,6 +152,7 @@ def learn(
         reporter: Shows progress.
         resume: Go on from the newest checkpoint of `folder`, if there is one.
         trained: A bundle whose weights to start from; it is not read if there is a checkpoint.
+        anew: Whether the recipe's `heads` start without them.
         watch: Gets the history's row of each epoch; what it raises ends the training.
         limit_minutes: Stop after this time; 0 for no limit.
         finish: Train no more: the network is the best one of `folder`.
@@ -173,7 +171,7 @@ def learn(
     with strategy.scope():
         network = recipe.build(config, examples)
         if trained and not (resume and (folder / "checkpoints" / "checkpoint").exists()):
-            _copy_weights(network, load_network(trained), trained)
+            _copy_weights(network, load_network(trained), trained, recipe.heads if anew else ())
             recipe.unfinish(network)
         reporter.log(f"{network.count_params():,} parameters")
         before = (
@@ -283,15 +281,19 @@ def start(config: Any) -> None:
     tf.config.experimental.enable_op_determinism()
 
 
-def _copy_weights(network: Any, trained: Any, source: Path) -> None:
-    wanted = [tuple(weight.shape) for weight in network.weights]
-    given = [tuple(weight.shape) for weight in trained.weights]
-    if wanted != given:
+def _copy_weights(network: Any, trained: Any, source: Path, anew: Sequence[str]) -> None:
+    """Takes over all weights but those of layers that are learned anew."""
+    wanted, given = (
+        [weight for layer in model.layers if layer.name not in anew for weight in layer.weights]
+        for model in (network, trained)
+    )
+    if [tuple(weight.shape) for weight in wanted] != [tuple(weight.shape) for weight in given]:
         raise UserError(
             f"the settings describe another network than the one in {source}; leave the model's "
             "settings as they are there."
         )
-    network.set_weights(trained.get_weights())
+    for weight, value in zip(wanted, given, strict=True):
+        weight.assign(value)
 
 
 def _in_float32(recipe: Recipe[Any, Any], config: Any, examples: Examples, network: Any) -> Any:
@@ -356,6 +358,7 @@ def _measure(
         cores=len(os.sched_getaffinity(0)),
         bundle=work.output,
         followed=work.start.followed if work.start else "",
+        anew=work.start.anew if work.start else "",
         metrics=evaluation.metrics,
         warnings=evaluation.warnings,
         samples=evaluation.samples,

@@ -314,6 +314,7 @@ RECIPE = Recipe(
     goal=goal,
     answers=answers,
     parts=parts,
+    fixed={"": "units"},
     evaluate=evaluate,
     views={
         "largest": View(

@@ -631,6 +631,11 @@ MISTAKES = [
         2,
         "--overfit-one-batch starts from nothing and --resume",
     ),
+    (
+        ["--from", "BUNDLE", "--units", "9"],
+        2,
+        "--units is 8 in the bundle of --from",
+    ),
     (["--from", "BUNDLE", "--overfit-one-batch"], 2, "starts from nothing and --from does not"),
     (["--output", "/proc/x"], 1, "/proc/x.training cannot be written: "),
     (["export", "BUNDLE", "--output", "/proc/x"], 1, "/proc/x/1 cannot be written: "),
@@ -725,7 +730,6 @@ def test_fine_tuning_and_overfitting_one_batch(bundle, tmp_path, assert_only_our
         "assert run(RECIPE, ['--overfit-one-batch', *cold]) == 1\n"
         f"tuned = ['--from', {str(bundle)!r}, '--output', 'tuned', '--training.max_steps', '1']\n"
         "assert run(RECIPE, [*tuned, *cold, '--training.weight_decay', '0']) == 0\n"
-        f"assert run(RECIPE, [*tuned[:2], '--output', 'x', '--units', '9']) == 1\n"
     )
     done = subprocess.run(
         [warm_python(), "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=300
@@ -733,7 +737,6 @@ def test_fine_tuning_and_overfitting_one_batch(bundle, tmp_path, assert_only_our
     assert done.returncode == 0, done.stderr
     assert "one batch is learned: the loss went from" in done.stderr
     assert "one batch must be learned by heart, but the loss went from" in done.stderr
-    assert "the settings describe another network than the one in" in done.stderr
     assert "measured in kilogram" in done.stderr
     assert_only_ours(done.stderr)
     # What failed before it learned anything is not in the way of the next run.
