@@ -51,6 +51,9 @@ class Examples(Protocol):
     def validation_batches(self) -> Any:
         """A tf.data.Dataset over the validation split."""
 
+    def few(self, most: int) -> "tuple[Examples, int]":
+        """The same with about so many to measure on, and how many tests are left out."""
+
 
 @dataclass(frozen=True)
 class Evaluation:

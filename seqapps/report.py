@@ -36,10 +36,15 @@ class Reporter:
             self._since = now
         self._stage = name
 
+    @property
+    def stages(self) -> dict[str, float]:
+        """Seconds of each stage, in their order; the one that is under way ends here."""
+        self.stage("")
+        return dict(self._stages)
+
     def spent(self) -> None:
         """Writes where the time went."""
-        self.stage("")
-        parts = ", ".join(f"{name} {clock(seconds)}" for name, seconds in self._stages.items())
+        parts = ", ".join(f"{name} {clock(seconds)}" for name, seconds in self.stages.items())
         if not parts:
             return
         self.log(f"\nTook {clock(time.monotonic() - self.began)}: {parts}")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import sys
+import tempfile
 import textwrap
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,9 @@ class TrainOptions:
     from_: Path | None = None
     """Start from the weights and settings of this bundle (fine-tuning). With --resume it may be
     left out."""
+    try_: bool = False
+    """Go through every stage with a few updates, keep nothing, and say how long the whole takes:
+    the first thing to try with new data."""
     overfit_one_batch: bool = False
     """Train on one batch alone and write nothing: the first thing to try when a model does not
     learn. Fails if the loss does not fall by half."""
@@ -43,9 +47,18 @@ class TrainOptions:
 def train(recipe: Recipe[Any, Any], options: TrainOptions, settings: Settings[Any]) -> None:
     """Trains, measures, certifies and writes a bundle."""
     reporter = Reporter()
-    if options.overfit_one_batch:
-        _overfit(recipe, options, settings, reporter)
-        return
+    for flag, given, work_on in (
+        ("--overfit-one-batch", options.overfit_one_batch, _overfit),
+        ("--try", options.try_, _try),
+    ):
+        if given:
+            _check_alone(flag, options)
+            try:
+                work_on(recipe, options, settings, reporter)
+            except KeyboardInterrupt:
+                # There is nothing to resume.
+                raise KeyboardInterrupt("Stopped.") from None
+            return
     name = settings.file.stem if settings.file else "demo"
     output = options.output or Path("saved_models") / recipe.name / name
     work = Unfinished(output)
@@ -67,23 +80,7 @@ def train(recipe: Recipe[Any, Any], options: TrainOptions, settings: Settings[An
                     f"the training at {work.folder} has learned nothing yet; go on with --resume."
                 )
         else:
-            reporter.stage("reading the data")
-            config, followed = settle(recipe, config, reporter)
-            if followed:
-                reporter.log(f"Settings that follow the data: {followed}")
-            assets, anew = None, ""
-            if options.from_:
-                assets, anew = recipe.adopt(config, read_assets(options.from_), reporter)
-            if anew:
-                reporter.log(anew)
-            work.begin(
-                recipe=recipe.name,
-                interface=recipe.interface(config),
-                settings=to_json(config),
-                overwrite=options.overwrite,
-                start=Start(settings.typed, options.from_, followed, anew),
-                assets=assets,
-            )
+            config = _begin(recipe, options, settings, config, work, reporter)
         if not work.written:
             try:
                 start_tensorflow()
@@ -108,6 +105,35 @@ def train(recipe: Recipe[Any, Any], options: TrainOptions, settings: Settings[An
     reporter.spent()
     reporter.next_steps(recipe.command, output)
     sys.stdout.write(f"{output}\n")
+
+
+def _begin(
+    recipe: Recipe[Any, Any],
+    options: TrainOptions,
+    settings: Settings[Any],
+    config: Any,
+    work: Unfinished,
+    reporter: Reporter,
+) -> Any:
+    """Makes the folder of a training; gives its settings, of which nobody chose some."""
+    reporter.stage("reading the data")
+    config, followed = settle(recipe, config, reporter)
+    if followed:
+        reporter.log(f"Settings that follow the data: {followed}")
+    assets, anew = None, ""
+    if options.from_:
+        assets, anew = recipe.adopt(config, read_assets(options.from_), reporter)
+    if anew:
+        reporter.log(anew)
+    work.begin(
+        recipe=recipe.name,
+        interface=recipe.interface(config),
+        settings=to_json(config),
+        overwrite=options.overwrite,
+        start=Start(settings.typed, options.from_, followed, anew),
+        assets=assets,
+    )
+    return config
 
 
 def _asked(recipe: Recipe[Any, Any], options: TrainOptions, settings: Settings[Any]) -> Any:
@@ -152,23 +178,36 @@ def _check_fixed(recipe: Recipe[Any, Any], base: Any, config: Any) -> None:
             )
 
 
-def _overfit(
-    recipe: Recipe[Any, Any], options: TrainOptions, settings: Settings[Any], reporter: Reporter
-) -> None:
-    given_flags = {
+def _check_alone(flag: str, options: TrainOptions) -> None:
+    """Refuses what does not go with a flag that writes nothing."""
+    others = {
         "--resume": options.resume,
         "--finish": options.finish,
-        "--from": options.from_,
+        "--from": options.from_ and flag != "--try",
+        "--try": options.try_,
     }
-    for flag, given in given_flags.items():
-        if given:
-            raise UsageError(
-                f"--overfit-one-batch starts from nothing and {flag} does not; give only one."
-            )
-    config, _ = settle(recipe, settings.resolve(), reporter)
-    try:
+    for other, given in others.items():
+        if given and other != flag:
+            raise UsageError(f"{flag} starts from nothing and {other} does not; give only one.")
+
+
+def _try(
+    recipe: Recipe[Any, Any], options: TrainOptions, settings: Settings[Any], reporter: Reporter
+) -> None:
+    """Rehearses a training in a folder that is gone afterwards."""
+    config = _asked(recipe, options, settings)
+    with tempfile.TemporaryDirectory(prefix="seqapps-") as folder:
+        work = Unfinished(Path(folder) / "tried")
+        config = _begin(recipe, options, settings, config, work, reporter)
         start_tensorflow()
-        training.overfit_one_batch(recipe, config, reporter)
-    except KeyboardInterrupt:
-        # There is nothing to resume.
-        raise KeyboardInterrupt("Stopped.") from None
+        told = training.rehearse(recipe, config, work, reporter)
+    reporter.spent()
+    reporter.log(f"Every stage works; nothing of it is kept. {told}")
+
+
+def _overfit(
+    recipe: Recipe[Any, Any], _: TrainOptions, settings: Settings[Any], reporter: Reporter
+) -> None:
+    config, _told = settle(recipe, settings.resolve(), reporter)
+    start_tensorflow()
+    training.overfit_one_batch(recipe, config, reporter)

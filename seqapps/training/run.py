@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ import numpy as np
 import tensorflow as tf
 
 from seqapps import plots, report
-from seqapps.bundle.application import load, load_network
+from seqapps.bundle.application import load as load_bundle
+from seqapps.bundle.application import load_network
 from seqapps.bundle.folder import (
     environment,
     staging,
@@ -31,11 +33,13 @@ from seqapps.fields import Answers, Assets
 from seqapps.layers.cudnn import reset_cudnn
 from seqapps.portable.certificate import certify
 from seqapps.recipe import Examples, Recipe
-from seqapps.report import Reporter
+from seqapps.report import Reporter, clock
 from seqapps.training.checkpoint import Progress
 from seqapps.training.loop import Goal, Pass, fit
 from seqapps.training.precision import policy, remark
 
+_TRIED, _FEW = 10, 20
+"""Updates of a rehearsal, and examples that it measures on."""
 _LEARNS = 0.5
 """What is left of the first loss, at most, when one batch was learned by heart."""
 
@@ -49,7 +53,7 @@ def train(
     resume: bool,
     overwrite: bool,
     finish: bool = False,
-) -> None:
+) -> "Learned":
     """Trains, measures and certifies; leaves a bundle at `work.output`.
 
     Args:
@@ -60,6 +64,9 @@ def train(
         resume: Go on from the newest checkpoint.
         overwrite: Replace a bundle that is there.
         finish: Train no more: the bundle is of what there is.
+
+    Returns:
+        What was learned.
 
     Raises:
         UserError: If data is unusable, training fails or the bundle cannot be written.
@@ -114,6 +121,68 @@ def train(
         )
         write_json(folder / "certificate.json", certificate)
         work.note(folder / "certificate.json")
+    return learned
+
+
+def rehearse(recipe: Recipe[Any, Any], config: Any, work: Unfinished, reporter: Reporter) -> str:
+    """Goes through every stage with a few updates and few examples to measure on.
+
+    Args:
+        recipe: The application.
+        config: The settings of the whole.
+        work: Where all that is written goes.
+        reporter: Shows progress, and knows how long each stage took.
+
+    Returns:
+        How long the whole takes, about, in a sentence or two.
+
+    Raises:
+        UserError: What `train` raises.
+    """
+    batches, left_out = 0, 0
+
+    def load(*arguments: Any) -> Any:
+        nonlocal batches, left_out
+        examples = recipe.load(*arguments)
+        batches = len(examples.training_pass(0).tokens)
+        few, left_out = examples.few(_FEW)
+        return few
+
+    whole = config.training
+    short = dataclasses.replace(
+        whole, minutes=0.0, epochs=1, max_steps=_TRIED, patience=0, tensorboard=False
+    )
+    learned = train(
+        dataclasses.replace(recipe, load=load),
+        dataclasses.replace(config, training=short),
+        work,
+        reporter,
+        resume=False,
+        overwrite=False,
+    )
+    stages = reporter.stages
+    application, some = load_bundle(work.output), learned.samples
+    application.answers(some)
+    begun = time.monotonic()
+    application.answers(some)
+    one_s = (time.monotonic() - begun) / max(1, len(some))
+    update_s = learned.progress.update_s
+    around_s = sum(stages.values()) - stages["training"] + left_out * one_s
+    most = min((limit for limit in (whole.epochs * batches, whole.max_steps) if limit), default=0)
+    updates = most
+    if whole.minutes:
+        fit_in = max(1, int((60.0 * whole.minutes - around_s) / update_s))
+        updates = min(fit_in, most or fit_in)
+    measured = (
+        f"and measuring after each of {whole.epochs} passes"
+        if not whole.minutes
+        else ("and measuring 20 times at most")
+    )
+    return (
+        f"The whole takes about {clock(around_s + updates * update_s)}: {updates:,} updates "
+        f"({updates / batches:.1f} passes) of {1000 * update_s:.0f} ms, {clock(around_s)} around "
+        f"them, {measured}."
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,6 +195,8 @@ class Learned:
     """How it went."""
     pretraining: list[dict[str, float]]
     """History of the phase before it, empty if there was none."""
+    samples: list[Any]
+    """Real inputs, a few dozen."""
 
 
 def learn(
@@ -197,7 +268,7 @@ def learn(
             rest=recipe.rest,
             finish=finish,
         )
-    return Learned(network, progress, before)
+    return Learned(network, progress, before, examples.samples)
 
 
 def overfit_one_batch(recipe: Recipe[Any, Any], config: Any, reporter: Reporter) -> None:
@@ -342,7 +413,7 @@ def _measure(
 ) -> None:
     history = learned.progress.history
     write_history(folder / "history.csv", history)
-    evaluation = recipe.evaluate(config, load(folder), examples, reporter)
+    evaluation = recipe.evaluate(config, load_bundle(folder), examples, reporter)
     write_json(folder / "metrics.json", evaluation.stored)
     (folder / "plots").mkdir()
     plots.plot_learning_curves(history, folder / "plots" / "learning_curves.png")

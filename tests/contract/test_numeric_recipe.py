@@ -122,6 +122,24 @@ def test_a_kill_while_the_bundle_is_written_costs_no_training(killed_and_resumed
     assert re.search(r"with seed 0 on \d+ cores?:", card)
 
 
+def test_a_trial_goes_through_every_stage_and_keeps_nothing(tmp_path):
+    words = ["train", "--try", "--training.epochs", "3", "--data.series", "400"]
+    done = subprocess.run(
+        [warm_python(), numeric_recipe.__file__, *words],
+        cwd=tmp_path,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert list(tmp_path.iterdir()) == []
+    batches = int(re.search(r"^(\d+) batches a pass", done.stderr, re.MULTILINE)[1])
+    assert f"{3 * batches} updates (3.0 passes)" in done.stderr
+    assert "measuring after each of 3 passes" in done.stderr
+    assert "certifying" in done.stderr
+
+
 def test_ctrl_c_in_fine_tuning_prints_the_command_that_goes_on(command, bundle, tmp_path):
     shutil.copytree(bundle, tmp_path / "old")
     tuned = ["--from", "old", "--output", "new one", "--training.epochs", "20"]
@@ -631,6 +649,8 @@ MISTAKES = [
         2,
         "--overfit-one-batch starts from nothing and --resume",
     ),
+    (["--try", "--resume"], 2, "--try starts from nothing and --resume does not"),
+    (["--try", "--overfit-one-batch"], 2, "starts from nothing and --try does not"),
     (
         ["--from", "BUNDLE", "--units", "9"],
         2,

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from seqapps.data.batching import evaluation_batches, padding_share, token_batches
 from seqapps.data.pipeline import Batches, batches
+from seqapps.data.splits import fewer
 from seqapps.fields import asset, damaged_asset
 from seqapps.recipes.sentiment.data import LabelledSplits, Texts, class_weights, load_labelled
 from seqapps.recipes.sentiment.settings import Config
@@ -129,6 +130,12 @@ class LabelledExamples:
         }
         lengths = [len(ids) for ids in self.encoded_validation]
         return batches(columns, evaluation_batches(lengths, tokens=_VALIDATION_TOKENS))
+
+    def few(self, most: int) -> "tuple[LabelledExamples, int]":
+        """The same with few texts to measure on."""
+        validation, test, left = fewer(self.splits.validation, self.splits.test, most)
+        few = self.splits._replace(validation=validation, test=test)
+        return replace(self, splits=few), left
 
     @cached_property
     def encoded_validation(self) -> list[Ids]:
