@@ -187,7 +187,7 @@ def sift(
         examples = "\n".join(f"  {problem}" for problem in problems[:_SHOWN])
         raise UserError(
             f"{bad:,} of {count:,} training rows in {name} are bad, {bad / count:.1%}; at most "
-            f"{max_bad_share:.1%} may be (max_bad_share):\n{examples}"
+            f"{max_bad_share:.1%} may be (max_bad_share):\n{examples}{_encoding_hint(problems)}"
         )
 
 
@@ -201,6 +201,18 @@ def log_problems(problems: Sequence[Problem], split: Split, log: Callable[[str],
         log(f"  {problem}")
     if len(problems) > _SHOWN:
         log(f"  and {len(problems) - _SHOWN:,} more")
+    if hint := _encoding_hint(problems):
+        log(hint.strip("\n"))
+
+
+def _encoding_hint(problems: Sequence[Problem]) -> str:
+    """What helps if texts are not UTF-8, a line or nothing."""
+    if not any(problem.reason.endswith("not UTF-8") for problem in problems):
+        return ""
+    return (
+        "\nA file of another encoding, such as windows-1252 (older Windows, Excel), is read with "
+        "--data.encoding windows-1252."
+    )
 
 
 def text_key(text: str) -> str:

@@ -7,6 +7,7 @@ Instead the training data gives up every text that is evaluated too.
 
 import functools
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from typing import NamedTuple
 
 from seqapps.data import files
 from seqapps.data.answered import AnsweredTexts, check_split, log_held_out, text_problem
-from seqapps.data.files import Problem, Row
+from seqapps.data.files import FileForm, Problem, Row
 from seqapps.data.splits import (
     Split,
     check_shares,
@@ -41,11 +42,12 @@ _INTEGER = re.compile("-?[0-9]{1,18}")
 
 
 @dataclass(frozen=True, kw_only=True)
-class LabelledData:
+class LabelledData(FileForm):
     """Where labelled texts come from.
 
     A location is `reviews` (embedded, English, positive and negative); `tfds:NAME` or
-    `tfds:NAME/CONFIG`; or a table (.tsv, .csv, .jsonl), which may be packed as .gz.
+    `tfds:NAME/CONFIG`; or a table (.tsv, .csv, .jsonl), which may be packed as .gz. A file with
+    another ending is read as .tsv if its separator or columns are given.
     """
 
     train: str = "reviews"
@@ -68,6 +70,7 @@ class LabelledData:
     """Share of each class's distinct training texts held out for each missing split, to 0.4."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not self.train:
             raise ValueError("train must name training texts, got ''; use 'reviews'.")
         if not self.text_column or not self.label_column:
@@ -143,7 +146,7 @@ def load_labelled(
         texts = _load(settings, location, split, embedded, known, own=own, log=log)
         # The training data comes first, and the others may have no class that it has not.
         if texts is not None and split == "train":
-            there = _checked_classes(texts, settings)
+            there = _checked_classes(texts, settings, log)
             known = known or there
         return texts
 
@@ -269,12 +272,13 @@ def _load(
         return None
     else:
         path = Path(settings.folder).expanduser() / Path(location).expanduser()
-        if not files.is_table(path):
+        if not files.is_table(path, settings):
             raise UserError(
                 f"Labelled texts must be `reviews`, `tfds:NAME` or a table "
-                f"({', '.join(files.TABLES)}, each also .gz), got {location!r}."
+                f"({', '.join(files.TABLES)}, each also .gz; a file with another ending if "
+                f"--data.separator or --data.columns is given), got {location!r}."
             )
-        rows = files.read_table(path, columns, codes=codes)
+        rows = files.read_table(path, columns, codes=codes, form=settings)
         name = str(path)
     texts = _sift(rows, name, split, settings, known)
     needs = "each needs a text and a label"
@@ -283,9 +287,18 @@ def _load(
     return texts
 
 
-def _checked_classes(train: Texts, settings: LabelledData) -> list[str]:
-    """Returns the classes of the training data, which must be two at least."""
+def _checked_classes(train: Texts, settings: LabelledData, log: Callable[[str], None]) -> list[str]:
+    """Returns the classes of the training data, two at least; says which are written alike."""
     classes = _sorted(train.labels)
+    alike: dict[str, list[str]] = {}
+    for name in classes:
+        alike.setdefault(text_key(unicodedata.normalize("NFKC", name)), []).append(name)
+    for names in alike.values():
+        if len(names) > 1:
+            log(
+                f"{len(names)} classes differ in nothing but case, spacing or how a character is "
+                f"written: {_listed(names)}; write them alike if they are one."
+            )
     if len(classes) < 2:
         raise UserError(
             f"Training data must have at least two classes, {settings.train} has only "

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from seqapps.data import files
 from seqapps.data.answered import AnsweredTexts, check_split, log_held_out, text_problem
-from seqapps.data.files import Problem, Row
+from seqapps.data.files import FileForm, Problem, Row
 from seqapps.data.splits import (
     Split,
     check_shares,
@@ -31,12 +31,13 @@ _HELD_OUT_MOST = 2000
 
 
 @dataclass(frozen=True, kw_only=True)
-class PairData:
+class PairData(FileForm):
     """Where sentence pairs come from.
 
     A location is `phrasebook` (embedded, English and German); `tfds:NAME` or `tfds:NAME/CONFIG`;
     a table (.tsv, .csv, .jsonl); a prefix P of two aligned files, `P.<source>` and `P.<target>`;
-    or two aligned files `FILE,FILE`. Each file may be packed as .gz.
+    or two aligned files `FILE,FILE`. Each file may be packed as .gz. One file with another ending
+    is read as .tsv if its separator or columns are given.
     """
 
     train: str = "phrasebook"
@@ -65,6 +66,7 @@ class PairData:
     """Share of distinct training sources held out for each missing split, to 0.4; at most 2,000."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.source == self.target:
             raise ValueError(
                 f"source and target must be two languages, got {self.source!r} for both."
@@ -76,7 +78,7 @@ class PairData:
         check_shares(max_bad_share=self.max_bad_share, held_out_share=self.held_out_share)
 
     @property
-    def columns(self) -> tuple[str, str]:
+    def sides(self) -> tuple[str, str]:
         """Names of the columns, or endings of the files, of source and target."""
         return self.source_column or self.source, self.target_column or self.target
 
@@ -176,7 +178,7 @@ def _load(
     if location == "phrasebook":
         pairs: Pairs = getattr(embedded(), split)
     elif location.startswith("tfds:"):
-        read = read_tfds(location, settings.tfds_folder, split, settings.columns, own=own)
+        read = read_tfds(location, settings.tfds_folder, split, settings.sides, own=own)
         if read is None:
             return None
         rows, name = read
@@ -186,9 +188,9 @@ def _load(
     else:
         source, target = _paths(settings, location)
         if source == target:
-            rows = files.read_table(source, settings.columns)
+            rows = files.read_table(source, settings.sides, form=settings)
         else:
-            rows = _aligned(source, target)
+            rows = _aligned(source, target, settings.encoding)
         pairs = _sift(rows, (str(source), str(target)), split, settings)
     needs = "a pair needs text on both sides"
     check_split(pairs, split, location, log, kind="pairs", needs=needs)
@@ -221,7 +223,7 @@ def _paths(settings: PairData, location: str) -> tuple[Path, Path]:
     folder = Path(settings.folder).expanduser()
     path = folder / Path(location).expanduser()
     # A table first, so that a comma in its name is no separator.
-    if files.is_table(path):
+    if files.is_table(path, settings):
         return path, path
     parts = [part.strip() for part in location.split(",")]
     if len(parts) == 2 and all(parts):
@@ -230,7 +232,13 @@ def _paths(settings: PairData, location: str) -> tuple[Path, Path]:
             raise UserError(f"{location!r} names one file twice; name one file per language.")
         return source, target
     aligned = []
-    for ending in settings.columns:
+    hint = (
+        " This file is read as a table if its columns are named in their order, such as "
+        f'--data.columns \'["{settings.sides[0]}", "{settings.sides[1]}"]\'.'
+        if path.is_file()
+        else ""
+    )
+    for ending in settings.sides:
         candidates = [path.with_name(f"{path.name}.{ending}{packed}") for packed in ("", ".gz")]
         file = next((file for file in candidates if file.is_file()), None)
         if file is None:
@@ -238,20 +246,21 @@ def _paths(settings: PairData, location: str) -> tuple[Path, Path]:
                 f"There are no sentence pairs at {location!r}: neither {candidates[0]} nor "
                 f"{candidates[1].name} exists. Give `phrasebook`, `tfds:NAME`, a table "
                 f"({', '.join(files.TABLES)}), two files `FILE,FILE`, or the common beginning of "
-                f"two files that end in .{settings.columns[0]} and .{settings.columns[1]}."
+                f"two files that end in .{settings.sides[0]} and .{settings.sides[1]}.{hint}"
             )
         aligned.append(file)
     return aligned[0], aligned[1]
 
 
-def _aligned(source: Path, target: Path) -> Iterator[Row]:
+def _aligned(source: Path, target: Path, encoding: str) -> Iterator[Row]:
     """Yields the lines of two files as rows.
 
     Raises:
         UserError: If one file has more lines than the other.
     """
     counts = [0, 0]
-    for cells in zip_longest(files.read_lines(source), files.read_lines(target)):
+    sides = (files.read_lines(path, encoding=encoding) for path in (source, target))
+    for cells in zip_longest(*sides):
         counts = [count + (cell is not None) for count, cell in zip(counts, cells, strict=True)]
         if None not in cells:
             yield Row(counts[0], cells)

@@ -120,6 +120,33 @@ def test_classes_are_those_of_the_training_data_in_their_natural_order(
     assert splits.classes == expected
 
 
+def test_classes_that_differ_in_case_alone_are_named(folder: Path) -> None:
+    labels = ["Positive", "positive", "POSITIVE", "caf\u00e9", "cafe\u0301", "other"]
+    write(folder / "a.jsonl", [(f"text {i}", label) for i, label in enumerate(labels)])
+    write(folder / "b.jsonl", [("new", "other")])
+    splits, log = load(folder, train="a.jsonl", validation="b.jsonl", test="b.jsonl")
+    assert len(splits.classes) == 6
+    told = [line for line in log if "differ in nothing but case" in line]
+    assert [line.split()[0] for line in told] == ["3", "2"]
+    assert "'POSITIVE', 'Positive', 'positive'; write them alike" in told[0]
+    _, log = load(folder, **NAMED)
+    assert not any("differ in nothing" in line for line in log)
+
+
+def test_tables_of_another_form_are_told_and_read(folder: Path) -> None:
+    rows = [f"caf\u00e9 {i};{'good' if i % 2 else 'bad'}\r\n" for i in range(30)]
+    (folder / "a.csv").write_bytes("".join(["text;label\r\n", *rows]).encode("windows-1252"))
+    with pytest.raises(UserError, match="--data.separator ';'"):
+        load(folder, train="a.csv")
+    with pytest.raises(UserError, match="not UTF-8(.|\n)*--data.encoding windows-1252"):
+        load(folder, train="a.csv", separator=";")
+    splits, _ = load(folder, train="a.csv", separator=";", encoding="windows-1252")
+    assert "caf\u00e9 7" in splits.train.texts + splits.validation.texts + splits.test.texts
+    (folder / "a.txt").write_text("".join(rows))
+    splits, _ = load(folder, train="a.txt", separator=";", columns=("text", "label"))
+    assert sum(map(len, splits)) == 30
+
+
 def write_bad_table(path: Path) -> None:
     """A table of 40 rows; the texts of rows 3, 5 and 7 are bad, the label of 9, and row 11."""
     lines = [f"film {i}\t{'bad' if i % 2 else 'good'}".encode() for i in range(40)]
@@ -167,7 +194,7 @@ def test_an_evaluation_set_keeps_every_text(folder: Path, split: str) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.csv", 'text,label\na,bad\n"b"x,bad\n', r"a\.csv:3: the line is not valid CSV"),
+        ("a.csv", 'text,label\na,bad\n"b"\n', r"a\.csv:3: the line has 1 columns"),
         ("a.tsv", "text\tlabel\na\tbad\nb\n", r"a\.tsv:3: the line has 1 columns"),
         ("a.tsv", "text\tlabel\na\t \n", r"a\.tsv:2: the label is empty"),
         ("a.jsonl", '{"text": "a", "label": 1.5}\n', r"a\.jsonl:1: 'label' is not a string, int"),

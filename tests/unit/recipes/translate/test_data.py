@@ -89,6 +89,35 @@ def test_columns_and_file_endings_may_differ_from_the_languages(folder: Path) ->
     assert splits.validation.targets == ["eins"]
 
 
+def test_pairs_as_anki_tatoeba_and_hugging_face_have_them(folder: Path) -> None:
+    write(folder / "deu.txt", ["one\teins\tCC-BY 2.0"])
+    write(folder / "tatoeba.tsv", ["7\tone\t90\teins"])
+    write(folder / "hf.jsonl", ['{"id": 7, "translation": {"en": "one", "de": "eins"}}'])
+    named = {"train": "deu.txt", "columns": ("en", "de", "")}
+    splits, _ = load(folder, validation="hf.jsonl", test="deu.txt", **named)
+    assert splits.train == splits.validation == splits.test
+    splits, _ = load(
+        folder,
+        train="tatoeba.tsv",
+        validation="hf.jsonl",
+        test="hf.jsonl",
+        columns=("", "en", "", "de"),
+    )
+    assert splits.train == splits.test
+    assert (splits.train.sources, splits.train.targets) == (["one"], ["eins"])
+    with pytest.raises(UserError, match="This file is read as a table if its columns are named"):
+        load(folder, train="deu.txt")
+
+
+def test_aligned_files_may_have_another_encoding(folder: Path) -> None:
+    for ending, text in {"en": "green", "de": "gr\u00fcn"}.items():
+        (folder / f"u.{ending}").write_bytes(f"{text}\n".encode("utf-16"))
+    with pytest.raises(UserError, match=r"u\.en is UTF-16, .*--data.encoding utf-16"):
+        load(folder, train="u", validation="u", test="u")
+    splits, _ = load(folder, train="u", validation="u", test="u", encoding="utf-16")
+    assert splits.train.targets == ["gr\u00fcn"]
+
+
 @pytest.fixture
 def phrasebook(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Puts a phrasebook of three pairs in place of the real one; counts how often it is made."""
