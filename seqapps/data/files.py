@@ -580,7 +580,8 @@ def check_utf8(path: Path, head: bytes) -> None:
     else:
         return
     raise UserError(
-        f"{path} is {found.upper()}, not UTF-8; give --data.encoding {found}, or save it as UTF-8."
+        f"{path} is {found.upper()}, not UTF-8; save it as UTF-8, or give --data.encoding {found} "
+        "(for tables and text)."
     )
 
 

@@ -15,7 +15,15 @@ from typing import NamedTuple
 
 from seqapps.data import files
 from seqapps.data.files import FileForm, Problem, Row
-from seqapps.data.splits import Split, check_shares, load_each, log_problems, read_tfds, sift
+from seqapps.data.splits import (
+    Located,
+    Split,
+    check_shares,
+    load_each,
+    log_problems,
+    read_tfds,
+    sift,
+)
 from seqapps.errors import UserError
 
 _BOM = b"\xef\xbb\xbf"
@@ -28,7 +36,7 @@ EMBEDDED = "pydoc"
 
 
 @dataclass(frozen=True, kw_only=True)
-class TextData(FileForm):
+class TextData(FileForm, Located):
     """Where running text comes from.
 
     A location is `pydoc` (embedded: the topics of Python's help, English technical prose);
@@ -55,7 +63,8 @@ class TextData(FileForm):
     stops."""
     held_out_share: float = 0.1
     """Share of the training text, from its end, that is the validation text if there is no other;
-    to 0.4."""
+    to 0.4. It is one piece, since text is read on from what came before; so it moves when the text
+    grows, and text that will grow should name a validation text."""
     tail_share: float = 0.0
     """For trying settings, to 0.4: validate on this share of what is left of the training text,
     from its end, in place of the validation text, which is then not looked at."""

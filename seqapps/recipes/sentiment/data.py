@@ -18,10 +18,11 @@ from seqapps.data import files
 from seqapps.data.answered import AnsweredTexts, check_split, log_held_out, text_problem
 from seqapps.data.files import FileForm, Problem, Row
 from seqapps.data.splits import (
+    HeldOutBy,
+    Located,
     Split,
     check_shares,
-    deal,
-    in_hash_order,
+    hold_out,
     load_each,
     read_tfds,
     text_key,
@@ -42,7 +43,7 @@ _INTEGER = re.compile("-?[0-9]{1,18}")
 
 
 @dataclass(frozen=True, kw_only=True)
-class LabelledData(FileForm):
+class LabelledData(FileForm, Located):
     """Where labelled texts come from.
 
     A location is `reviews` (embedded, English, positive and negative); `tfds:NAME` or
@@ -68,6 +69,9 @@ class LabelledData(FileForm):
     """Share of the training rows that may be left out, from 0 to 1; with more the run stops."""
     held_out_share: float = 0.1
     """Share of each class's distinct training texts held out for each missing split, to 0.4."""
+    held_out_by: HeldOutBy = "hash"
+    """Rule of holding out: `hash`, so that a text stays in its split when others are added; or
+    `count`, exactly the share, as bundles of earlier versions have it."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -162,7 +166,7 @@ def load_labelled(
         )
     _log_contradictions(parts["train"], log)
     if missing:
-        parts.update(_hold_out(parts["train"], missing, settings.held_out_share, seed))
+        parts.update(_hold_out(parts["train"], missing, settings, seed))
         log_held_out(parts, missing, log, kind="texts")
     log(
         "The training data is free of duplicates across splits: "
@@ -412,7 +416,9 @@ def _labels_of_keys(texts: Texts) -> dict[str, set[str]]:
     return labels
 
 
-def _hold_out(train: Texts, splits: Sequence[Split], share: float, seed: int) -> dict[Split, Texts]:
+def _hold_out(
+    train: Texts, splits: Sequence[Split], settings: LabelledData, seed: int
+) -> dict[Split, Texts]:
     """Splits the training texts, equal ones together, and returns the splits and the rest."""
     classes: dict[str, list[str]] = {}
     for key, labels in _labels_of_keys(train).items():
@@ -421,10 +427,14 @@ def _hold_out(train: Texts, splits: Sequence[Split], share: float, seed: int) ->
             classes.setdefault(min(labels), []).append(key)
     owners: dict[str, Split] = {}
     for keys in classes.values():
-        # Rounding alone would leave a small class without a text to be judged by.
-        each = min(max(1, round(share * len(keys))), (len(keys) - 1) // len(splits))
-        owners.update(deal(in_hash_order(keys, seed), splits, each))
-    if not owners:
+        owners |= hold_out(
+            keys,
+            splits,
+            share=settings.held_out_share,
+            seed=seed,
+            by=settings.held_out_by,
+        )
+    if set(owners.values()) < set(splits):
         raise UserError(
             f"To hold out {' and '.join(splits)} texts, a class must have at least "
             f"{len(splits) + 1} distinct training texts of its own, and the largest has "

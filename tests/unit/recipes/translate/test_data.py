@@ -219,7 +219,7 @@ def write_held_out(folder: Path) -> list[tuple[str, str]]:
 
 def test_held_out_splits_share_no_source_with_training(folder: Path) -> None:
     pairs = write_held_out(folder)
-    splits, log = load(folder, train="all.tsv", held_out_share=0.1)
+    splits, log = load(folder, train="all.tsv", held_out_share=0.1, held_out_by="count")
     keys = [{" ".join(text.lower().split()) for text in pairs.sources} for pairs in splits]
     assert [len(part) for part in keys] == [80, 10, 10]
     assert len(set.union(*keys)) == 100
@@ -241,8 +241,17 @@ def test_what_is_held_out_depends_on_the_seed_and_not_on_the_order(folder: Path)
     assert set(shuffled.test.sources) == set(first.test.sources)
 
 
+def test_pairs_that_are_added_move_no_source(folder: Path) -> None:
+    write(folder / "some.tsv", ["en\tde", *(f"source {i}\tZiel {i}" for i in range(300))])
+    before, _ = load(folder, train="some.tsv")
+    write(folder / "some.tsv", ["en\tde", *(f"source {i}\tZiel {i}" for i in range(900, 0, -1))])
+    after, _ = load(folder, train="some.tsv")
+    for small, large in zip(before, after, strict=True):
+        assert set(small.sources) - {"source 0"} <= set(large.sources)
+
+
 def test_only_the_missing_split_is_held_out(folder: Path) -> None:
-    splits, _ = load(folder, train="train", test="test")
+    splits, _ = load(folder, train="train", test="test", held_out_by="count")
     assert splits.test.sources == ["a tree"]
     assert len(splits.validation) == 2
     assert len(splits.train) == 38
@@ -268,7 +277,7 @@ def test_sources_seen_in_training_are_reported(folder: Path) -> None:
             {"train": "empty.tsv"},
             "no train pairs in empty.tsv: .* another one with --data.train",
         ),
-        ({"train": "test"}, "1 distinct training sources are too few to hold out 1 for each"),
+        ({"train": "test"}, "1 distinct training sources are too few to hold out some for"),
         ({"source": "en", "target": "fr"}, "phrasebook is English and German"),
         ({"train": "train", "validation": "phrasebook", "target": "en", "source": "fr"}, "neither"),
     ],
