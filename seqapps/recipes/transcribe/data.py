@@ -4,6 +4,7 @@ A recording that cannot be used is named by file and line. Training recordings a
 up to a stated share; those of a validation or test set stay, and one that cannot be read stops.
 """
 
+import hashlib
 import json
 import math
 import re
@@ -16,8 +17,8 @@ import numpy as np
 
 from seqapps.data import files
 from seqapps.data.files import Problem
-from seqapps.data.recordings import Recordings, read_audio, resampled, to_int16
-from seqapps.data.splits import Split, deal, find_tfds, in_hash_order, load_each, text_key
+from seqapps.data.recordings import Recordings, Samples, read_audio, resampled, to_int16
+from seqapps.data.splits import Split, find_tfds, hold_out, load_each, text_key
 from seqapps.errors import UserError
 from seqapps.recipes.transcribe.data_settings import DigitStrings, SpeechData
 from seqapps.recipes.transcribe.digits import Digits
@@ -117,7 +118,7 @@ def load_speech(
     if missing:
         if sift is not None:
             splits["train"] = sift(splits["train"])
-        splits |= _hold_out(splits["train"], missing, settings.held_out_share, seed, log)
+        splits |= _hold_out(splits["train"], missing, settings, seed, log)
     return SpeechSplits(**splits, renew=renewed[0] if renewed else None)
 
 
@@ -408,7 +409,7 @@ def _plain(value: Any) -> str:
 def _hold_out(
     train: Recordings,
     splits: list[Split],
-    share: float,
+    settings: SpeechData,
     seed: int,
     log: Callable[[str], None],
 ) -> dict[Split, Recordings]:
@@ -418,16 +419,24 @@ def _hold_out(
         by, keys = "speaker", train.speakers
     elif len(texts) < _REPEATED * len(set(texts)):
         by, keys = "text", texts
+    elif settings.held_out_by == "hash":
+        by, keys = "recording", list(map(_content, train.samples))
     else:
         by, keys = "recording", [f"{file}:{line}" for file, line in train.places]
-    distinct = in_hash_order(keys, seed)
-    each = min(max(1, round(share * len(distinct))), _HELD_OUT_MOST)
-    if len(distinct) <= each * len(splits):
+    owners = hold_out(
+        keys,
+        splits,
+        share=settings.held_out_share,
+        seed=seed,
+        by=settings.held_out_by,
+        most=_HELD_OUT_MOST,
+    )
+    distinct = len(set(keys))
+    if set(owners.values()) < set(splits) or len(owners) == distinct:
         raise UserError(
-            f"{len(distinct)} different {by}s are too few to hold out {each} for each of "
-            f"{', '.join(splits)}; give more recordings, or name these splits."
+            f"{distinct} different {by}s are too few to hold out some for {' and '.join(splits)}; "
+            "give more recordings, or name these splits."
         )
-    owners = deal(distinct, splits, each)
     result = {
         split: train.take([i for i, key in enumerate(keys) if owners.get(key) == split])
         for split in splits
@@ -439,3 +448,8 @@ def _hold_out(
         + ", ".join(f"{len(result[split]):,} recordings for {split}" for split in splits)
     )
     return result
+
+
+def _content(samples: Samples) -> str:
+    """What tells a recording from others, wherever it stands."""
+    return hashlib.blake2b(samples.tobytes(), digest_size=16).hexdigest()

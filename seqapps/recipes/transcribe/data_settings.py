@@ -1,13 +1,14 @@
 """Settings of where recordings come from, synthetic ones too."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from seqapps.automatic import auto
-from seqapps.data.splits import check_shares
+from seqapps.data.splits import HeldOutBy, Located, check_shares
 
 
 @dataclass(frozen=True, kw_only=True)
-class SpeechData:
+class SpeechData(Located):
     """Where recordings come from.
 
     A location is `spoken` (embedded, synthetic); `digits:FOLDER` (single digits named
@@ -16,6 +17,8 @@ class SpeechData:
     LibriSpeech (`*.trans.txt` beside the recordings) or Common Voice (`train.tsv` and `clips/`)
     have it.
     """
+
+    of_paths: ClassVar[tuple[str, ...]] = ("digits:",)
 
     train: str = "spoken"
     """Location of the training recordings."""
@@ -36,6 +39,9 @@ class SpeechData:
     held_out_share: float = 0.1
     """Share of the recordings held out for each missing split, to 0.4; of whole speakers where
     there are enough."""
+    held_out_by: HeldOutBy = "hash"
+    """Rule of holding out: `hash`, so that a speaker, a text or a recording stays in its split when
+    others are added; or `count`, exactly the share, as bundles of earlier versions have it."""
 
     def __post_init__(self) -> None:
         if not self.train:

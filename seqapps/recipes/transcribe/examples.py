@@ -4,7 +4,7 @@
 
 import io
 import wave
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
@@ -135,6 +135,16 @@ class SpeechExamples:
     def headline(self) -> str:
         """The rate that choices are made by: `wer`, or `cer` where nobody writes words apart."""
         return "wer" if self.words else "cer"
+
+    @property
+    def rows(self) -> dict[str, Iterable[tuple[str, int]]]:
+        """The texts of each split and how many samples they have: decoders differ in their bits."""
+        parts = {"train": self.splits.train, "validation": self.splits.validation}
+        parts["test"] = self.splits.test
+        return {
+            split: zip(part.texts, map(len, part.samples), strict=True)
+            for split, part in parts.items()
+        }
 
     @property
     def samples(self) -> list[bytes]:

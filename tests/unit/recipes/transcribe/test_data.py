@@ -225,12 +225,20 @@ def test_few_texts_that_many_say_are_on_both_sides(tmp_path):
         write(tmp_path / f"{i}.wav", seconds=0.1)
         rows.append(f"{i}.wav\t{['yes', 'No', 'no '][i % 3]}\t{i % 4}")
     (tmp_path / "m.tsv").write_text("\n".join(rows) + "\n")
-    splits, log = load("m.tsv", tmp_path)
+    splits, log = load("m.tsv", tmp_path, held_out_by="count")
     assert any("Held out by recording: 4 recordings for validation, 4" in line for line in log)
+    splits, log = load("m.tsv", tmp_path)
+    assert any("Held out by recording: " in line for line in log)
     places = [set(found.places) for found in (splits.train, splits.validation, splits.test)]
     assert len(set.union(*places)) == sum(map(len, places)) == 40
-    again, _ = load("m.tsv", tmp_path)
-    assert again.test.places == splits.test.places
+    # Wherever it stands, a recording is in its split.
+    (tmp_path / "n.tsv").write_text("\n".join([rows[0], *rows[:0:-1]]) + "\n")
+    again, _ = load("n.tsv", tmp_path)
+    for split in ("train", "validation", "test"):
+        found, other = getattr(splits, split), getattr(again, split)
+        assert {made.tobytes() for made in found.samples} == {
+            made.tobytes() for made in other.samples
+        }
 
 
 def test_bad_recordings_are_left_out_before_others_are_held_out(tmp_path, table):
@@ -257,7 +265,7 @@ def test_no_recording_without_a_word_is_held_out(tmp_path, bad, error):
         with pytest.raises(UserError, match=error):
             examples(tmp_path, "m.tsv", max_bad_share=0.1)
         return
-    found, log = examples(tmp_path, "m.tsv", max_bad_share=0.1)
+    found, log = examples(tmp_path, "m.tsv", max_bad_share=0.1, held_out_by="count")
     splits = found.splits
     assert len(splits.train) + len(splits.validation) + len(splits.test) == 22
     assert all([*splits.train.texts, *splits.validation.texts, *splits.test.texts])
