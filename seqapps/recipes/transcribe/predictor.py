@@ -1,6 +1,7 @@
 """Speech recognition without TensorFlow."""
 
 import json
+import re
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,9 @@ class TranscribePredictor(Predictor):
         table = json.loads(self.asset("alphabet.json"))
         self._symbols: list[str] = table["symbols"]
         self._lower: bool = table["lower"]
+        # As `text.alphabet.lowered` has it.
+        dotless = re.split("[-_]", table.get("language", "").lower())[0] in ("tr", "az")
+        self._dots = str.maketrans("İI", "iı") if dotless else {}
         self._language, self._weight, self._bonus = None, 0.0, 0.0
         if (self.folder / "assets" / "language.npz").is_file():
             self._language = automaton(self.asset("language.npz"), self._symbols.index(" "))
@@ -111,7 +115,9 @@ class TranscribePredictor(Predictor):
 
     def _cleaned(self, word: bytes | str) -> str:
         text = clean(word.decode("utf-8", "replace") if isinstance(word, bytes) else word)
-        return text.lower() if self._lower else text
+        if not self._lower:
+            return text
+        return "İ".join(part.lower() for part in text.translate(self._dots).split("İ"))
 
     def _text(self, labels: list[int]) -> str:
         joined = "".join(self._symbols[label] for label in labels)

@@ -179,9 +179,7 @@ def _of_wav(content: Any, header: sound.Header, start_s: float, end_s: float) ->
     return Sound(samples, header.rate, _status(cut_off, fine))
 
 
-def _by_soundfile(
-    content: Any, header: sound.Header | None, start_s: float, end_s: float
-) -> Sound:
+def _by_soundfile(content: Any, header: sound.Header | None, start_s: float, end_s: float) -> Sound:
     soundfile = speech_package("soundfile")
     with _decoder(content, header) as file:
         rate = int(file.samplerate)
