@@ -178,7 +178,7 @@ class Transcribe:
         words_BW = tf.reshape(normalise(tf.reshape(given, [-1])), tf.shape(given))
         words_BW = tf.broadcast_to(words_BW, [tf.shape(rows_B)[0], tf.shape(given)[1]])
         if self._alphabet.lower:
-            words_BW = _lowered(words_BW, self._alphabet.language)
+            words_BW = lower_case(words_BW, self._alphabet.language)
         language_B = each_row(options["language"], rows_B)
 
         def call(hot: HotWords | None) -> Any:
@@ -264,7 +264,7 @@ def each_row(value: Any, rows_B: Any) -> Any:
     return tf.broadcast_to(value, [tf.shape(rows_B)[0]])
 
 
-def _lowered(texts: Any, language: str) -> Any:
+def lower_case(texts: Any, language: str) -> Any:
     """Texts in lower case, as `text.alphabet.lowered` has it."""
     if has_dotless_i(language):
         texts = tf.strings.regex_replace(tf.strings.regex_replace(texts, "İ", "i"), "I", "ı")

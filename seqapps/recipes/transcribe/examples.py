@@ -447,7 +447,7 @@ def _strange(recordings: Recordings, alphabet: Alphabet) -> str:
     for text in recordings.texts:
         unknown = alphabet.unknown(text)
         counts.update(c for c in alphabet.clean(text) if c in unknown)
-    shown = ", ".join(f"{c!r} {count:,} times" for c, count in counts.most_common(_CHARACTERS))
+    shown = ", ".join(f"{c!r} ({count:,})" for c, count in counts.most_common(_CHARACTERS))
     if not shown:
         return ""
     return (

@@ -183,7 +183,7 @@ def _table_rows(
     if not right and "|" in first and path.suffix == ".csv" and not path_column + text_column:
         yield from _headless(path, first, 1, -1)
         return
-    separator = right[0] if right else max(separators, key=first.count)
+    separator = right[0] if right else _separator(first, separators)
     header = headers[separator]
     places = {
         key: _place(path, header, names) for key, names in zip(("path", "text"), asked, strict=True)
@@ -203,7 +203,7 @@ def _headless(
     path: Path, first: str, path_place: int, text_place: int
 ) -> Iterator[tuple[int, Cells | str]]:
     """Rows of a table without header; the first column is 1, the last -1."""
-    separator = max(_SEPARATORS, key=first.count)
+    separator = _separator(first, "\t" if path.suffix == ".tsv" else _SEPARATORS)
     width = len(_split(first, separator))
     if not all(place < 0 or 1 <= place <= width for place in (path_place, text_place)):
         raise UserError(
@@ -229,6 +229,11 @@ def _lines(
         what = "first line" if start == 1 else "header"
         wrong = f"the line has {len(cells)} columns, the {what} has {width}"
         yield number, cells, wrong if len(cells) != width else ""
+
+
+def _separator(line: str, separators: str) -> str:
+    """The first one that occurs in a line: names of recordings have none."""
+    return min(separators, key=lambda one: line.find(one) % (len(line) + 1))
 
 
 def _split(line: str, separator: str) -> list[str]:

@@ -3,6 +3,7 @@
 # N samples of a recording
 
 import contextlib
+import io
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -293,10 +294,10 @@ def _read(path: Path | None) -> "tuple[Samples, int, str]":
         UserError: If it cannot be read.
     """
     if path is None:
-        found = sound_files.read_sound(sys.stdin.buffer.read())
+        found = sound_files.read_sound(io.BytesIO(sys.stdin.buffer.read()))
     else:
-        with sound_files.opened(path) as content:
-            found = sound_files.read_sound(content)
+        with sound_files.opened(path) as file:
+            found = sound_files.read_sound(file)
     return found.samples, found.rate_hz, sound.STATUSES[found.status]
 
 

@@ -11,7 +11,7 @@ import math
 import mmap
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -78,8 +78,8 @@ def read_audio(
             that are no numbers, or the part lies outside of it.
     """
     try:
-        with opened(path) as content:
-            found = read_sound(content, start_s=start_s, end_s=end_s)
+        with opened(path) as file:
+            found = read_sound(file, start_s=start_s, end_s=end_s)
         if found.status != sound.OK:
             raise UserError(_SHORT[found.status])
     except UserError as error:
@@ -88,20 +88,16 @@ def read_audio(
 
 
 @contextlib.contextmanager
-def opened(path: Path) -> Iterator[Any]:
-    """The bytes of a file, of which only those that are looked at are read.
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """A file, opened for reading.
 
     Raises:
         UserError: If it cannot be opened.
     """
     try:
         with path.open("rb") as file:
-            # Nothing cannot be mapped.
-            if not path.stat().st_size:
-                yield b""
-                return
-            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-                yield content
+            # A pipe is read as a whole.
+            yield file if file.seekable() else io.BytesIO(file.read())
     except UnicodeEncodeError:
         raise UserError(f"{str(path)!r} is no name that a file can have") from None
     except FileNotFoundError:
@@ -110,13 +106,13 @@ def opened(path: Path) -> Iterator[Any]:
         raise UserError(f"the file cannot be read: {error.strerror or error}") from None
 
 
-def read_sound(content: Any, *, start_s: float = 0.0, end_s: float = math.inf) -> Sound:
+def read_sound(file: BinaryIO, *, start_s: float = 0.0, end_s: float = math.inf) -> Sound:
     """Reads a recording, or a part of it.
 
     What is louder than 1, as a file of floats may be, is brought to it by one factor for all.
 
     Args:
-        content: The bytes of a file, or a mapped file.
+        file: An open file, or one in memory.
         start_s: Where to begin, in seconds.
         end_s: Where to end.
 
@@ -126,15 +122,12 @@ def read_sound(content: Any, *, start_s: float = 0.0, end_s: float = math.inf) -
     Raises:
         UserError: If it cannot be read as audio, has no samples, or the part lies outside of it.
     """
-    if not len(content):
-        raise UserError("the recording is empty")
-    header = sound.read_header(content) if content[:4] == b"RIFF" else None
-    if header is None or header.status in (sound.NOT_WAV, sound.UNSUPPORTED):
-        found = _by_soundfile(content, header, start_s, end_s)
-    elif header.status >= sound.NOT_WAV:
-        raise UserError(sound.STATUSES[header.status])
-    else:
-        found = _of_wav(content, header, start_s, end_s)
+    with _bytes(file) as content:
+        header = _wav_header(content)
+        if header is not None and header.status < sound.NOT_WAV:
+            found = _of_wav(content, header, start_s, end_s)
+        else:
+            found = _by_soundfile(file, content, header, start_s, end_s)
     return found._replace(samples=sound.within_range(found.samples))
 
 
@@ -144,12 +137,46 @@ def length(path: Path) -> tuple[float, int]:
     Raises:
         UserError: If it cannot be read.
     """
-    with opened(path) as content:
-        header = sound.read_header(content) if content[:4] == b"RIFF" else None
+    with opened(path) as file, _bytes(file) as content:
+        header = _wav_header(content)
         if header is not None and header.status < sound.NOT_WAV:
             return header.frames / header.rate, header.rate
-        with _decoder(content, header) as file:
-            return file.frames / file.samplerate, int(file.samplerate)
+        with _decoder(file, content, header) as decoder:
+            return decoder.frames / decoder.samplerate, int(decoder.samplerate)
+
+
+@contextlib.contextmanager
+def _bytes(file: BinaryIO) -> Iterator[Any]:
+    """What is in a file, of which only what is looked at is read.
+
+    Raises:
+        UserError: If there is nothing.
+    """
+    if isinstance(file, io.BytesIO):
+        content = file.getvalue()
+        if not content:
+            raise UserError("the recording is empty")
+        yield content
+        return
+    # Nothing cannot be mapped.
+    if not file.seek(0, io.SEEK_END):
+        raise UserError("the recording is empty")
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        yield mapped
+
+
+def _wav_header(content: Any) -> sound.Header | None:
+    """The header of a WAV file; None of what is none.
+
+    Raises:
+        UserError: If it is a WAV file without samples, which soundfile could not read either.
+    """
+    if content[:4] != b"RIFF":
+        return None
+    header = sound.read_header(content)
+    if header.status > sound.NOT_WAV and header.status != sound.UNSUPPORTED:
+        raise UserError(sound.STATUSES[header.status])
+    return header
 
 
 def _part(start_s: float, end_s: float, rate_hz: int, frames: int) -> tuple[int, int]:
@@ -179,50 +206,54 @@ def _of_wav(content: Any, header: sound.Header, start_s: float, end_s: float) ->
     return Sound(samples, header.rate, _status(cut_off, fine))
 
 
-def _by_soundfile(content: Any, header: sound.Header | None, start_s: float, end_s: float) -> Sound:
+def _by_soundfile(
+    file: BinaryIO, content: Any, header: sound.Header | None, start_s: float, end_s: float
+) -> Sound:
     soundfile = speech_package("soundfile")
-    with _decoder(content, header) as file:
-        rate = int(file.samplerate)
-        promised = file.frames
-        first, last = _part(start_s, end_s, rate, promised)
+
+    def read(size: int, *, seek: bool) -> Sound:
         blocks, fine, place, broken = [np.zeros(0, np.float32)], True, 0, False
-        if file.seekable():
-            file.seek(first)
-            place = first
-        size = _BLOCK
-        while place < last:
-            try:
-                block = file.read(min(size, last - place), dtype="float32", always_2d=True)
-            except soundfile.SoundFileError:
-                # FLAC, in the middle of a frame.
-                broken = size == _LEAST_BLOCK or not file.seekable()
-                if broken:
+        with _decoder(file, content, header) as decoder:
+            rate = int(decoder.samplerate)
+            first, last = _part(start_s, end_s, rate, decoder.frames)
+            if seek and first and decoder.seekable():
+                place = decoder.seek(first)
+            while place < last:
+                try:
+                    block = decoder.read(min(size, last - place), dtype="float32", always_2d=True)
+                except soundfile.SoundFileError:
+                    if seek:
+                        raise
+                    broken = True
                     break
-                size = _LEAST_BLOCK
-                file.seek(place)
-                continue
-            if not len(block):
-                break
-            mono, numbers = _mono(block)
-            # A kind in which nothing can be looked for is read from its beginning.
-            blocks.append(mono[max(0, first - place) :])
-            fine &= numbers
-            place += len(block)
-        # The decoder guesses how long an MP3 file is that does not say it.
-        told = file.format != "MP3" or _counts_frames(content)
-    samples = np.concatenate(blocks)
-    if not len(samples):
-        raise UserError(_NO_BEGINNING if broken else sound.STATUSES[sound.EMPTY])
-    cut_off = broken or (told and place + _SLACK_FRAMES < last)
-    cut_off |= _breaks_off(content) and end_s * rate > promised
-    return Sound(samples, rate, _status(cut_off, fine))
+                if not len(block):
+                    break
+                mono, numbers = _mono(block[max(0, first - place) :])
+                blocks.append(mono)
+                fine &= numbers
+                place += len(block)
+            # The decoder guesses how long an MP3 file is that does not say it.
+            told = decoder.format != "MP3" or _counts_frames(content)
+            cut_off = broken or (told and place + _SLACK_FRAMES < last)
+            cut_off |= _breaks_off(content) and end_s * rate > decoder.frames
+        return Sound(np.concatenate(blocks), rate, _status(cut_off, fine))
+
+    try:
+        found = read(_BLOCK, seek=True)
+    except soundfile.SoundFileError:
+        # FLAC, in the middle of a frame: nothing can be looked for any more.
+        found = read(_LEAST_BLOCK, seek=False)
+    if not len(found.samples):
+        raise UserError(
+            _NO_BEGINNING if found.status == sound.TRUNCATED else sound.STATUSES[sound.EMPTY]
+        )
+    return found
 
 
 @contextlib.contextmanager
-def _decoder(content: Any, header: sound.Header | None) -> Iterator[Any]:
+def _decoder(file: BinaryIO, content: Any, header: sound.Header | None) -> Iterator[Any]:
     """A recording opened by soundfile; a WAV file has a header."""
     soundfile = speech_package("soundfile")
-    file = io.BytesIO(content) if isinstance(content, bytes) else content
     file.seek(0)
     try:
         decoder = soundfile.SoundFile(file)
