@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from seqapps.fields import asset, damaged_asset
+from seqapps.text.lower_case import lowered
 from seqapps.text.normalise import normalise
 from seqapps.text.scripts import WORD_START
 from seqapps.text.tokenizer import Tokenizer
@@ -139,21 +140,6 @@ class Alphabet:
     def decode(self, ids: Sequence[int]) -> str:
         """The text of numbers, without spaces at its ends."""
         return "".join(self.symbols[i] for i in ids).strip()
-
-
-def lowered(text: str, language: str = "") -> str:
-    """A text in the lower case of a language: Turkish and Azerbaijani have ı for I and i for İ.
-
-    In others İ stays: its lower case in Unicode is i with a second dot, which nobody writes.
-    """
-    if has_dotless_i(language):
-        text = text.replace("İ", "i").replace("I", "ı")
-    return "İ".join(part.lower() for part in text.split("İ"))
-
-
-def has_dotless_i(language: str) -> bool:
-    """Whether a language, such as tr or tr-TR, has i with and without a dot."""
-    return re.split("[-_]", language.lower())[0] in ("tr", "az")
 
 
 def _without_marks(text: str) -> str:

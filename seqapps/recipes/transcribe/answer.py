@@ -21,8 +21,9 @@ from seqapps.decoding.settings import Transcription
 from seqapps.recipes.transcribe import language as speech_language
 from seqapps.recipes.transcribe.examples import SpeechExamples
 from seqapps.recipes.transcribe.scores import error_rates
-from seqapps.text.alphabet import alphabet_in, has_dotless_i
+from seqapps.text.alphabet import alphabet_in
 from seqapps.text.graph_part import graph_part
+from seqapps.text.lower_case import has_dotless_i
 from seqapps.text.normalise_graph import constant, normalise
 
 _PLACEHOLDER = "\ue000"
@@ -265,7 +266,7 @@ def each_row(value: Any, rows_B: Any) -> Any:
 
 
 def lower_case(texts: Any, language: str) -> Any:
-    """Texts in lower case, as `text.alphabet.lowered` has it."""
+    """Texts in lower case, as `text.lower_case.lowered` has it."""
     if has_dotless_i(language):
         texts = tf.strings.regex_replace(tf.strings.regex_replace(texts, "İ", "i"), "I", "ı")
     # Else TensorFlow's lower case of it would have a second dot, a character of its own.

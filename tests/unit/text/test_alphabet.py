@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seqapps.errors import UserError
-from seqapps.text.alphabet import Alphabet, alphabet_in, lowered
+from seqapps.text.alphabet import Alphabet, alphabet_in
+from seqapps.text.lower_case import lowered
 
 TEXTS = ["The light is on", "turn the lights off", "light  the\tother light"]
 LETTERS = Alphabet.fit(TEXTS)

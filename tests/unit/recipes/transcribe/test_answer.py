@@ -9,7 +9,8 @@ from seqapps.audio.settings import Features
 from seqapps.decoding.settings import Transcription
 from seqapps.recipes.transcribe.answer import Transcribe, lower_case
 from seqapps.recipes.transcribe.scores import real_time_factor
-from seqapps.text.alphabet import Alphabet, lowered
+from seqapps.text.alphabet import Alphabet
+from seqapps.text.lower_case import lowered
 
 
 def served(path, *, centre=True):

@@ -342,6 +342,28 @@ def test_ten_minutes_are_cut_and_joined(listen_to, tmp_path):
     assert [word["start_s"] for word in words] == pytest.approx(said_at, abs=0.06)
 
 
+def test_memory_grows_with_a_recording_by_little_more_than_its_samples(application, tmp_path):
+    path, seconds = tmp_path / "long.wav", 600
+    values = np.random.default_rng(0).normal(size=seconds * RATE).astype(np.float32) * 0.01
+    path.write_bytes(encoded(values))
+    samples = values.nbytes
+    del values
+    # Whatever the first call prepares.
+    transcribe(application, path, strategy={})
+    # The peak of this process is counted from here on.
+    Path("/proc/self/clear_refs").write_text("5")
+    before = resident("VmRSS")
+    transcribe(application, path, strategy={})
+    # The file, its samples, and sixteen parts of 27 s with their features.
+    assert resident("VmHWM") - before < 1.5 * samples + 100e6
+
+
+def resident(name):
+    """Bytes that this process has in memory: `VmRSS` now, `VmHWM` at most."""
+    status = Path("/proc/self/status").read_text()
+    return 1024 * int(re.search(rf"^{name}:\s+(\d+) kB$", status, re.MULTILINE)[1])
+
+
 def test_mistakes_in_the_data_stop_the_training_or_are_listed(tmp_path):
     manifest = write_recordings(tmp_path / "speech", count=24)
     lines = manifest.read_text().splitlines()
