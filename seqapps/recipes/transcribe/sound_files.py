@@ -22,7 +22,7 @@ from seqapps.portable.runtime import sound
 
 ENDINGS = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".au", ".w64")
 """Endings of the files that are taken for recordings when a folder is read."""
-_OTHERS = (".m4a", ".m4b", ".mp4", ".aac", ".wma", ".amr", ".webm", ".3gp", ".caf", ".ape", ".wv")
+_OTHERS = (".m4a", ".m4b", ".mp4", ".aac", ".wma", ".amr", ".webm", ".3gp", ".ape", ".wv")
 """Endings of recordings that cannot be read: in a folder they are named, not passed over."""
 _READ = "WAV, FLAC, OGG, Opus, MP3, AIFF, AU and W64 are read"
 
