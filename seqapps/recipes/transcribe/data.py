@@ -16,6 +16,7 @@ from seqapps.data.files import Problem
 from seqapps.data.recordings import Recordings, resampled, to_int16
 from seqapps.data.splits import Split, deal, find_tfds, in_hash_order, load_each, text_key
 from seqapps.errors import UserError
+from seqapps.portable.runtime.sound import within_range
 from seqapps.recipes.transcribe.data_settings import DigitStrings, SpeechData
 from seqapps.recipes.transcribe.digits import Digits
 from seqapps.recipes.transcribe.manifests import ENDINGS, Entry, folder_entries, manifest
@@ -282,7 +283,7 @@ def _from_tfds(path: Path, split: str, *, rate_hz: int, log: Callable[[str], Non
         text = names[row[said]] if names else row[said].decode("utf-8", "replace")
         who = "" if speaker is None else _plain(row[speaker])
         recordings.add(
-            to_int16(resampled(values, rate, rate_hz)),
+            to_int16(resampled(within_range(values), rate, rate_hz)),
             text,
             speaker=who,
             place=(f"{path} {split}", number),

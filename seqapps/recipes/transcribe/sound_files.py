@@ -20,7 +20,10 @@ from seqapps.data.recordings import Samples, resampled, speech_package, to_int16
 from seqapps.errors import UserError
 from seqapps.portable.runtime import sound
 
-ENDINGS = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".au", ".w64")
+ENDINGS = (
+    *(".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3"),
+    *(".aiff", ".aif", ".aifc", ".au", ".w64", ".sph", ".caf"),  # codespell:ignore caf
+)
 """Endings of the files that are taken for recordings when a folder is read."""
 _OTHERS = (".m4a", ".m4b", ".mp4", ".aac", ".wma", ".amr", ".webm", ".3gp", ".ape", ".wv")
 """Endings of recordings that cannot be read: in a folder they are named, not passed over."""
