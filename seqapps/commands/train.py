@@ -1,16 +1,17 @@
 """The command `train`: its flags, and what it does."""
 
 import dataclasses
+import shlex
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from seqapps.automatic import is_auto
-from seqapps.bundle.folder import check_free
+from seqapps.bundle.folder import check_free, read_untried
 from seqapps.bundle.unfinished import Start, Unfinished
 from seqapps.config import Settings, to_json
-from seqapps.errors import UsageError, UserError
+from seqapps.errors import UsageError, UserError, full
 from seqapps.lazy import lazy_imports, start_tensorflow
 from seqapps.recipe import Recipe, settle, stored_config
 from seqapps.report import Reporter
@@ -39,12 +40,16 @@ class TrainOptions:
     learn. Fails if the loss does not fall by half."""
 
 
-def train(recipe: Recipe[Any, Any], options: TrainOptions, settings: Settings[Any]) -> None:
-    """Trains, measures, certifies and writes a bundle."""
+UNCERTIFIED = 3
+"""Exit code: the bundle is there, and a form of it could not be asked."""
+
+
+def train(recipe: Recipe[Any, Any], options: TrainOptions, settings: Settings[Any]) -> int:
+    """Trains, measures, certifies and writes a bundle; `UNCERTIFIED` if its certificate waits."""
     reporter = Reporter()
     if options.overfit_one_batch:
         _overfit(recipe, options, settings, reporter)
-        return
+        return 0
     name = settings.file.stem if settings.file else "demo"
     output = options.output or Path("saved_models") / recipe.name / name
     work = Unfinished(output)
@@ -96,11 +101,23 @@ def train(recipe: Recipe[Any, Any], options: TrainOptions, settings: Settings[An
                 work.close()
                 if isinstance(error, KeyboardInterrupt):
                     raise KeyboardInterrupt("Stopped; nothing was learned yet.") from None
+                if reason := full(error):
+                    raise UserError(
+                        f"{work.folder} cannot be written: {reason}. Nothing was learned yet; free "
+                        "some space, and start again."
+                    ) from error
                 raise
         work.close()
     reporter.spent()
     reporter.next_steps(recipe.command, output)
     sys.stdout.write(f"{output}\n")
+    if not (untried := read_untried(output)):
+        return 0
+    reporter.log(
+        f"\nwarning: the bundle is not certified: {untried}. Once that is mended: "
+        f"python -m seqapps certify {shlex.quote(str(output))}"
+    )
+    return UNCERTIFIED
 
 
 def _asked(recipe: Recipe[Any, Any], options: TrainOptions, settings: Settings[Any]) -> Any:
