@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from seqapps.arguments import standard_input
 from seqapps.bundle.application import Application
 from seqapps.errors import UserError
 from seqapps.lazy import lazy_imports
@@ -289,7 +290,7 @@ def _read(path: Path | None) -> "tuple[Samples, int, str]":
     Raises:
         UserError: If it cannot be read.
     """
-    content = sys.stdin.buffer.read() if path is None else path.read_bytes()
+    content = standard_input().read() if path is None else path.read_bytes()
     if content[:4] == b"RIFF":
         # In NumPy, so that an ONNX export answers without TensorFlow.
         samples, rate_hz, status = sound.parse_wav(content)
