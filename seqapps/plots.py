@@ -8,6 +8,9 @@ from typing import Any
 
 from seqapps.report import BOOKKEEPING, label
 
+_FONT = "DejaVu Sans"
+"""Matplotlib's own."""
+
 
 def plot_learning_curves(history: Sequence[Mapping[str, float]], path: Path) -> None:
     """Draws loss and task metrics over the epochs, as PNG."""
@@ -49,8 +52,57 @@ def new_figure(*, width: float, height: float) -> Any:
 
 
 def save_figure(figure: Any, path: Path) -> None:
-    """Writes a figure as PNG."""
+    """Writes a figure as PNG.
+
+    Characters that matplotlib's own font does not have are drawn with an installed font that has
+    them; where there is none they are boxes, and the picture says so.
+    """
+    _find_glyphs(figure)
     with warnings.catch_warnings():
-        # Scripts that the font does not have are drawn as boxes; nothing can be done about it.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         figure.savefig(path, dpi=120)
+
+
+def _find_glyphs(figure: Any) -> None:
+    """Gives texts with characters that their font lacks further fonts, which are asked in turn."""
+    from matplotlib import font_manager, get_data_path
+    from matplotlib.text import Text
+
+    for axis in figure.axes:
+        # Labels of ticks get their text when they are asked for.
+        axis.get_xticklabels(), axis.get_yticklabels()
+    texts = figure.findobj(Text)
+    signs = {ord(sign) for text in texts for sign in text.get_text() if not sign.isspace()}
+    missing = signs - _charmap(font_manager.findfont(_FONT)).keys()
+    families = [_FONT]
+    # By name, so that the same fonts give the same picture.
+    for font in sorted(font_manager.fontManager.ttflist, key=lambda font: str(font.name)):
+        # Matplotlib's others are symbols for formulas, and one that has a box for everything.
+        own = Path(font.fname).is_relative_to(get_data_path()) and font.name != "STIXGeneral"
+        has = missing and not own and missing & _charmap(font.fname).keys()
+        if has:
+            families.append(font.name)
+            missing -= has
+    if len(families) > 1:
+        for text in texts:
+            text.set_fontfamily(families)
+    if missing:
+        figure.supxlabel(
+            f"Boxes: no installed font has\n{len(missing)} of these characters.\n"
+            "Fonts called Noto have them.",
+            fontsize=7,
+        )
+
+
+def _charmap(path: str) -> Mapping[int, int]:
+    """The characters that a font's file has; none if it cannot be drawn with."""
+    from matplotlib.font_manager import get_font
+
+    try:
+        font = get_font(path)
+        font.set_size(10, 120)
+    # Fonts of coloured pictures, among others.
+    except (OSError, RuntimeError):
+        return {}
+    charmap: Mapping[int, int] = font.get_charmap()
+    return charmap

@@ -51,6 +51,9 @@ class Examples(Protocol):
     def validation_batches(self) -> Any:
         """A tf.data.Dataset over the validation split."""
 
+    def few(self, most: int) -> "tuple[Examples, int]":
+        """The same with about so many to measure on, and how many tests are left out."""
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -153,6 +156,14 @@ class Recipe(Generic[C, E]):
     rate: Callable[[C, E], Rating] | None = None
     """`rate(config, examples)`: how the answers of an application that has no Keras model are
     measured: what int8 costs."""
+    fixed: Mapping[str, str] = field(default_factory=dict)
+    """Settings that the assets and the weights of a bundle fix, so that `train --from` refuses
+    another value: by section, "" for none, their names with spaces between them, or "*"."""
+    adopt: Callable[[C, Assets, Reporter], tuple[Assets, str]] = lambda _, assets, __: (assets, "")
+    """`adopt(config, assets, reporter)`: a bundle's assets as a training that goes on from it takes
+    them, and what the network must learn anew for that, in words; empty if nothing."""
+    heads: Sequence[str] = ()
+    """Layers whose weights are not taken from the bundle where `adopt` has something to say."""
     parts: Callable[[C, Any, Assets], Parts] | None = None
     """`parts(config, network, assets)`: its networks, for `export --format onnx` and `litert`."""
     pretrain: Callable[[C, Any, E, Path, Reporter, bool], list[dict[str, float]]] = lambda *_: []

@@ -39,10 +39,15 @@ class Reporter:
             self._since = now
         self._stage = name
 
+    @property
+    def stages(self) -> dict[str, float]:
+        """Seconds of each stage, in their order; the one that is under way ends here."""
+        self.stage("")
+        return dict(self._stages)
+
     def spent(self) -> None:
         """Writes where the time went."""
-        self.stage("")
-        parts = ", ".join(f"{name} {clock(seconds)}" for name, seconds in self._stages.items())
+        parts = ", ".join(f"{name} {clock(seconds)}" for name, seconds in self.stages.items())
         if not parts:
             return
         self.log(f"\nTook {clock(time.monotonic() - self.began)}: {parts}")
@@ -180,6 +185,7 @@ def card(
     cores: int,
     bundle: Path,
     followed: str = "",
+    anew: str = "",
     metrics: Mapping[str, Any],
     warnings: Sequence[str] = (),
     samples: Sequence[Mapping[str, str]],
@@ -199,6 +205,7 @@ def card(
         cores: Processor cores that it could use.
         bundle: Where the model is.
         followed: Settings that followed the data, with their values.
+        anew: What it learned anew of the bundle that it began with.
         metrics: What was measured.
         warnings: What whoever uses the model must know.
         samples: A few answers, column → text.
@@ -212,6 +219,7 @@ def card(
     made = f"Made by seqapps {__version__} with seed {seed} on {with_cores}:"
     lines = [f"# {title}", "", made, ""]
     lines += ["```sh", f"{command} {typed}".rstrip(), "```", ""]
+    lines += [anew, ""] if anew else []
     lines += ["It answers", "", "```sh", f"{command} predict {shlex.quote(str(bundle))}", "```", ""]
     lines += ["```python", "import seqapps", ""]
     lines += [f"model = seqapps.load({_literal(bundle)})", "```", ""]

@@ -16,6 +16,7 @@ from seqapps.bundle.folder import (
     read_assets,
     read_config,
     staging,
+    write_assets,
     write_config,
     write_json,
 )
@@ -36,6 +37,8 @@ class Start:
     """The bundle whose weights it began with."""
     followed: str = ""
     """Settings that followed the data, with their values."""
+    anew: str = ""
+    """What of that bundle's network is learned anew, and why."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,7 @@ class Unfinished:
         settings: dict[str, Any],
         overwrite: bool,
         start: Start | None = None,
+        assets: Assets | None = None,
     ) -> None:
         """Makes the folder.
 
@@ -103,6 +107,7 @@ class Unfinished:
             settings: Every setting of the training, ready for JSON.
             overwrite: Whether what is there may be replaced.
             start: How the training is started, for whoever goes on with it.
+            assets: Those that it takes from another bundle; None if they are fitted.
 
         Raises:
             UserError: If a bundle or an unfinished training is there and must not be overwritten,
@@ -116,6 +121,8 @@ class Unfinished:
             )
         with staging(self.folder, overwrite=overwrite) as folder:
             write_config(folder, recipe=recipe, interface=interface, settings=settings)
+            if assets is not None:
+                write_assets(folder, assets)
             if start:
                 trained = str(start.trained.absolute()) if start.trained else None
                 write_json(folder / "start.json", {**asdict(start), "trained": trained})
@@ -141,7 +148,8 @@ class Unfinished:
         try:
             table = json.loads(path.read_text("utf-8"))
             trained = Path(table["trained"]) if table["trained"] else None
-            return Start(str(table["typed"]), trained, str(table.get("followed", "")))
+            further = (str(table.get(name, "")) for name in ("followed", "anew"))
+            return Start(str(table["typed"]), trained, *further)
         except (ValueError, KeyError, TypeError) as error:
             raise UserError(
                 f"{path} cannot be read ({error}); start anew with --overwrite."

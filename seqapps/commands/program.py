@@ -55,6 +55,7 @@ def program(recipe: Recipe[Any, Any]) -> Program:
                     f"train --config {toml} --training.epochs 5",
                     "train --resume",
                 ),
+                notes=train.train_notes(recipe),
             ),
             Command(
                 name="evaluate",

@@ -76,6 +76,10 @@ class AnsweredTexts:
             parts[owners.get(key, "train")]._add(text, answer)
         return parts
 
+    def take(self, rows: Sequence[int]) -> Self:
+        """Some of the texts."""
+        return type(self)([self.texts[i] for i in rows], [self.answers[i] for i in rows])
+
     def _add(self, text: str, answer: str) -> None:
         self.texts.append(text)
         self.answers.append(answer)

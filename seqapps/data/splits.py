@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Literal, Protocol, TypeVar
+from typing import Literal, Protocol, Self, TypeVar
 
 from seqapps.data.files import Problem, Row
 from seqapps.errors import UserError
@@ -26,6 +26,29 @@ def spread(count: int, most: int) -> list[int]:
     """Numbers of at most `most` of `count` rows, evenly from the first on."""
     asked = min(count, most)
     return [number * count // asked for number in range(asked)]
+
+
+class Sized(Protocol):
+    """Examples of a split."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+
+    def take(self, rows: Sequence[int]) -> Self:
+        """Some of them."""
+
+
+Rows = TypeVar("Rows", bound=Sized)
+
+
+def fewer(validation: Rows, test: Rows, most: int) -> tuple[Rows, Rows, int]:
+    """At most so many of what a network is measured on, from all over it.
+
+    Returns:
+        Of both some, and how many are left out of the latter.
+    """
+    some, tested = (part.take(spread(len(part), most)) for part in (validation, test))
+    return some, tested, len(test) - len(tested)
 
 
 class Locations(Protocol):

@@ -12,6 +12,7 @@ import math
 import shutil
 import time
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -194,16 +195,77 @@ def compare_forms(
         samples: Real inputs, of which the shortest, the longest and some between are asked.
         graphs: The graphs of `trained`, as `write_servable` gives them; traced if not given.
     """
-    every = default_options(interface.options)
-    expected: dict[str, Rows] = {}
-    forms: list[tuple[str, Sequence[Field], Rows, Rows, float | None]] = []
+    names = (MAIN, *(signature.name for signature in interface.further))
     asked: dict[str, list[Rows]] = {}
-    kept: dict[str, Any] = {}
-    for name in (MAIN, *(signature.name for signature in interface.further)):
+    for name in names:
         taken = interface.inputs_of(name)
         rows = probes(taken, samples if alike(taken, interface.inputs) else ())
-        together, alone = [rows], [[row] for row in rows]
-        asked[name] = [*together, *alone]
+        asked[name] = [rows, *([row] for row in rows)]
+    beside = asked | ({OPTIONS: asked[MAIN][:1]} if interface.has_options else {})
+    with ThreadPoolExecutor(1) as pool:
+        # The other process has to load TensorFlow first.
+        elsewhere = pool.submit(_ask_fresh, servable, interface, beside)
+        expected, forms = _ask_here(interface, asked, trained, again, graphs)
+        untried, answered = "", {}
+        try:
+            answered = elsewhere.result()
+        except fresh.NotRun as error:
+            untried = str(error)
+    for name, (got, took_ms) in answered.items():
+        fields, form = interface.outputs_of(name), f"SavedModel in a fresh CPU process, {name}"
+        want = expected.get(name, expected[MAIN])
+        forms.append(_Form(form, fields, want, got[: len(want)]))
+        if name != OPTIONS:
+            alone = got[len(want) :]
+            forms.append(_Form(f"{form}, each input alone", fields, want, alone, took_ms))
+    kept = {name: keep(interface.inputs_of(name), asked[name][0], expected[name]) for name in names}
+    compared = [
+        {
+            "form": form.name,
+            "inputs": len(form.want),
+            **compare(form.fields, form.want, form.got),
+            **({} if form.took_ms is None else {"milliseconds": round(form.took_ms, 2)}),
+        }
+        for form in forms
+    ]
+    return Compared(compared, kept, untried)
+
+
+class _Form(NamedTuple):
+    """What one form answered."""
+
+    name: str
+    fields: Sequence[Field]
+    want: Rows
+    got: Rows
+    took_ms: float | None = None
+    """A call with one input, where that was taken."""
+
+
+def _ask_here(
+    interface: Interface,
+    asked: dict[str, list[Rows]],
+    trained: Answers,
+    again: Answers,
+    graphs: Answers | None,
+) -> tuple[dict[str, Rows], list[_Form]]:
+    """Asks the networks in this process.
+
+    Args:
+        interface: What they take and give.
+        asked: For each signature the inputs, all in one batch and then each in its own.
+        trained: See `compare_forms`.
+        again: See `compare_forms`.
+        graphs: See `compare_forms`.
+
+    Returns:
+        What is right, by signature, and how the forms answered.
+    """
+    every = default_options(interface.options)
+    expected: dict[str, Rows] = {}
+    forms: list[_Form] = []
+    for name, (rows, *alone) in asked.items():
+        taken = interface.inputs_of(name)
         # Operation by operation, which takes long: the short ones.
         short = sorted(range(len(rows)), key=lambda i: size(rows[i]))[:_EAGER]
         # The main function's details are shown by `options`.
@@ -215,44 +277,21 @@ def compare_forms(
         else:
             in_memory = graphs[name]
         with tf.device("/CPU:0"):
-            want = expected[name] = _ask(in_memory, taken, every, given, together)
+            want = expected[name] = _ask(in_memory, taken, every, given, [rows])
             begun = time.perf_counter()
             single = _ask(in_memory, taken, every, given, alone)
             alone_ms = 1000 * (time.perf_counter() - begun) / len(rows)
             eager = _ask(trained[name], taken, every, given, [[rows[i] for i in short]])
             reloaded = _ask(
-                traced(again[name], taken, interface.options), taken, every, given, together
+                traced(again[name], taken, interface.options), taken, every, given, [rows]
             )
-        kept[name] = keep(taken, rows, want)
         suffix = "" if name == MAIN else f", {name}"
         forms += [
-            (f"each input alone{suffix}", given, want, single, alone_ms),
-            (f"eager{suffix}", given, [want[i] for i in short], eager, None),
-            (f"model.keras, reloaded{suffix}", given, want, reloaded, None),
+            _Form(f"each input alone{suffix}", given, want, single, alone_ms),
+            _Form(f"eager{suffix}", given, [want[i] for i in short], eager),
+            _Form(f"model.keras, reloaded{suffix}", given, want, reloaded),
         ]
-    if interface.has_options:
-        asked[OPTIONS] = asked[MAIN][:1]
-    untried, answered = "", {}
-    try:
-        answered = _ask_fresh(servable, interface, asked)
-    except fresh.NotRun as error:
-        untried = str(error)
-    for name, (got, took_ms) in answered.items():
-        fields, form = interface.outputs_of(name), f"SavedModel in a fresh CPU process, {name}"
-        want = expected.get(name, expected[MAIN])
-        forms.append((form, fields, want, got[: len(want)], None))
-        if name != OPTIONS:
-            forms.append((f"{form}, each input alone", fields, want, got[len(want) :], took_ms))
-    compared = [
-        {
-            "form": form,
-            "inputs": len(want),
-            **compare(fields, want, got),
-            **({} if took_ms is None else {"milliseconds": round(took_ms, 2)}),
-        }
-        for form, fields, want, got, took_ms in forms
-    ]
-    return Compared(compared, kept, untried)
+    return expected, forms
 
 
 def compare_answers(

@@ -33,6 +33,8 @@ class Progress:
     """Epochs since the best value, for early stopping."""
     plateau: int = 0
     """Epochs since the best value or the last halving of the rate."""
+    update_s: float = 0.0
+    """Seconds from one update to the next, as timed last."""
     seconds: float = 0.0
     """Time spent in training and validation, over all sittings."""
     done: bool = False

@@ -329,6 +329,7 @@ class _Run:
 
     def _finish_epoch(self) -> None:
         update_s = self.stopwatch.seconds_a_token() * float(np.mean(self.current.tokens))
+        self.progress.update_s = update_s
         begun = time.monotonic()
         self.trainee.swap_averages()
         try:

@@ -5,7 +5,8 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,10 @@ import numpy as np
 import tensorflow as tf
 
 from seqapps import plots, report
-from seqapps.bundle.application import load, load_network
+from seqapps.bundle.application import load as load_bundle
+from seqapps.bundle.application import load_network
 from seqapps.bundle.folder import (
     environment,
-    read_assets,
     staging,
     write_assets,
     write_config,
@@ -33,11 +34,13 @@ from seqapps.layers.cudnn import reset_cudnn
 from seqapps.portable import fresh
 from seqapps.portable.certificate import certify
 from seqapps.recipe import Examples, Recipe
-from seqapps.report import Reporter
+from seqapps.report import Reporter, clock
 from seqapps.training.checkpoint import Progress
 from seqapps.training.loop import Goal, Pass, fit
 from seqapps.training.precision import policy, remark
 
+_TRIED, _FEW = 10, 20
+"""Updates of a rehearsal, and examples that it measures on."""
 _LEARNS = 0.5
 """What is left of the first loss, at most, when one batch was learned by heart."""
 
@@ -51,7 +54,7 @@ def train(
     resume: bool,
     overwrite: bool,
     finish: bool = False,
-) -> None:
+) -> "Learned":
     """Trains, measures and certifies; leaves a bundle at `work.output`.
 
     Args:
@@ -63,12 +66,15 @@ def train(
         overwrite: Replace a bundle that is there.
         finish: Train no more: the bundle is of what there is.
 
+    Returns:
+        What was learned.
+
     Raises:
         UserError: If data is unusable, training fails or the bundle cannot be written. What was
             learned is kept then, in `work`.
     """
     with fresh.trying() as trial:
-        _train(
+        return _train(
             recipe,
             config,
             work,
@@ -90,7 +96,7 @@ def _train(
     resume: bool,
     overwrite: bool,
     finish: bool,
-) -> None:
+) -> "Learned":
     """Does that, once `trial` knows whether the certificate's process can run."""
     reporter.stage("reading the data")
     settings = config.training
@@ -107,11 +113,7 @@ def _train(
     if told := remark(config.training.precision):
         reporter.log(told)
     begun = work.start
-    trained = begun.trained if begun else None
-    assets = work.assets
-    if assets is None and trained:
-        assets = read_assets(trained)
-    examples = recipe.load(config, assets, reporter)
+    examples = recipe.load(config, work.assets, reporter)
     if work.assets is None:
         write_assets(work.folder, examples.assets)
     if trouble := trial():
@@ -127,7 +129,8 @@ def _train(
         folder=work.folder,
         reporter=reporter,
         resume=resume,
-        trained=trained,
+        trained=begun.trained if begun else None,
+        anew=begun is not None and begun.anew != "",
         finish=finish,
     )
     reporter.stage("measuring")
@@ -151,6 +154,68 @@ def _train(
         )
         write_json(folder / "certificate.json", certificate)
         work.note(folder / "certificate.json")
+    return learned
+
+
+def rehearse(recipe: Recipe[Any, Any], config: Any, work: Unfinished, reporter: Reporter) -> str:
+    """Goes through every stage with a few updates and few examples to measure on.
+
+    Args:
+        recipe: The application.
+        config: The settings of the whole.
+        work: Where all that is written goes.
+        reporter: Shows progress, and knows how long each stage took.
+
+    Returns:
+        How long the whole takes, about, in a sentence or two.
+
+    Raises:
+        UserError: What `train` raises.
+    """
+    batches, left_out = 0, 0
+
+    def load(*arguments: Any) -> Any:
+        nonlocal batches, left_out
+        examples = recipe.load(*arguments)
+        batches = len(examples.training_pass(0).tokens)
+        few, left_out = examples.few(_FEW)
+        return few
+
+    whole = config.training
+    short = dataclasses.replace(
+        whole, minutes=0.0, epochs=1, max_steps=_TRIED, patience=0, tensorboard=False
+    )
+    learned = train(
+        dataclasses.replace(recipe, load=load),
+        dataclasses.replace(config, training=short),
+        work,
+        reporter,
+        resume=False,
+        overwrite=False,
+    )
+    stages = reporter.stages
+    application, some = load_bundle(work.output), learned.samples
+    application.answers(some)
+    begun = time.monotonic()
+    application.answers(some)
+    one_s = (time.monotonic() - begun) / max(1, len(some))
+    update_s = learned.progress.update_s
+    around_s = sum(stages.values()) - stages["training"] + left_out * one_s
+    most = min((limit for limit in (whole.epochs * batches, whole.max_steps) if limit), default=0)
+    updates = most
+    if whole.minutes:
+        fit_in = max(1, int((60.0 * whole.minutes - around_s) / update_s))
+        updates = min(fit_in, most or fit_in)
+    measured = (
+        f"and measuring after each of {whole.epochs} passes"
+        if not whole.minutes
+        else ("and measuring 20 times at most")
+    )
+    return (
+        f"The whole takes about {clock(around_s + updates * update_s)}: {updates:,} updates "
+        f"({updates / batches:.1f} passes) of {1000 * update_s:.0f} ms, {clock(around_s)} around "
+        f"them, {measured}."
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -163,6 +228,8 @@ class Learned:
     """How it went."""
     pretraining: list[dict[str, float]]
     """History of the phase before it, empty if there was none."""
+    samples: list[Any]
+    """Real inputs, a few dozen."""
 
 
 def learn(
@@ -174,6 +241,7 @@ def learn(
     reporter: Reporter,
     resume: bool = False,
     trained: Path | None = None,
+    anew: bool = False,
     watch: Callable[[Mapping[str, float]], None] | None = None,
     limit_minutes: float = 0.0,
     finish: bool = False,
@@ -188,6 +256,7 @@ def learn(
         reporter: Shows progress.
         resume: Go on from the newest checkpoint of `folder`, if there is one.
         trained: A bundle whose weights to start from; it is not read if there is a checkpoint.
+        anew: Whether the recipe's `heads` start without them.
         watch: Gets the history's row of each epoch; what it raises ends the training.
         limit_minutes: Stop after this time; 0 for no limit.
         finish: Train no more: the network is the best one of `folder`.
@@ -206,7 +275,7 @@ def learn(
     with strategy.scope():
         network = recipe.build(config, examples)
         if trained and not (resume and (folder / "checkpoints" / "checkpoint").exists()):
-            _copy_weights(network, load_network(trained), trained)
+            _copy_weights(network, load_network(trained), trained, recipe.heads if anew else ())
             recipe.unfinish(network)
         reporter.log(f"{network.count_params():,} parameters")
         before = (
@@ -232,7 +301,7 @@ def learn(
             rest=recipe.rest,
             finish=finish,
         )
-    return Learned(network, progress, before)
+    return Learned(network, progress, before, examples.samples)
 
 
 def overfit_one_batch(recipe: Recipe[Any, Any], config: Any, reporter: Reporter) -> None:
@@ -320,15 +389,19 @@ def start(config: Any) -> None:
     tf.config.experimental.enable_op_determinism()
 
 
-def _copy_weights(network: Any, trained: Any, source: Path) -> None:
-    wanted = [tuple(weight.shape) for weight in network.weights]
-    given = [tuple(weight.shape) for weight in trained.weights]
-    if wanted != given:
+def _copy_weights(network: Any, trained: Any, source: Path, anew: Sequence[str]) -> None:
+    """Takes over all weights but those of layers that are learned anew."""
+    wanted, given = (
+        [weight for layer in model.layers if layer.name not in anew for weight in layer.weights]
+        for model in (network, trained)
+    )
+    if [tuple(weight.shape) for weight in wanted] != [tuple(weight.shape) for weight in given]:
         raise UserError(
             f"the settings describe another network than the one in {source}; leave the model's "
             "settings as they are there."
         )
-    network.set_weights(trained.get_weights())
+    for weight, value in zip(wanted, given, strict=True):
+        weight.assign(value)
 
 
 def _in_float32(recipe: Recipe[Any, Any], config: Any, examples: Examples, network: Any) -> Any:
@@ -377,7 +450,7 @@ def _measure(
 ) -> None:
     history = learned.progress.history
     write_history(folder / "history.csv", history)
-    evaluation = recipe.evaluate(config, load(folder), examples, reporter)
+    evaluation = recipe.evaluate(config, load_bundle(folder), examples, reporter)
     write_json(folder / "metrics.json", evaluation.stored)
     (folder / "plots").mkdir()
     plots.plot_learning_curves(history, folder / "plots" / "learning_curves.png")
@@ -393,6 +466,7 @@ def _measure(
         cores=len(os.sched_getaffinity(0)),
         bundle=work.output,
         followed=work.start.followed if work.start else "",
+        anew=work.start.anew if work.start else "",
         metrics=evaluation.metrics,
         warnings=evaluation.warnings,
         samples=evaluation.samples,

@@ -7,7 +7,7 @@ server, ONNX with a predictor, and LiteRT.
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -74,6 +74,7 @@ class Series:
     """What the machinery asks of examples: the mean of each series, as bright as its picture."""
 
     config: Config
+    tests: int = 30
 
     @cached_property
     def _drawn(self) -> tuple[list[Any], list[bytes]]:
@@ -106,9 +107,12 @@ class Series:
     @property
     def test(self) -> tuple[list[Any], Any]:
         series, pictures = self._drawn
-        pairs = zip(series[-30:], pictures[-30:], strict=True)
+        pairs = zip(series[-self.tests :], pictures[-self.tests :], strict=True)
         asked = [{"series": s, "picture": file} for s, file in pairs]
-        return asked, np.concatenate(self._columns["mean"][-30:])
+        return asked, np.concatenate(self._columns["mean"][-self.tests :])
+
+    def few(self, most: int) -> "tuple[Series, int]":
+        return replace(self, tests=most), self.tests - most
 
     def training_pass(self, epoch: int) -> "pipeline.Batches":
         lengths = np.array([len(series) for series in self._columns["series"]])
@@ -314,6 +318,7 @@ RECIPE = Recipe(
     goal=goal,
     answers=answers,
     parts=parts,
+    fixed={"": "units"},
     evaluate=evaluate,
     views={
         "largest": View(

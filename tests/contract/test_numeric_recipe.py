@@ -123,6 +123,24 @@ def test_a_kill_while_the_bundle_is_written_costs_no_training(killed_and_resumed
     assert re.search(r"with seed 0 on \d+ cores?:", card)
 
 
+def test_a_trial_goes_through_every_stage_and_keeps_nothing(tmp_path):
+    words = ["train", "--try", "--training.epochs", "3", "--data.series", "400"]
+    done = subprocess.run(
+        [warm_python(), numeric_recipe.__file__, *words],
+        cwd=tmp_path,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    assert list(tmp_path.iterdir()) == []
+    batches = int(re.search(r"^(\d+) batches a pass", done.stderr, re.MULTILINE)[1])
+    assert f"{3 * batches} updates (3.0 passes)" in done.stderr
+    assert "measuring after each of 3 passes" in done.stderr
+    assert "certifying" in done.stderr
+
+
 def test_ctrl_c_in_fine_tuning_prints_the_command_that_goes_on(command, bundle, tmp_path):
     shutil.copytree(bundle, tmp_path / "old")
     tuned = ["--from", "old", "--output", "new one", "--training.epochs", "20"]
@@ -686,6 +704,13 @@ MISTAKES = [
         2,
         "--overfit-one-batch starts from nothing and --resume",
     ),
+    (["--try", "--resume"], 2, "--try starts from nothing and --resume does not"),
+    (["--try", "--overfit-one-batch"], 2, "starts from nothing and --try does not"),
+    (
+        ["--from", "BUNDLE", "--units", "9"],
+        2,
+        "--units is 8 in the bundle of --from",
+    ),
     (["--from", "BUNDLE", "--overfit-one-batch"], 2, "starts from nothing and --from does not"),
     (["--output", "/proc/x"], 1, "/proc/x.training cannot be written: "),
     (["export", "BUNDLE", "--output", "/proc/x"], 1, "/proc/x/1 cannot be written: "),
@@ -780,7 +805,6 @@ def test_fine_tuning_and_overfitting_one_batch(bundle, tmp_path, assert_only_our
         "assert run(RECIPE, ['--overfit-one-batch', *cold]) == 1\n"
         f"tuned = ['--from', {str(bundle)!r}, '--output', 'tuned', '--training.max_steps', '1']\n"
         "assert run(RECIPE, [*tuned, *cold, '--training.weight_decay', '0']) == 0\n"
-        f"assert run(RECIPE, [*tuned[:2], '--output', 'x', '--units', '9']) == 1\n"
     )
     done = subprocess.run(
         [warm_python(), "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=300
@@ -788,7 +812,6 @@ def test_fine_tuning_and_overfitting_one_batch(bundle, tmp_path, assert_only_our
     assert done.returncode == 0, done.stderr
     assert "one batch is learned: the loss went from" in done.stderr
     assert "one batch must be learned by heart, but the loss went from" in done.stderr
-    assert "the settings describe another network than the one in" in done.stderr
     assert "measured in kilogram" in done.stderr
     assert_only_ours(done.stderr)
     # What failed before it learned anything is not in the way of the next run.

@@ -57,6 +57,15 @@ def test_the_story_is_short_and_is_told_in_the_first_line(application):
     ]
 
 
+def test_a_setting_of_the_network_is_a_bundle_s_for_good_unless_it_drops_or_punishes(application):
+    recipe = import_module(f"seqapps.recipes.{application}.recipe").RECIPE
+    settings = settings_of(recipe.config)
+    fixed = {f"{part}.{name}" for part, names in recipe.fixed.items() for name in names.split()}
+    assert {path for path in fixed if not path.endswith(".*")} <= settings.keys()
+    free = {path for path in settings if path.startswith("model.")} - fixed
+    assert [path for path in free if not re.search("drop|penalty|warps", path)] == []
+
+
 def test_the_package_offers_its_names_and_loads_nothing_heavy_for_it(application):
     name = f"seqapps.recipes.{application}"
     code = (

@@ -1,10 +1,11 @@
 """Pictures show what they are given."""
 
+from matplotlib.figure import Figure
 from matplotlib.image import imread
 from training_history import HISTORY
 
 from seqapps import plots
-from seqapps.plots import plot_learning_curves
+from seqapps.plots import plot_learning_curves, save_figure
 
 
 def test_learning_curves_are_drawn(tmp_path, monkeypatch):
@@ -28,3 +29,17 @@ def test_plots_become_pictures(tmp_path):
     plot_learning_curves(HISTORY, tmp_path / "curves.png")
     plot_learning_curves([], tmp_path / "nothing.png")
     assert imread(tmp_path / "curves.png").shape[1] == 1080
+
+
+def test_signs_that_the_font_lacks_are_drawn_with_another_or_it_is_said(tmp_path):
+    # Matplotlib brings a second font, with letters for mathematics.
+    figure = Figure()
+    figure.subplots().set_xticks([0, 1], ["Wo", "\U0001d50e"])
+    save_figure(figure, tmp_path / "known.png")
+    (axis,) = figure.axes
+    assert len(axis.get_xticklabels()[1].get_fontfamily()) == 2
+    assert figure.get_supxlabel() == ""
+    # Private use: no font that is made for a language has it.
+    axis.set_ylabel("\ue0ff\ue0fe words")
+    save_figure(figure, tmp_path / "unknown.png")
+    assert "2 of these characters" in figure.get_supxlabel()

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -11,7 +11,7 @@ import tensorflow as tf
 from seqapps.data.pipeline import Batches
 from seqapps.data.stream import stream_batches, stream_length, windows
 from seqapps.errors import UserError
-from seqapps.recipes.generate.data import TextSplits, load_text
+from seqapps.recipes.generate.data import Documents, TextSplits, load_text
 from seqapps.recipes.generate.settings import Config
 from seqapps.text.ngram import NGram
 from seqapps.text.settings import RunningText
@@ -21,6 +21,8 @@ _VALIDATION_STREAMS = 16
 """Rows in which the validation text is read after each pass; the final measure reads it in one."""
 _VALIDATION_WINDOW = 256
 _SAMPLES = 12
+_FEW = 200
+"""Bytes that stand for an example where there are to be few."""
 _ORDERS = range(2, 11)
 _TAIL = 0.1
 """Share of the training text on which the order of n-grams is chosen, from its end, where no other
@@ -226,6 +228,18 @@ class RunningExamples:
             length, window=_VALIDATION_WINDOW, varied=False, rng=np.random.default_rng(0)
         )
         return stream_batches(self.validation, bounds, streams=streams)
+
+    def few(self, most: int) -> "tuple[RunningExamples, int]":
+        """The same with the beginning of the text to measure on; it is measured in one piece."""
+
+        def begun(documents: Documents) -> Documents:
+            text = b"\n".join(documents.texts)[: _FEW * most]
+            return Documents([text.decode("utf-8", "ignore").encode()])
+
+        splits = self.splits
+        validation = begun(splits.validation)
+        test = validation if splits.test is splits.validation else begun(splits.test)
+        return replace(self, splits=splits._replace(validation=validation, test=test)), 0
 
     def bits_per_character(self, loss: float) -> float:
         """Of the validation text, from its loss per token in nats."""

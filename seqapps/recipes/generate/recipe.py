@@ -20,6 +20,7 @@ from seqapps.recipes.generate.data import EMBEDDED, sizes
 from seqapps.recipes.generate.interface import writer_interface
 from seqapps.recipes.generate.predict import WriteOptions, write_texts
 from seqapps.recipes.generate.settings import (
+    FIXED,
     LANGUAGE_MODEL_SPACE,
     Config,
     LanguageModel,
@@ -182,6 +183,7 @@ RECIPE = Recipe(
     evaluate=evaluate,
     finish=finish,
     rate=rate,
+    fixed=FIXED,
     parts=parts,
     space=LANGUAGE_MODEL_SPACE,
     predict=Predict(

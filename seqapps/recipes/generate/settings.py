@@ -193,6 +193,13 @@ _LONG = 2_000_000
 """Characters from which on batches are larger."""
 
 
+FIXED = {
+    "text": "kind vocabulary",
+    "model": "cell embedding units depth tie residual normalisation",
+}
+"""Settings that a bundle has once and for all."""
+
+
 LANGUAGE_MODEL_SPACE: Space = {
     "training.learning_rate": Float(5e-4, 1e-2, log=True),
     "training.weight_decay": Float(1e-5, 1e-1, log=True),

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from seqapps.data.batching import evaluation_batches, padding_share, token_batches
 from seqapps.data.pipeline import Batches, batches
+from seqapps.data.splits import fewer
 from seqapps.fields import asset, damaged_asset
 from seqapps.recipes.sentiment.data import LabelledSplits, Texts, class_weights, load_labelled
 from seqapps.recipes.sentiment.settings import Config
@@ -25,6 +26,8 @@ _VALIDATION_TOKENS = 16384
 """Budget of a batch that is not trained on."""
 _PRETRAINING_VALIDATION = 60_000
 """Tokens by which a language model is judged: its loss over the whole vocabulary takes long."""
+_NAMED = 5
+"""New classes that are named."""
 _CUTS = 8
 """Likeliest ways to cut a word, of which subword regularisation draws one."""
 
@@ -89,8 +92,7 @@ class LabelledExamples:
     @property
     def assets(self) -> dict[str, bytes]:
         """The tokenizer, as a sentencepiece model file, and the names of the classes."""
-        names = json.dumps(self.classes, ensure_ascii=False)
-        return {_MODEL: self.tokenizer.proto, _CLASSES: names.encode()}
+        return {_MODEL: self.tokenizer.proto, _CLASSES: _named(self.classes)}
 
     @property
     def samples(self) -> list[str]:
@@ -128,6 +130,12 @@ class LabelledExamples:
         }
         lengths = [len(ids) for ids in self.encoded_validation]
         return batches(columns, evaluation_batches(lengths, tokens=_VALIDATION_TOKENS))
+
+    def few(self, most: int) -> "tuple[LabelledExamples, int]":
+        """The same with few texts to measure on."""
+        validation, test, left = fewer(self.splits.validation, self.splits.test, most)
+        few = self.splits._replace(validation=validation, test=test)
+        return replace(self, splits=few), left
 
     @cached_property
     def encoded_validation(self) -> list[Ids]:
@@ -235,6 +243,35 @@ def classes_of(assets: Mapping[str, bytes]) -> list[str]:
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise damaged_asset(_CLASSES, "it must be a list of names")
     return names
+
+
+def adopt(
+    config: Config, assets: Mapping[str, bytes], log: Callable[[str], None]
+) -> tuple[Mapping[str, bytes], str]:
+    """The files of a classifier that is trained further, with the classes of the new texts.
+
+    Returns:
+        The same files if it knows all classes of the training data, and no words; else with those
+        classes in place of its own, and words that say so.
+
+    Raises:
+        UserError: If the files are damaged, or the texts cannot be used.
+    """
+    known = classes_of(assets)
+    classes = load_labelled(config.data, seed=config.seed, log=lambda _: None).classes
+    new = [name for name in classes if name not in known]
+    if not new:
+        return assets, ""
+    said = ", ".join(map(repr, new[:_NAMED])) + (" ..." if len(new) > _NAMED else "")
+    return {**assets, _CLASSES: _named(classes)}, (
+        f"The classes are the {len(classes)} of the training data, of which the bundle that it "
+        f"began with does not know {said}: it keeps what that one learned of reading, and learns "
+        "anew how to choose among them."
+    )
+
+
+def _named(classes: Sequence[str]) -> bytes:
+    return json.dumps(list(classes), ensure_ascii=False).encode()
 
 
 def _frame(ids: Ids) -> Ids:

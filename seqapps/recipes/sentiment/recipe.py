@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seqapps.bundle.application import Application
-from seqapps.fields import MAIN, Answers, Assets, Interface, Parts, Rating
+from seqapps.fields import MAIN, Answers, Assets, Interface, Parts
 from seqapps.lazy import lazy_imports
 from seqapps.recipe import Evaluation, Recipe, View
 from seqapps.recipes.sentiment.importance import coloured, web_page
 from seqapps.recipes.sentiment.interface import classifier_interface
-from seqapps.recipes.sentiment.settings import CLASSIFIER_SPACE, Classifier, Config, settle
+from seqapps.recipes.sentiment.settings import CLASSIFIER_SPACE, FIXED, Classifier, Config, settle
 from seqapps.report import Reporter
 
 with lazy_imports():
@@ -162,11 +162,6 @@ def evaluate(
     )
 
 
-def rate(config: Config, examples: "LabelledExamples") -> Rating:
-    """Accuracy, F1 and calibration of answers, where there is no Keras model to look into."""
-    return classification.rating(examples)
-
-
 def show(config: Config, number: int, answer: Mapping[str, Any]) -> str:
     """Label and probability, separated by a tab."""
     return f"{answer['label']}\t{answer['probabilities'][0]:.4f}"
@@ -189,7 +184,10 @@ RECIPE = Recipe(
     finish=finish,
     answers=answers,
     evaluate=evaluate,
-    rate=rate,
+    rate=lambda config, examples: classification.rating(examples),
+    fixed=FIXED,
+    adopt=lambda config, assets, reporter: labelled_texts.adopt(config, assets, reporter.log),
+    heads=("logits", "pairs"),
     parts=parts,
     space=CLASSIFIER_SPACE,
     show=show,

@@ -193,6 +193,15 @@ def settled(config: Config, sizes: Sizes) -> Config:
     )
 
 
+FIXED = {
+    "text": "vocabulary",
+    "model": "embedding units depth cell bidirectional pools normalisation hidden pairs characters",
+    # A reader that is trained further has learned its language.
+    "pretraining": "epochs",
+}
+"""Settings that a bundle has once and for all."""
+
+
 CLASSIFIER_SPACE: Space = {
     "training.learning_rate": Float(5e-4, 1e-2, log=True),
     "training.weight_decay": Float(1e-5, 1e-1, log=True),

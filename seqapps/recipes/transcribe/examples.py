@@ -21,6 +21,7 @@ from seqapps.data.batching import evaluation_batches, padding_share, token_batch
 from seqapps.data.files import read_lines, repaired
 from seqapps.data.pipeline import Batches
 from seqapps.data.recordings import Recordings
+from seqapps.data.splits import fewer
 from seqapps.errors import UserError
 from seqapps.recipes.transcribe import language as speech_language
 from seqapps.recipes.transcribe import voices
@@ -161,6 +162,12 @@ class SpeechExamples:
         """The validation recordings, from short to long, as they are."""
         recordings = self.splits.validation
         return self._batches(recordings, self.validation_labels, self.validation_order, epoch=None)
+
+    def few(self, most: int) -> "tuple[SpeechExamples, int]":
+        """The same with few recordings to measure on."""
+        validation, test, left = fewer(self.splits.validation, self.splits.test, most)
+        few = replace(self.splits, validation=validation, test=test)
+        return replace(self, splits=few), left
 
     @cached_property
     def validation_order(self) -> list[npt.NDArray[np.int64]]:

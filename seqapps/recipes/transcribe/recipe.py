@@ -17,7 +17,7 @@ from seqapps.lazy import lazy_imports
 from seqapps.recipe import Evaluation, Predict, Recipe, strategy_options
 from seqapps.recipes.transcribe.predict import listen
 from seqapps.recipes.transcribe.predict_stream import HearOptions, hear_input
-from seqapps.recipes.transcribe.settings import RECOGNISER_SPACE, Config, Recogniser, settled
+from seqapps.recipes.transcribe.settings import FIXED, RECOGNISER_SPACE, Config, Recogniser, settled
 from seqapps.recipes.transcribe.sizes import training_sizes
 from seqapps.recipes.transcribe.stream_interface import streaming_interface
 from seqapps.report import Reporter
@@ -181,6 +181,7 @@ RECIPE = Recipe(
     answers=answers,
     evaluate=evaluate,
     rate=rate,
+    fixed=FIXED,
     parts=parts,
     space=RECOGNISER_SPACE,
     predict=Predict(

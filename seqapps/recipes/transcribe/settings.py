@@ -211,6 +211,15 @@ def settled(config: Config, sizes: Sizes) -> Config:
     )
 
 
+FIXED = {
+    "text": "pieces alphabet lower punctuation",
+    "features": "*",
+    "model": "channels time_strides kernel projection units depth cell streaming bidirectional "
+    "lookahead normalisation",
+}
+"""Settings that a bundle has once and for all."""
+
+
 RECOGNISER_SPACE: Space = {
     "training.learning_rate": Float(5e-4, 1e-2, log=True),
     "training.weight_decay": Float(1e-5, 1e-1, log=True),

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from seqapps.data.batching import evaluation_batches, padding_share, token_batches
 from seqapps.data.pipeline import Batches, batches
+from seqapps.data.splits import fewer
 from seqapps.fields import damaged_asset
 from seqapps.recipes.translate.data import Pairs, PairSplits, load_pairs
 from seqapps.recipes.translate.memory import Memory
@@ -112,6 +113,12 @@ class PairExamples:
         columns = self.encoded_validation
         order = evaluation_batches(_lengths(columns), tokens=VALIDATION_TOKENS)
         return batches(columns, order)
+
+    def few(self, most: int) -> "tuple[PairExamples, int]":
+        """The same with few pairs to measure on."""
+        validation, test, left = fewer(self.pairs.validation, self.pairs.test, most)
+        few = self.pairs._replace(validation=validation, test=test)
+        return replace(self, pairs=few), left
 
     @cached_property
     def encoded_validation(self) -> Columns:

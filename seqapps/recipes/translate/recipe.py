@@ -19,6 +19,7 @@ from seqapps.recipe import Evaluation, Recipe
 from seqapps.recipes.translate.data import Sizes, load_pairs
 from seqapps.recipes.translate.interface import interface
 from seqapps.recipes.translate.settings import (
+    FIXED,
     TRANSLATOR_SPACE,
     Config,
     Translator,
@@ -168,6 +169,7 @@ RECIPE = Recipe(
     rest=lambda seconds: 30.0 + 5.0 * seconds,
     evaluate=evaluate,
     rate=rate,
+    fixed=FIXED,
     parts=parts,
     space=TRANSLATOR_SPACE,
     show=show,

@@ -137,6 +137,14 @@ def settled_config(config: Config, sizes: Sizes) -> Config:
     )
 
 
+FIXED = {
+    "text": "vocabulary",
+    "model": "embedding units encoder_depth decoder_depth cell attention residual normalisation "
+    "share_embeddings copying",
+}
+"""Settings that a bundle has once and for all."""
+
+
 TRANSLATOR_SPACE: Space = {
     "training.learning_rate": Float(5e-4, 1e-2, log=True),
     "training.warmup_steps": Whole(50, 400, step=50),

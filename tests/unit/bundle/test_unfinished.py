@@ -90,6 +90,7 @@ def test_how_a_training_was_started_is_remembered(work, tmp_path, monkeypatch):
         work.reopen(settings={}, overwrite=False, trained=Path("old"))
     begin(work, overwrite=True, start=Start("train --from old", Path("old")))
     assert work.start == Start("train --from old", tmp_path / "old")
+    assert work.assets is None
     work.reopen(settings={}, overwrite=False)
     work.reopen(settings={}, overwrite=False, trained=tmp_path / "old")
     with pytest.raises(UserError, match=r"began from .*/old, not from new; resume without --from"):

@@ -2,18 +2,26 @@
 
 import csv
 import html.parser
+import io
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from warm_python import warm_python
 
 import seqapps
+from seqapps.bundle.application import load_network
+from seqapps.bundle.folder import read_assets
+from seqapps.errors import UserError
 from seqapps.portable.certificate import compare
 from seqapps.portable.onnx_application import OnnxApplication
+from seqapps.recipe import stored_config
 from seqapps.recipes.sentiment.recipe import RECIPE
+from seqapps.report import Reporter
+from seqapps.training.run import learn
 
 PROGRAM = ["-m", "seqapps.recipes.sentiment"]
 TINY = (
@@ -268,6 +276,44 @@ def test_an_unknown_label_of_another_test_set_is_named(command, bundle, tmp_path
     assert (code, out) == (1, "")
     assert "other.tsv:3: The label 'very god' is not among the 3 classes of the training" in err
     assert "Did you mean 'very good'?" in err
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "has"),
+    [("text.vocabulary", 90, "80"), ("model.pools", '["max"]', ""), ("pretraining.epochs", 2, "1")],
+)
+def test_what_a_bundle_has_for_good_is_not_changed(command, bundle, tmp_path, setting, value, has):
+    words = ["--from", bundle, f"--{setting}", value, "--output", tmp_path / "further"]
+    code, _, err = command(RECIPE, *words)
+    assert code == 2
+    assert f"--{setting} is {has}" in err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_bundle_is_trained_further_with_other_classes(bundle, tables, tmp_path):
+    rows = [f"a {word} house\t{label}" for word, label in (("red", "hot"), ("green", "cold"))] * 9
+    rows = [row.replace("a", "a " * i, 1) for i, row in enumerate(rows, 1)]
+    (tmp_path / "colours.tsv").write_text("\n".join(["text\tlabel", *rows]) + "\n")
+    reporter, base = Reporter(io.StringIO()), stored_config(RECIPE, bundle)
+    old = read_assets(bundle)
+    assert RECIPE.adopt(base, old, reporter) == (old, "")
+    colours = replace(base.data, train=str(tmp_path / "colours.tsv"), validation="", test="")
+    still = replace(base.training, max_steps=1, learning_rate=1e-9, weight_decay=0.0)
+    config = replace(base, data=colours, training=still)
+    assets, said = RECIPE.adopt(config, old, reporter)
+    assert "does not know 'cold', 'hot': it keeps what that one learned of reading" in said
+    examples = RECIPE.load(config, assets, reporter)
+    assert examples.classes == ["cold", "hot"]
+    trained = {"folder": tmp_path, "reporter": reporter, "trained": bundle}
+    learned = learn(RECIPE, config, examples, anew=True, **trained).network
+    assert learned.output.shape == (None, 2)
+    before = load_network(bundle)
+    for name in ("embedding", "encoder", "pooling", "hidden"):
+        weights = (model.get_layer(name).get_weights() for model in (learned, before))
+        for weight, other in zip(*weights, strict=True):
+            np.testing.assert_allclose(weight, other, atol=1e-5)
+    with pytest.raises(UserError, match="another network than the one in"):
+        learn(RECIPE, config, examples, **trained)
 
 
 def test_mistakes_in_the_data_are_named_by_line(tables, tmp_path):

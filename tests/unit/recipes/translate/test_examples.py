@@ -174,3 +174,12 @@ def test_validation_is_whole_and_from_short_to_long(few_pairs):
     assert sum(len(batch) for batch in found) == len(examples.pairs.validation) == 20
     widths = [batch.shape[1] for batch in found]
     assert widths == sorted(widths)
+
+
+def test_a_few_to_measure_on_are_from_all_over_the_splits(few_pairs):
+    examples = _examples(few_pairs)
+    few, left_out = examples.few(4)
+    assert (few.pairs.train, left_out) == (examples.pairs.train, 16)
+    assert few.pairs.test.sources == examples.pairs.test.sources[::5]
+    assert few.pairs.validation.targets == examples.pairs.validation.targets[::5]
+    assert examples.few(99)[1] == 0
