@@ -3,12 +3,15 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from seqapps.environment import choose_backends
 from seqapps.version import __version__
 
 if TYPE_CHECKING:
     from seqapps.bundle.application import Application
 
 __all__ = ["__version__", "load"]
+
+choose_backends()
 
 
 def load(path: str | Path) -> "Application":

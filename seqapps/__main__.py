@@ -19,6 +19,7 @@ import seqapps.recipes
 from seqapps.arguments import Command, NoOptions, Program, positional, run
 from seqapps.bundle.folder import read_config
 from seqapps.config import Settings
+from seqapps.environment import KERAS_ASKED, MATPLOTLIB_ASKED, keras_configured
 from seqapps.errors import UserError
 from seqapps.lazy import start_tensorflow
 from seqapps.report import Reporter
@@ -81,7 +82,9 @@ def doctor(options: NoOptions, settings: Settings[Any]) -> None:
     rows = [("seqapps", seqapps.__version__), ("python", platform.python_version())]
     rows += [(package, _version(package)) for package in PACKAGES]
     rows += [("platform", platform.platform()), ("cores", _cores()), ("tfds", _tfds())]
-    rows += [("bfloat16", _bfloat16()), ("gpu", _gpus())]
+    rows += [("bfloat16", _bfloat16()), ("gpu", _gpus()), ("onednn", _onednn())]
+    rows += [("keras-backend", _keras()), ("matplotlib-backend", _matplotlib())]
+    rows += [("fresh-process", _fresh())]
     width = max(len(name) for name, _ in rows)
     sys.stdout.write("".join(f"{name:{width}}  {value}\n" for name, value in rows))
 
@@ -127,6 +130,39 @@ def _gpus() -> str:
         return "none visible to TensorFlow; training runs on the CPU"
     details = [tf.config.experimental.get_device_details(device) for device in devices]
     return ", ".join(detail.get("device_name", "GPU") for detail in details)
+
+
+def _onednn() -> str:
+    """Says what TensorFlow says as an error on every machine, where its log level lets it."""
+    if os.environ.get("TF_ENABLE_ONEDNN_OPTS") == "0":
+        return "off (TF_ENABLE_ONEDNN_OPTS=0)"
+    return (
+        "on, as TensorFlow chooses; a line 'oneDNN supports DT_INT32 only on platforms with "
+        "AVX-512' is no fault"
+    )
+
+
+def _keras() -> str:
+    """The backend, and who asked for another one."""
+    asked = f"KERAS_BACKEND={KERAS_ASKED}" if KERAS_ASKED else keras_configured()
+    if not asked or "tensorflow" in asked.partition(" in ")[0]:
+        return "tensorflow"
+    return f"tensorflow, set by seqapps for its own processes (not {asked})"
+
+
+def _matplotlib() -> str:
+    """What draws pictures: into files alone."""
+    asked = MATPLOTLIB_ASKED
+    return f"agg, set by seqapps for its own processes (not MPLBACKEND={asked})" if asked else "agg"
+
+
+def _fresh() -> str:
+    """Tries what a certificate needs, after hours of training perhaps."""
+    from seqapps.portable import fresh
+
+    if trouble := fresh.trial():
+        return f"bundles cannot be certified here: {trouble}"
+    return "finds TensorFlow; bundles can be certified"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,5 +245,17 @@ PROGRAM = Program(
 )
 """Further tools are further commands; their handlers import what they need when they run."""
 
+
+def main() -> int:
+    """The command `seqapps`, and `python -m seqapps`; a recipe's name is its command line."""
+    words = sys.argv[1:]
+    named = words[0] if words else ""
+    if named.isidentifier() and f"seqapps.recipes.{named}" in recipes():
+        from seqapps.commands.program import run as run_recipe
+
+        return run_recipe(importlib.import_module(f"seqapps.recipes.{named}").RECIPE, words[1:])
+    return run(PROGRAM)
+
+
 if __name__ == "__main__":
-    sys.exit(run(PROGRAM))
+    sys.exit(main())

@@ -17,14 +17,19 @@ a `Settings`, from which it makes the recipe's `Config`:
 Nothing here imports TensorFlow, and jsonargparse only once there is a value to check.
 """
 
+import contextlib
 import dataclasses
 import io
+import math
 import os
 import select
 import shlex
 import shutil
+import signal
 import sys
 import textwrap
+import threading
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass
 from itertools import groupby
@@ -32,7 +37,8 @@ from pathlib import Path
 from typing import Any, Literal, get_origin
 
 from seqapps.config import Given, Setting, Settings, leaves, nearest, read_toml, settings_of, show
-from seqapps.errors import UsageError, UserError, interrupted
+from seqapps.environment import choose_backends
+from seqapps.errors import UsageError, UserError, full, interrupted
 from seqapps.version import __version__
 
 
@@ -78,15 +84,18 @@ class Program:
     """Its commands; the first is meant when the command line begins with none."""
     config: type = NoOptions
     """Dataclass of all settings."""
+    shipped: tuple[Path, ...] = ()
+    """Folders where `--config NAME` looks for NAME.toml if there is no such file here."""
 
 
 def run(program: Program, argv: Sequence[str] | None = None) -> int:
     """Runs a command and returns the exit code.
 
-    0 done; 1 the work failed for a reason that the user can act on (`UserError`); 2 the command
-    is wrong (`UsageError`); 130 stopped by Ctrl-C and 141 the reader of our output went away,
-    as shells count signals. Those print one message and no traceback; other exceptions are
-    bugs and pass through.
+    0 done; 1 the work failed for a reason that the user can act on (`UserError`, a full disk); 2
+    the command is wrong (`UsageError`); 130 stopped by Ctrl-C, 143 by the request to end (SIGTERM),
+    129 by the terminal's end and 141 the reader of our output went away, as shells count signals.
+    `train` has 3 for a bundle that is not certified. Those print one message and no traceback;
+    other exceptions are bugs and pass through.
 
     A handler that is interrupted may raise `KeyboardInterrupt(message)`; otherwise the message
     says how to resume if the command has an option `resume`.
@@ -96,31 +105,158 @@ def run(program: Program, argv: Sequence[str] | None = None) -> int:
         argv: The arguments; None takes those of the process.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # Answers are text of any language, whatever the terminal says of itself.
-        sys.stdout.reconfigure(encoding="utf-8")
-    try:
-        code = _dispatch(program, argv)
-        # Now, not at exit: a closed pipe would print a traceback there.
-        sys.stdout.flush()
-        return code
-    except UserError as error:
-        usage = isinstance(error, UsageError)
-        see = f"\nSee: {_help_command(program, argv)}" if usage else ""
-        sys.stderr.write(f"error: {error}{see}\n")
-        return 2 if usage else 1
-    except (KeyboardInterrupt, SystemError) as stop:
-        message = str(stop)
-        if isinstance(stop, SystemError):
-            if not interrupted(stop):
+    choose_backends(files_alone=True)
+    _open_descriptors()
+    with _asked_to_end() as ended:
+        try:
+            with _output():
+                code = _dispatch(program, argv)
+                # Now, not at exit: a closed pipe would print a traceback there.
+                sys.stdout.flush()
+            return code
+        except UserError as error:
+            usage = isinstance(error, UsageError)
+            see = f"\nSee: {_help_command(program, argv)}" if usage else ""
+            sys.stderr.write(f"error: {error}{see}\n")
+            return 2 if usage else 1
+        except (KeyboardInterrupt, SystemError) as stop:
+            message = str(stop)
+            if isinstance(stop, SystemError):
+                if not interrupted(stop):
+                    raise
+                message = ""
+            with contextlib.suppress(OSError):
+                # The terminal may be what ended.
+                sys.stderr.write(f"\n{message or _how_to_resume(program, argv)}\n")
+                sys.stderr.flush()
+            return 128 + (ended[0] if ended else signal.SIGINT)
+        except BrokenPipeError:
+            if not _reader_gone():
                 raise
-            message = ""
-        sys.stderr.write(f"\n{message or _how_to_resume(program, argv)}\n")
-        return 130
-    except BrokenPipeError:
-        if not _reader_gone():
-            raise
-        return 141
+            return 141
+        except Exception as error:
+            if not (reason := full(error)):
+                raise
+            sys.stderr.write(f"error: {_no_room(program, argv, error, reason)}\n")
+            return 1
+
+
+def standard_input() -> Any:
+    """Standard input, as bytes.
+
+    Raises:
+        UserError: If it was closed when the process began.
+    """
+    if sys.stdin is None:
+        raise UserError(
+            "standard input is closed, and the questions would come from there; name files, or "
+            "give it something to read."
+        )
+    return sys.stdin.buffer
+
+
+def _open_descriptors() -> None:
+    """Fills closed standard descriptors, which the next files that are opened would become."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", encoding="utf-8", closefd=False)
+
+
+_ASKED_ONCE_S = 10.0
+"""Seconds in which further requests to end are the same request."""
+
+
+@contextlib.contextmanager
+def _asked_to_end() -> Iterator[list[int]]:
+    """Lets a request to end, or the end of the terminal, stop a command as Ctrl-C does.
+
+    Yields:
+        Gets the number of the signal.
+    """
+    ended: list[int] = []
+    heard_s = -math.inf
+
+    def stop(number: int, frame: Any) -> None:
+        nonlocal heard_s
+        now_s = time.monotonic()
+        # Who asks twice at once would break the checkpoint that is being written.
+        if now_s - heard_s > _ASKED_ONCE_S:
+            heard_s = now_s
+            ended.append(number)
+            raise KeyboardInterrupt
+
+    here = threading.current_thread() is threading.main_thread()
+    # One that is ignored (nohup) or handled stays so.
+    numbers = [
+        number
+        for number in (signal.SIGTERM, signal.SIGHUP)
+        if here and signal.getsignal(number) is signal.SIG_DFL
+    ]
+    for number in numbers:
+        signal.signal(number, stop)
+    try:
+        yield ended
+    finally:
+        for number in numbers:
+            signal.signal(number, signal.SIG_DFL)
+
+
+_OUTPUT = "standard output"
+
+
+@contextlib.contextmanager
+def _output() -> Iterator[None]:
+    """Has standard output take text of any language, and its errors say that they are its own.
+
+    Raises:
+        UserError: If it was closed when the process began.
+    """
+    stream: Any = sys.stdout
+    if stream is None:
+        raise UserError(
+            f"{_OUTPUT} is closed, and what a command gives goes there; lead it to a file, or to "
+            "/dev/null."
+        )
+    if not isinstance(stream, io.TextIOWrapper):
+        yield
+        return
+    # Answers are text of any language, whatever the terminal says of itself.
+    stream.reconfigure(encoding="utf-8")
+
+    def named(method: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*arguments: Any) -> Any:
+            try:
+                return method(*arguments)
+            except OSError as error:
+                error.filename = error.filename or _OUTPUT
+                raise
+
+        return call
+
+    patched: Any = stream
+    patched.write, patched.flush = named(stream.write), named(stream.flush)
+    try:
+        yield
+    finally:
+        del patched.write, patched.flush
+
+
+def _no_room(program: Program, argv: Sequence[str], error: Exception, reason: str) -> str:
+    """What to say of a place that takes no more."""
+    where = getattr(error, "filename", None)
+    if where == _OUTPUT:
+        _silence()
+        return f"{_OUTPUT} cannot be written: {reason}. Free that place, or lead it to another."
+    resume = _how_to_resume(program, argv).partition(": ")[2]
+    return (
+        f"{where or 'a file'} cannot be written: {reason}"
+        f"{'' if where else f' ({str(error).splitlines()[0][:300]})'}. What was finished before is "
+        f"whole. Free some space{f', and go on: {resume}' if resume else ''}."
+    )
 
 
 def _dispatch(program: Program, argv: Sequence[str]) -> int:
@@ -163,6 +299,7 @@ def _parse(program: Program, command: Command, words: Sequence[str]) -> tuple[An
     values = {setting.path: value for setting, value in given if setting.path not in accepted}
     values |= _positionals(command, options, arguments)
     file = values.pop("config", None) if command.sections == "all" else None
+    file = _configuration(program, file) if file else None
     from_flags = {
         setting.path: Given(value, f"--{setting.path}")
         for setting, value in given
@@ -172,6 +309,27 @@ def _parse(program: Program, command: Command, words: Sequence[str]) -> tuple[An
     from_file = read_toml(file, accepted) if file else {}
     typed = shlex.join([command.name, *words])
     return command.options(**values), Settings(program.config, from_file | from_flags, file, typed)
+
+
+def _configuration(program: Program, file: Path) -> Path:
+    """The TOML file that `--config` means: one that is here, or one that came with seqapps.
+
+    Raises:
+        UsageError: If a name alone is that of neither.
+    """
+    bare = file.parent == Path()
+    # As README and help write it: `recipes/translate/multi30k.toml`.
+    ours = any(file.parent == Path("recipes", folder.name) for folder in program.shipped)
+    if file.is_file() or not (bare or ours):
+        return file
+    named = {toml.stem: toml for folder in program.shipped for toml in folder.glob("*.toml")}
+    if found := named.get(file.name.removesuffix(".toml")):
+        return found
+    if ours or file.suffix or not named:
+        return file
+    near = nearest(file.name, named)
+    hint = f"did you mean {near}?" if near else f"{', '.join(sorted(named))} came with seqapps."
+    raise UsageError(f"there is no configuration {file}; {hint} A TOML file is given by its path.")
 
 
 def _split(
@@ -246,7 +404,10 @@ def _unknown_flag(program: Program, command: Command, flag: str, flags: Iterable
 def _options(command: Command) -> list[Setting]:
     options = list(leaves(command.options))
     if command.sections == "all":
-        help = "Settings from a TOML file; flags win over it wherever they stand."
+        help = (
+            "Settings from a TOML file, or the name of one that came with seqapps; flags win over "
+            "it wherever they stand."
+        )
         options.append(Setting(path="config", type=Path, default=None, help=help))
     return options
 
@@ -373,5 +534,11 @@ def _reader_gone() -> bool:
     poll.register(output, select.POLLERR)
     if not poll.poll(0):
         return False
-    os.dup2(os.open(os.devnull, os.O_WRONLY), output)
+    _silence()
     return True
+
+
+def _silence() -> None:
+    """Leads what is left of standard output nowhere, so that the flush at exit succeeds."""
+    with contextlib.suppress(io.UnsupportedOperation):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,16 +1,18 @@
 """Imports that wait until they are used, so that `--help` never pays for TensorFlow."""
 
+import contextlib
+import ctypes
 import importlib
 import importlib.machinery
 import importlib.util
 import os
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from importlib.abc import Loader, MetaPathFinder
 from types import ModuleType
 from typing import Any
+
+from seqapps.environment import check_keras, choose_backends
 
 
 class _TensorFlowLoader(Loader):
@@ -85,7 +87,7 @@ class _LazyFinder(MetaPathFinder):
         return spec
 
 
-@contextmanager
+@contextlib.contextmanager
 def lazy_imports() -> Iterator[None]:
     """Makes the modules imported in its body load on first attribute access.
 
@@ -126,19 +128,25 @@ def start_tensorflow() -> None:
 
     Log level 3 still lets lines through that are written before the level is read, so file
     descriptor 2 is redirected meanwhile, and replayed if the import fails.
+
+    Raises:
+        UserError: If Keras was imported with another backend.
     """
+    choose_backends()
+    check_keras()
     if "tensorflow.python" in sys.modules:
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    sys.stderr.flush()
-    with tempfile.TemporaryFile() as log:
+    if sys.stderr:
+        sys.stderr.flush()
+    # In memory: on a full disk there is no temporary file.
+    with open(os.memfd_create("log"), "w+b") as log:
         terminal = os.dup(2)
         os.dup2(log.fileno(), 2)
         try:
             import tensorflow as tf
 
-            # The first operation writes once more (CPU features, device discovery).
-            tf.constant(0)
+            first_operation(tf)
         except Exception:
             # Not after Ctrl-C: nothing is wrong then.
             log.seek(0)
@@ -148,3 +156,17 @@ def start_tensorflow() -> None:
             os.dup2(terminal, 2)
             os.close(terminal)
     tf.get_logger().setLevel("ERROR")
+
+
+def first_operation(tensorflow: Any) -> None:
+    """Has TensorFlow say what it says but once; nothing follows from any of it.
+
+    The first operation tells of the processor and its devices, the first model, as an error, that
+    oneDNN does not take whole numbers.
+    """
+    tensorflow.constant(0)
+    library = os.path.join(os.path.dirname(tensorflow.__file__), "libtensorflow_framework.so.2")
+    with contextlib.suppress(OSError, AttributeError):
+        warn = ctypes.CDLL(library)["_ZN10tensorflow26DataTypeUnsupportedWarningERKNS_8DataTypeE"]
+        # DT_INT32
+        warn(ctypes.byref(ctypes.c_int(3)))

@@ -1,6 +1,8 @@
 """What a person reads while a command works: progress on stderr, and the model card."""
 
+import errno
 import json
+import re
 import shlex
 import shutil
 import sys
@@ -9,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
+from seqapps.errors import full
 from seqapps.version import __version__
 
 BOOKKEEPING = {"epoch", "steps", "seconds", "learning_rate", "gradient_norm"}
@@ -51,8 +54,7 @@ class Reporter:
 
     def log(self, text: str) -> None:
         """Writes one line."""
-        self._stream.write(text + "\n")
-        self._stream.flush()
+        _write(self._stream, text + "\n")
 
     def epoch(self, row: Mapping[str, float], *, best: bool, of: float) -> None:
         """Writes one line about a finished epoch, or about so many passes of a longer training."""
@@ -132,14 +134,23 @@ class Bar:
         if self._live:
             # A longer line would wrap, and its first part would stay on the screen.
             line = line[: shutil.get_terminal_size().columns - 1]
-        self._stream.write(f"\r\x1b[K{line}" if self._live else f"{line}\n")
-        self._stream.flush()
+        _write(self._stream, f"\r\x1b[K{line}" if self._live else f"{line}\n")
 
     def close(self) -> None:
         """Removes the bar from a terminal."""
         if self._live:
-            self._stream.write("\r\x1b[K")
-            self._stream.flush()
+            _write(self._stream, "\r\x1b[K")
+
+
+def _write(stream: TextIO, text: str) -> None:
+    """Writes at once. A log that takes no more is no reason to end the work that it tells of."""
+    try:
+        stream.write(text)
+        stream.flush()
+    except OSError as error:
+        # A terminal that has ended says EIO.
+        if not full(error) and error.errno != errno.EIO:
+            raise
 
 
 def _literal(path: Path) -> str:
@@ -240,6 +251,21 @@ def card(
     lines += [f"These followed the data: {followed}.", ""] if followed else []
     lines += ["```json", settings, "```", ""]
     return "\n".join(lines)
+
+
+_UNCERTIFIED = "**Not certified:** "
+"""How the line of a card begins that says so."""
+
+
+def uncertified(card: str, reason: str) -> str:
+    """A card that says, below its title, that the bundle is not certified."""
+    title, rest = card.split("\n", 1)
+    return f"{title}\n\n{_UNCERTIFIED}{' '.join(reason.split())}\n{rest}"
+
+
+def certified(card: str) -> str:
+    """The same card without that line."""
+    return re.sub(rf"^{re.escape(_UNCERTIFIED)}.*\n\n?", "", card, count=1, flags=re.MULTILINE)
 
 
 def _cell(text: str) -> str:

@@ -58,8 +58,8 @@ WORDS = {first} + sys.argv[1:]
 
 
 def read_at_import():
-    """What of the environment an import may have read; seqapps sets the level if nobody did."""
-    environment = {{"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ}}
+    """What of the environment an import may have read; seqapps sets what nobody did."""
+    environment = {{"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow", **os.environ}}
     return {{
         name: value
         for name, value in environment.items()
@@ -179,7 +179,7 @@ def warm_path() -> str:
 
 def _start(folder: Path, owner: int) -> None:
     """Starts both servers; writes the scripts that stand for commands, `python` last."""
-    environment = {"TF_CPP_MIN_LOG_LEVEL": "3", **os.environ}
+    environment = {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow", **os.environ}
     read = {
         name: value
         for name, value in environment.items()
@@ -363,7 +363,7 @@ def _become(job: _Job, python: str, first_operation: bool) -> None:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         terminal, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, 2)
-        sys.modules["tensorflow"].constant(0)
+        sys.modules["seqapps.lazy"].first_operation(sys.modules["tensorflow"])
         os.dup2(terminal, 2)
         os.close(terminal)
         os.close(nowhere)

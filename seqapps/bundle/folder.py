@@ -16,7 +16,7 @@ from typing import Any
 
 from seqapps.bundle.earlier import completed
 from seqapps.data.fingerprint import DataRecord
-from seqapps.errors import UserError
+from seqapps.errors import UserError, full
 from seqapps.fields import Assets, Interface
 from seqapps.lazy import lazy_imports
 from seqapps.version import __version__
@@ -47,7 +47,9 @@ _KINDS = {
 
 
 @contextmanager
-def staging(output: Path, *, overwrite: bool, mark: str = "config.json") -> Iterator[Path]:
+def staging(
+    output: Path, *, overwrite: bool, mark: str = "config.json", kept: str = ""
+) -> Iterator[Path]:
     """Gives an empty folder beside `output` that takes its place when the body succeeds.
 
     A kill at any moment leaves the old folder or the new one. Leftovers of killed runs are swept.
@@ -56,6 +58,7 @@ def staging(output: Path, *, overwrite: bool, mark: str = "config.json") -> Iter
         output: Where the finished folder goes.
         overwrite: Whether what is there may be replaced.
         mark: The file by which a folder that may be replaced is known.
+        kept: What to say, where the place cannot be written, of what is not lost.
 
     Raises:
         UserError: If something is at `output` and must not be overwritten, or the place cannot
@@ -79,13 +82,18 @@ def staging(output: Path, *, overwrite: bool, mark: str = "config.json") -> Iter
         else:
             folder.rename(place)
         _sync_folder(place.parent)
-    except OSError as error:
+    except UserError:
+        raise
+    except Exception as error:
+        reason, file = full(error), getattr(error, "filename", None) or folder
         # In the body other errors are ours; before it, the place alone can be at fault.
-        if begun and error.errno not in _THEIRS:
+        if not reason and isinstance(error, OSError) and (not begun or error.errno in _THEIRS):
+            reason = str(error.strerror)
+        if not reason:
             raise
         raise UserError(
-            f"{output} cannot be written: {error.strerror} ({error.filename or folder}); "
-            "free that place, or give another one with --output."
+            f"{output} cannot be written: {reason} ({file}); free that place, or give another one "
+            f"with --output.{kept and f' {kept}'}"
         ) from error
     finally:
         # After an exchange this is the old folder; after a failure, what was not finished.
@@ -318,6 +326,15 @@ def read_metrics(folder: Path) -> dict[str, Any]:
             f"{path} cannot be read ({error}); train or copy the bundle again."
         ) from None
     return metrics
+
+
+def read_untried(folder: Path) -> str:
+    """Why a bundle's certificate left a form for later; empty if it did not, or there is none."""
+    try:
+        certificate = json.loads((folder / "certificate.json").read_text(encoding="utf-8"))
+        return str(certificate.get("untried", ""))
+    except (OSError, ValueError, AttributeError):
+        return ""
 
 
 def environment() -> dict[str, Any]:

@@ -14,6 +14,8 @@ from seqapps.ranges import fits, in_words
 with lazy_imports():
     import numpy as np
 
+_SPACES = dict.fromkeys(map(ord, " \t\n\v\f\r"))
+"""What stands between the digits of base64 and means nothing."""
 Row = Mapping[str, Any]
 """The values of one example by field name."""
 
@@ -117,11 +119,25 @@ def _bytes(value: Any) -> bytes:
     if isinstance(value, bytes):
         return value
     if isinstance(value, Mapping) and value.keys() == {"b64"} and isinstance(value["b64"], str):
-        return base64.b64decode(value["b64"], validate=True)
+        return from_base64(value["b64"])
     if not isinstance(value, str):
         raise TypeError
     # A lone surrogate has no UTF-8 form; the servable reads such bytes as unknown characters.
     return value.encode("utf-8", "surrogatepass")
+
+
+def from_base64(text: str) -> bytes:
+    """Reads base64 as TensorFlow Serving does: with line breaks and spaces, padded or not.
+
+    Raises:
+        ValueError: If it is not base64.
+    """
+    together = text.translate(_SPACES)
+    digits = together.rstrip("=.")
+    padding = -len(digits) % 4
+    if len(together) - len(digits) not in (0, padding):
+        raise ValueError("wrong padding")
+    return base64.b64decode(digits + "=" * padding, validate=True)
 
 
 def size(row: Row) -> int:

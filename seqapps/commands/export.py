@@ -63,7 +63,7 @@ def export(recipe: Recipe[Any, Any], options: ExportOptions, settings: Settings[
             "leave out --quantise."
         )
     start_tensorflow()
-    certificate.check_files(options.bundle)
+    certificate.check_certified(options.bundle)
     if options.format == "tf_saved_model":
         place = options.output / "1"
         with staging(place, overwrite=options.overwrite, mark="saved_model.pb") as folder:

@@ -7,6 +7,7 @@ from dataclasses import field, make_dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from seqapps.arguments import standard_input
 from seqapps.bundle.application import Application
 from seqapps.bundle.application import load as load_bundle
 from seqapps.bundle.values import describe, row_of
@@ -144,7 +145,7 @@ def questions(interface: Interface, files: Sequence[Path]) -> Iterator[list[Any]
         except OSError as error:
             raise UserError(f"{path} cannot be read: {error.strerror}.") from None
     if not files:
-        for portion in _portions(sys.stdin.buffer):
+        for portion in _portions(standard_input()):
             yield [question("standard input", *numbered) for numbered in portion]
 
 

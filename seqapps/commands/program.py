@@ -1,6 +1,7 @@
 """The command line that a recipe's record makes."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from seqapps.arguments import Command, Program
@@ -41,6 +42,7 @@ def program(recipe: Recipe[Any, Any]) -> Program:
         name=recipe.command,
         description=recipe.summary,
         config=recipe.config,
+        shipped=_shipped(recipe.name),
         commands=(
             Command(
                 name="train",
@@ -95,6 +97,12 @@ def program(recipe: Recipe[Any, Any]) -> Program:
             ),
         ),
     )
+
+
+def _shipped(name: str) -> tuple[Path, ...]:
+    """Where the configurations of a recipe are: in a wheel inside the package, else beside it."""
+    package = Path(__file__).parents[1]
+    return (package / "configurations" / name, package.parent / "recipes" / name)
 
 
 def _check_seed(settings: Settings[Any]) -> None:

@@ -1,6 +1,7 @@
 """The command `train`: its flags, and what it does."""
 
 import dataclasses
+import shlex
 import sys
 import tempfile
 import textwrap
@@ -9,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from seqapps.automatic import is_auto
-from seqapps.bundle.folder import check_free, read_assets
+from seqapps.bundle.folder import check_free, read_assets, read_untried
 from seqapps.bundle.unfinished import Start, Unfinished
 from seqapps.config import Settings, leaves, show, to_json
-from seqapps.errors import UsageError, UserError
+from seqapps.errors import UsageError, UserError, full
 from seqapps.lazy import lazy_imports, start_tensorflow
 from seqapps.recipe import Recipe, at_home, resolved, settle, stored_config
 from seqapps.report import Reporter
@@ -44,8 +45,12 @@ class TrainOptions:
     learn. Fails if the loss does not fall by half."""
 
 
-def train(recipe: Recipe[Any, Any], options: TrainOptions, settings: Settings[Any]) -> None:
-    """Trains, measures, certifies and writes a bundle."""
+UNCERTIFIED = 3
+"""Exit code: the bundle is there, and a form of it could not be asked."""
+
+
+def train(recipe: Recipe[Any, Any], options: TrainOptions, settings: Settings[Any]) -> int:
+    """Trains, measures, certifies and writes a bundle; `UNCERTIFIED` if its certificate waits."""
     reporter = Reporter()
     for flag, given, work_on in (
         ("--overfit-one-batch", options.overfit_one_batch, _overfit),
@@ -54,11 +59,10 @@ def train(recipe: Recipe[Any, Any], options: TrainOptions, settings: Settings[An
         if given:
             _check_alone(flag, options)
             try:
-                work_on(recipe, options, settings, reporter)
+                return work_on(recipe, options, settings, reporter)
             except KeyboardInterrupt:
                 # There is nothing to resume.
                 raise KeyboardInterrupt("Stopped.") from None
-            return
     name = settings.file.stem if settings.file else "demo"
     output = options.output or Path("saved_models") / recipe.name / name
     work = Unfinished(output)
@@ -101,11 +105,23 @@ def train(recipe: Recipe[Any, Any], options: TrainOptions, settings: Settings[An
                 work.close()
                 if isinstance(error, KeyboardInterrupt):
                     raise KeyboardInterrupt("Stopped; nothing was learned yet.") from None
+                if reason := full(error):
+                    raise UserError(
+                        f"{work.folder} cannot be written: {reason}. Nothing was learned yet; free "
+                        "some space, and start again."
+                    ) from error
                 raise
         work.close()
     reporter.spent()
     reporter.next_steps(recipe.command, output)
     sys.stdout.write(f"{output}\n")
+    if not (untried := read_untried(output)):
+        return 0
+    reporter.log(
+        f"\nwarning: the bundle is not certified: {untried}. Once that is mended: "
+        f"python -m seqapps certify {shlex.quote(str(output))}"
+    )
+    return UNCERTIFIED
 
 
 def _begin(
@@ -195,7 +211,7 @@ def _check_alone(flag: str, options: TrainOptions) -> None:
 
 def _try(
     recipe: Recipe[Any, Any], options: TrainOptions, settings: Settings[Any], reporter: Reporter
-) -> None:
+) -> int:
     """Rehearses a training in a folder that is gone afterwards."""
     config = _asked(recipe, options, settings)
     with tempfile.TemporaryDirectory(prefix="seqapps-") as folder:
@@ -203,13 +219,17 @@ def _try(
         config = _begin(recipe, options, settings, config, work, reporter)
         start_tensorflow()
         told = training.rehearse(recipe, config, work, reporter)
+        untried = read_untried(work.output)
     reporter.spent()
-    reporter.log(f"Every stage works; nothing of it is kept. {told}")
+    works = f"All works but the certificate: {untried}" if untried else "Every stage works"
+    reporter.log(f"{works}; nothing of it is kept. {told}")
+    return UNCERTIFIED if untried else 0
 
 
 def _overfit(
     recipe: Recipe[Any, Any], _: TrainOptions, settings: Settings[Any], reporter: Reporter
-) -> None:
+) -> int:
     config, _told = settle(recipe, settings.resolve(), reporter)
     start_tensorflow()
     training.overfit_one_batch(recipe, config, reporter)
+    return 0

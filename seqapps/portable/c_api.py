@@ -4,23 +4,20 @@ What programs in C, Go, Java or Rust do. The libraries are loaded with ctypes in
 own, so no compiler is needed.
 """
 
-import json
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from seqapps.errors import UserError
+from seqapps.portable import fresh
 
 _PROGRAM = r"""
-import base64, ctypes as c, json, os, sys, time
+import base64, ctypes as c, os, time
 request = json.load(sys.stdin)
 for name in ("framework", "cc"):
     path = os.path.join(request["libraries"], f"libtensorflow_{name}.so.2")
     lib = c.CDLL(path, c.RTLD_GLOBAL)
-assert "tensorflow" not in sys.modules
 P = c.c_void_p
 class Output(c.Structure):
     _fields_ = [("oper", P), ("index", c.c_int)]
@@ -141,18 +138,12 @@ def call_servable(
         "servable": str(servable.resolve()),
         "calls": [{"inputs": b, "places": takes, "outputs": gives} for b in batches],
     }
-    done = subprocess.run(
-        [sys.executable, "-IB", "-c", _PROGRAM],
-        input=json.dumps(request),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = fresh.run(_PROGRAM, told=request, without=("tensorflow", "keras", "seqapps"))
     if done.returncode:
         raise UserError(
             f"{servable} does not run through the C interface: {done.stderr.strip()[-1000:]}"
         )
-    answers, seconds = json.loads(done.stdout)
+    answers, seconds = fresh.answer(done)
     return answers, seconds
 
 

@@ -9,9 +9,7 @@ and alone.
 import hashlib
 import json
 import math
-import os
-import subprocess
-import sys
+import shutil
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,18 +19,23 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from seqapps import report
 from seqapps.bundle.application import load_network
+from seqapps.bundle.folder import read_untried, staging, write_json
 from seqapps.bundle.servable import default_options, traced
 from seqapps.bundle.values import answers_of, batch_of, for_json, row_of, size
 from seqapps.errors import UserError
 from seqapps.fields import MAIN, OPTIONS, Answer, Answers, Field, Interface
 from seqapps.layers.cudnn import gpu_visible, reset_cudnn
+from seqapps.portable import fresh
 from seqapps.portable.probes import alike, input_of, probes
 from seqapps.portable.recorded import ask_again, keep, pack, unpack
 
 TOLERANCE = 1e-5
 """Largest difference of a number, relative to it if it is above 1."""
 
+FINISH = "Once that is mended, `python -m seqapps certify BUNDLE` finishes the certificate."
+"""What to do about a form that was not asked."""
 _NAME = "certificate.json"
 _KEPT = 8
 """Real inputs that a certificate keeps, at most."""
@@ -42,9 +45,8 @@ _EAGER = 4
 """Inputs that are asked operation by operation too."""
 
 _FRESH = """
-import base64, json, sys, time
+import base64, time
 import tensorflow as tf
-assert not {"seqapps", "tensorflow_text", "sentencepiece"} & sys.modules.keys()
 request = json.load(sys.stdin)
 loaded = tf.saved_model.load(request["servable"])
 answers, seconds = [], []
@@ -65,6 +67,8 @@ for signature, batch in request["calls"]:
         answers[-1][name] = [value.dtype.name, value.shape.as_list(), flat]
 json.dump([answers, seconds], sys.stdout)
 """
+_ABSENT = ("seqapps", "tensorflow_text", "sentencepiece")
+"""What a servable must do without."""
 
 Rows = list[dict[str, Any]]
 """Answers by field name, one dict for each input."""
@@ -89,9 +93,13 @@ def certify(
         samples: Real inputs, of which the shortest, the longest and some between are asked.
         graphs: What `write_servable` gave, which is not traced again.
 
+    Where no fresh process can be started, that form is left for later: the certificate then says
+    so, and the card too. `complete` makes up for it.
+
     Returns:
-        The certificate: `rows`, one for each form, `operations`, `answers` that a server asks for
-        again before it serves, and `files` with their SHA-256.
+        The certificate: `holds` (None if a form was not asked, and `untried` says why), `rows`, one
+        for each form, `operations`, `answers` that a server asks for again before it serves, and
+        `files` with their SHA-256.
 
     Raises:
         UserError: If a form answers differently, or the graph is not portable.
@@ -99,7 +107,7 @@ def certify(
     copy = load_network(folder)
     reset_cudnn(copy, False)
     servable = folder / "servable" / "1"
-    compared, kept = compare_forms(
+    compared, kept, untried = compare_forms(
         servable,
         interface=interface,
         trained=answers_of_network(network),
@@ -116,8 +124,13 @@ def certify(
             f"{json.dumps(compared, ensure_ascii=False)}. The trained weights are safe in the "
             "checkpoint; please report this."
         )
+    card = folder / "CARD.md"
+    if untried and card.is_file():
+        said = f"{untried}. {FINISH}"
+        card.write_text(report.uncertified(card.read_text("utf-8"), said), encoding="utf-8")
     return {
-        "holds": True,
+        "holds": None if untried else True,
+        **({"untried": untried} if untried else {}),
         "tolerance": TOLERANCE,
         "rows": compared,
         "operations": operations(servable),
@@ -125,6 +138,39 @@ def certify(
         "answers": kept,
         "files": hashes(folder),
     }
+
+
+def complete(folder: Path, rows: Sequence[Any]) -> None:
+    """Makes a bundle of one whose certificate left a form for later.
+
+    Args:
+        folder: The bundle, of which every form has answered alike by now.
+        rows: What was compared.
+
+    Raises:
+        UserError: If it cannot be written.
+    """
+    certificate = json.loads((folder / _NAME).read_text(encoding="utf-8"))
+    certificate.pop("untried", None)
+    with staging(folder, overwrite=True) as whole:
+        shutil.copytree(folder, whole, dirs_exist_ok=True)
+        card = whole / "CARD.md"
+        if card.is_file():
+            card.write_text(report.certified(card.read_text("utf-8")), encoding="utf-8")
+        files = hashes(whole)
+        write_json(whole / _NAME, certificate | {"holds": True, "rows": list(rows), "files": files})
+
+
+class Compared(NamedTuple):
+    """What was found when every form was asked."""
+
+    rows: list[dict[str, Any]]
+    """One for each form: `form`, `inputs`, `equal`, `largest_difference`, `milliseconds` of a call
+    with one input where that was taken, and what differs `first`."""
+    kept: dict[str, Any]
+    """The answers that are worth keeping, by signature."""
+    untried: str
+    """Why the fresh process was not asked, empty if it was."""
 
 
 def compare_forms(
@@ -135,7 +181,7 @@ def compare_forms(
     again: Answers,
     samples: Sequence[Any],
     graphs: Answers | None = None,
-) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+) -> Compared:
     """Asks every form of a model in TensorFlow the same, together and each input alone.
 
     The signature `options` is asked together only: it is the graph of `serving_default`, called
@@ -148,11 +194,6 @@ def compare_forms(
         again: Those of the same network, loaded from its file.
         samples: Real inputs, of which the shortest, the longest and some between are asked.
         graphs: The graphs of `trained`, as `write_servable` gives them; traced if not given.
-
-    Returns:
-        A row for each form: `form`, `inputs`, `equal`, `largest_difference`, `milliseconds` of
-        a call with one input where that was taken, and what differs `first`. And the answers that
-        are worth keeping, by signature.
     """
     names = (MAIN, *(signature.name for signature in interface.further))
     asked: dict[str, list[Rows]] = {}
@@ -165,7 +206,11 @@ def compare_forms(
         # The other process has to load TensorFlow first.
         elsewhere = pool.submit(_ask_fresh, servable, interface, beside)
         expected, forms = _ask_here(interface, asked, trained, again, graphs)
-        answered = elsewhere.result()
+        untried, answered = "", {}
+        try:
+            answered = elsewhere.result()
+        except fresh.NotRun as error:
+            untried = str(error)
     for name, (got, took_ms) in answered.items():
         fields, form = interface.outputs_of(name), f"SavedModel in a fresh CPU process, {name}"
         want = expected.get(name, expected[MAIN])
@@ -183,7 +228,7 @@ def compare_forms(
         }
         for form in forms
     ]
-    return compared, kept
+    return Compared(compared, kept, untried)
 
 
 class _Form(NamedTuple):
@@ -341,6 +386,21 @@ def check_files(folder: Path) -> None:
         )
 
 
+def check_certified(folder: Path) -> None:
+    """Checks that a bundle is the one that was certified, in every form.
+
+    Raises:
+        UserError: If it has no certificate, the certificate does not hold or left a form for later,
+            or a file was changed, added or removed since.
+    """
+    check_files(folder)
+    if untried := read_untried(folder):
+        raise UserError(f"{folder} is not certified: {untried}. {FINISH}")
+    # Those of the first version say nothing where they hold.
+    if json.loads((folder / _NAME).read_text(encoding="utf-8")).get("holds", True) is not True:
+        raise UserError(f"the certificate of {folder} does not hold; train or copy it again.")
+
+
 def _ask(
     answer: Answer,
     taken: Sequence[Field],
@@ -365,6 +425,10 @@ def _ask_fresh(
 
     Returns:
         For each signature its answers, and milliseconds of a call.
+
+    Raises:
+        NotRun: If TensorFlow does not run there.
+        UserError: If the SavedModel does not.
     """
     calls: list[tuple[str, dict[str, Any]]] = []
     for name, batches in asked.items():
@@ -376,22 +440,16 @@ def _ask_fresh(
         "servable": str(servable.resolve()),
         "calls": [[name, {n: pack(v) for n, v in tensors.items()}] for name, tensors in calls],
     }
-    done = subprocess.run(
-        # -I: neither this folder nor the user's packages are on the path.
-        [sys.executable, "-I", "-c", _FRESH],
-        input=json.dumps(request),
-        capture_output=True,
-        text=True,
-        env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"},
-        check=False,
-    )
+    done = fresh.run(_FRESH, told=request, without=_ABSENT, environment=fresh.QUIET_CPU)
     if done.returncode:
+        if trouble := fresh.trial():
+            raise fresh.NotRun(trouble)
         raise UserError(
             f"the SavedModel does not run in a fresh process: {done.stderr.strip()[-2000:]}"
         )
     answers: dict[str, Rows] = {}
     times: dict[str, list[float]] = {}
-    given, seconds = json.loads(done.stdout)
+    given, seconds = fresh.answer(done)
     for (signature, _), outputs, taken_s in zip(calls, given, seconds, strict=True):
         times.setdefault(signature, []).append(taken_s)
         arrays = {name: unpack(*packed) for name, packed in outputs.items()}

@@ -2,9 +2,6 @@
 
 import functools
 import json
-import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,17 +11,22 @@ import numpy as np
 from tensorflow.python.framework import op_def_registry
 
 from seqapps.bundle.application import load, load_network
-from seqapps.bundle.folder import read_assets
+from seqapps.bundle.folder import read_assets, read_untried
 from seqapps.bundle.values import answers_of, batch_of
 from seqapps.config import from_dict
 from seqapps.errors import UserError
 from seqapps.fields import MAIN
 from seqapps.layers.cudnn import reset_cudnn
-from seqapps.portable import certificate, litert, onnx
+from seqapps.portable import certificate, fresh, litert, onnx
 from seqapps.portable.c_api import call_servable
 from seqapps.portable.certificate import compare, compare_answers, compare_forms
 from seqapps.portable.probes import input_of, probes
 from seqapps.portable.recorded import pack, unpack
+
+_CLI = """
+import tensorflow, runpy
+runpy.run_module("tensorflow.python.tools.saved_model_cli", run_name="__main__", alter_sys=True)
+"""
 
 Log = Callable[[str], None]
 
@@ -33,6 +35,8 @@ def certify_bundle(
     folder: Path, exported: Sequence[Path], *, recipe: Any, log: Log
 ) -> dict[str, Any]:
     """Asks every form of a bundle, and of what was exported from it, the same.
+
+    A certificate that left a form for later is completed, if all holds.
 
     Args:
         folder: The bundle.
@@ -56,8 +60,9 @@ def certify_bundle(
     changed = _changed(folder)
     for place in exported:
         changed += [f"{place}: {name}" for name in _changed(place)]
+    own = 0
     try:
-        result = _compared(folder, exported, recipe=recipe, log=log)
+        result, own = _compared(folder, exported, recipe=recipe, log=log)
     except UserError as error:
         if not changed:
             raise
@@ -68,16 +73,22 @@ def certify_bundle(
             "not_core": [],
             "device_bound": [],
         }
+    holds = result["holds"] and not changed
+    if holds and read_untried(folder):
+        certificate.complete(folder, result["rows"][:own])
+        log(f"The certificate of {folder} is complete now")
     return {
         **result,
-        "holds": result["holds"] and not changed,
+        "holds": holds,
         "tolerance": certificate.TOLERANCE,
         "changed_files": changed,
     }
 
 
-def _compared(folder: Path, exported: Sequence[Path], *, recipe: Any, log: Log) -> dict[str, Any]:
-    """What `certify_bundle` finds besides changed files."""
+def _compared(
+    folder: Path, exported: Sequence[Path], *, recipe: Any, log: Log
+) -> tuple[dict[str, Any], int]:
+    """What `certify_bundle` finds besides changed files, and how many rows are the bundle's own."""
     application = load(folder)
     interface = application.interface
     config = from_dict(recipe.config, application.config, source=str(folder / "config.json"))
@@ -88,9 +99,11 @@ def _compared(folder: Path, exported: Sequence[Path], *, recipe: Any, log: Log) 
     trained, again = (recipe.answers(config, network, assets) for network in networks)
     servable, samples = folder / "servable" / "1", certificate.samples_of(folder)
     log("Asking Keras, model.keras and the SavedModel in a fresh process")
-    rows, _ = compare_forms(
+    rows, _, untried = compare_forms(
         servable, interface=interface, trained=trained, again=again, samples=samples
     )
+    if untried:
+        raise UserError(f"{untried}, so the SavedModel cannot be asked there.")
     if (folder / "certificate.json").is_file():
         rows += compare_answers(
             folder, interface, lambda name, batch: _numpy(application, name, batch)
@@ -100,12 +113,13 @@ def _compared(folder: Path, exported: Sequence[Path], *, recipe: Any, log: Log) 
     for form, run in (("saved_model_cli", _by_cli), ("TensorFlow's C interface", _by_c)):
         log(f"Asking {form}")
         rows += _tried(form, functools.partial(run, servable, interface, asked), interface, want)
+    own = len(rows)
     for place in exported:
         log(f"Asking {place}")
         rows += _exported(place, application, recipe, config, networks[0], assets, samples)
     graph = certify_servable(servable)
     held = graph["holds"] and all(row["equal"] is not False for row in rows)
-    return {**graph, "holds": held, "rows": rows}
+    return {**graph, "holds": held, "rows": rows}, own
 
 
 def certify_servable(servable: Path) -> dict[str, Any]:
@@ -197,28 +211,21 @@ def _by_cli(servable: Path, interface: Any, asked: Sequence[Any]) -> Any:
             path = Path(place) / f"{name}.npy"
             np.save(path, value, allow_pickle=True)
             words.append(f"{name}={path}")
-        done = subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "tensorflow.python.tools.saved_model_cli",
-                "run",
-                "--dir",
-                str(servable),
-                "--tag_set",
-                "serve",
-                "--signature_def",
-                MAIN,
-                "--inputs",
-                ";".join(words),
-                "--outdir",
-                place,
-                "--overwrite",
-            ],
-            capture_output=True,
-            text=True,
-            env={**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"},
-            check=False,
+        done = fresh.run(
+            _CLI,
+            "run",
+            "--dir",
+            str(servable),
+            "--tag_set",
+            "serve",
+            "--signature_def",
+            MAIN,
+            "--inputs",
+            ";".join(words),
+            "--outdir",
+            place,
+            "--overwrite",
+            environment=fresh.QUIET_CPU,
         )
         if done.returncode:
             raise UserError(f"saved_model_cli fails: {done.stderr.strip()[-500:]}")

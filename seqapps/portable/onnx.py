@@ -9,8 +9,6 @@ import inspect
 import io
 import json
 import logging
-import subprocess
-import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,6 +23,7 @@ from seqapps.bundle.values import for_json
 from seqapps.errors import UserError
 from seqapps.fields import MAIN, OPTIONS, Assets, Field, Interface, Part, Parts
 from seqapps.layers.recurrent import fused_recurrence
+from seqapps.portable import fresh
 from seqapps.portable.assemble import assemble, required
 from seqapps.portable.certificate import compare, hashes
 from seqapps.portable.onnx_application import OnnxApplication, described, predictor_class
@@ -39,7 +38,7 @@ Measure = Callable[[Any], tuple[Mapping[str, Any], str]]
 OPSET = 18
 
 _FRESH = """
-import base64, json, sys
+import base64
 sys.path.insert(0, sys.argv[1])
 import predictor
 
@@ -58,9 +57,10 @@ for name, rows, options, alone in request["calls"]:
         answers.append([application.answers([row], **options)[0] for row in questions])
     else:
         answers.append(application.answers(questions, **options))
-assert not {"tensorflow", "keras", "seqapps"} & sys.modules.keys(), "it imports TensorFlow"
 json.dump(answers, sys.stdout)
 """
+_ABSENT = ("tensorflow", "keras", "seqapps")
+"""What a predictor must do without."""
 
 
 def to_onnx(part: Part, path: Path) -> None:
@@ -250,18 +250,12 @@ def verify(
         "inputs": for_json(inputs),
         "calls": [[call.signature, call.rows, call.options, call.alone] for call in calls],
     }
-    done = subprocess.run(
-        [sys.executable, "-IB", "-c", _FRESH, str(folder.resolve())],
-        input=json.dumps(request),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = fresh.run(_FRESH, str(folder.resolve()), told=request, without=_ABSENT)
     if done.returncode:
         raise UserError(f"the predictor does not run: {done.stderr.strip()[-2000:]}")
     rows: list[dict[str, Any]] = []
     want: list[dict[str, Any]] = []
-    for call, got in zip(calls, json.loads(done.stdout), strict=True):
+    for call, got in zip(calls, fresh.answer(done), strict=True):
         questions = [inputs[call.signature][i] for i in call.rows]
         fields = interface.outputs_of(call.signature)
         if call.signature != MAIN:

@@ -179,7 +179,14 @@ def check(contract: Contract, given: Mapping[str, Any], limits: Serve) -> Call:
             )
     if missing := [name for name in contract.needed if name not in given]:
         raise Refused("invalid", f"signature {contract.name} needs {', '.join(missing)}.")
-    rows = len(given[contract.needed[0]]) if np.ndim(given[contract.needed[0]]) else 0
+    for name, value in given.items():
+        if not np.ndim(value):
+            raise Refused(
+                "invalid",
+                f"{name} has a value for each row, so it is a list, of one row too (shape [1]); "
+                "got a value alone (shape []).",
+            )
+    rows = len(given[contract.needed[0]])
     if not 1 <= rows <= limits.rows:
         raise Refused(
             "invalid", f"a request has 1 to {limits.rows} rows, got {rows}; send several requests."

@@ -1,7 +1,6 @@
 """Between JSON and arrays: TensorFlow Serving's two forms, and the Open Inference Protocol's."""
 
 import base64
-import binascii
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -9,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from seqapps.bundle.values import from_base64
 from seqapps.serving.contract import Arrays, Contract, Tensor
 from seqapps.serving.refusals import Refused, short
 
@@ -241,8 +241,8 @@ def _bytes(name: str, value: Any) -> bytes:
         return value.encode("utf-8", "surrogatepass")
     if isinstance(value, dict) and value.keys() == {"b64"} and isinstance(value["b64"], str):
         try:
-            return base64.b64decode(value["b64"], validate=True)
-        except (binascii.Error, ValueError):
+            return from_base64(value["b64"])
+        except ValueError:
             raise Refused("invalid", f"{name} holds b64 that is not base64.") from None
     raise Refused("invalid", f'{name} takes strings, or {{"b64": "..."}} for bytes.')
 

@@ -19,9 +19,10 @@ from typing import Any
 
 from seqapps.bundle.folder import read_config
 from seqapps.errors import UserError
+from seqapps.portable.certificate import check_certified
 from seqapps.serving.contract import Arrays, contracts_of
 from seqapps.serving.refusals import Refused
-from seqapps.serving.servable import Servable, signature_defs, verify
+from seqapps.serving.servable import Servable, signature_defs
 from seqapps.serving.settings import Serve
 
 log = logging.getLogger("seqapps.serving")
@@ -158,7 +159,7 @@ class Replicas:
         Raises:
             UserError: If the bundle is not what was certified.
         """
-        verify(folder)
+        check_certified(folder)
         self.contracts = contracts_of(read_config(folder).interface)
         self.signature_defs = signature_defs(folder / "servable" / "1")
         self.copies = limits.replicas

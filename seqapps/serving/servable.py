@@ -1,6 +1,5 @@
 """A bundle that has been checked and loaded, and where it runs."""
 
-import json
 import logging
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ import tensorflow as tf
 from seqapps.bundle.folder import read_config
 from seqapps.errors import UserError
 from seqapps.fields import MAIN, Interface
-from seqapps.portable.certificate import check_files, compare_answers
+from seqapps.portable.certificate import check_certified, compare_answers
 from seqapps.serving.contract import Arrays, contracts_of, probe
 from seqapps.serving.refusals import Refused, short
 from seqapps.serving.settings import Serve
@@ -37,7 +36,7 @@ class Servable:
         Raises:
             UserError: If it is not what was certified, or does not answer.
         """
-        verify(folder)
+        check_certified(folder)
         interface = read_config(folder).interface
         self.contracts = contracts_of(interface)
         servable = folder / "servable" / "1"
@@ -49,7 +48,7 @@ class Servable:
         except Exception as error:
             raise UserError(f"{servable} cannot be loaded ({short(str(error), 300)}).") from error
         # What was loaded is what was checked, even if somebody wrote meanwhile.
-        verify(folder)
+        check_certified(folder)
         self._try(limits)
         self._answers_as_certified(folder, interface)
 
@@ -103,19 +102,6 @@ class Servable:
             raise Refused(
                 "busy", "there is no memory for this request now.", retry_after_s=1
             ) from None
-
-
-def verify(folder: Path) -> None:
-    """Checks that a bundle may be served: it is the one whose certificate holds.
-
-    Raises:
-        UserError: If it is not.
-    """
-    check_files(folder)
-    certificate = json.loads((folder / "certificate.json").read_text(encoding="utf-8"))
-    # Those of the first version say nothing where they hold.
-    if certificate.get("holds", True) is not True:
-        raise UserError(f"the certificate of {folder} does not hold; train or copy it again.")
 
 
 def signature_defs(servable: Path) -> dict[str, Any]:

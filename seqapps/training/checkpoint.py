@@ -1,11 +1,13 @@
 """The whole state of a training on disk, so that a killed run goes on as if nothing happened."""
 
 import json
+import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import tensorflow as tf
 
+from seqapps.errors import UserError, full
 from seqapps.training.step import Trainee
 
 
@@ -96,11 +98,40 @@ class Checkpoints:
         return path
 
     def save(self, progress: Progress) -> None:
-        """Writes everything under a new name."""
+        """Writes everything under a new name.
+
+        Raises:
+            UserError: If the disk is full. The checkpoint before is whole.
+        """
         self._stored.progress = progress
         # Not named after the step: two checkpoints of one step would overwrite each other, and
         # a kill meanwhile leave none.
-        self._manager.save()
+        try:
+            self._manager.save()
+        except (OSError, tf.errors.OpError) as error:
+            if not (reason := full(error)):
+                raise
+            self._sweep()
+            raise UserError(
+                f"{self._manager.directory} cannot be written: {reason} "
+                f"({shutil.disk_usage(self._manager.directory).free / 1e6:,.0f} MB are free). "
+                + (
+                    "The checkpoint before is whole; free some space, and go on with --resume."
+                    if self.latest
+                    else "No checkpoint was written yet; free some space, and start again."
+                )
+            ) from error
+
+    def _sweep(self) -> None:
+        """Removes what there is of a checkpoint that was not finished."""
+        whole = {Path(path).name for path in self._manager.checkpoints}
+        for path in Path(self._manager.directory).glob("ckpt-*"):
+            if path.name.split(".")[0] in whole:
+                continue
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
     def restore(self) -> Progress:
         """Reads the newest checkpoint back."""

@@ -33,6 +33,7 @@ from seqapps.data.fingerprint import DataRecord, FromData, fingerprint
 from seqapps.errors import UserError
 from seqapps.fields import Answers, Assets
 from seqapps.layers.cudnn import reset_cudnn
+from seqapps.portable import fresh
 from seqapps.portable.certificate import certify
 from seqapps.recipe import Examples, Recipe, began_in
 from seqapps.report import Reporter, clock
@@ -71,8 +72,34 @@ def train(
         What was learned.
 
     Raises:
-        UserError: If data is unusable, training fails or the bundle cannot be written.
+        UserError: If data is unusable, training fails or the bundle cannot be written. What was
+            learned is kept then, in `work`.
     """
+    with fresh.trying() as trial:
+        return _train(
+            recipe,
+            config,
+            work,
+            reporter,
+            trial=trial,
+            resume=resume,
+            overwrite=overwrite,
+            finish=finish,
+        )
+
+
+def _train(
+    recipe: Recipe[Any, Any],
+    config: Any,
+    work: Unfinished,
+    reporter: Reporter,
+    *,
+    trial: Callable[[], str],
+    resume: bool,
+    overwrite: bool,
+    finish: bool,
+) -> "Learned":
+    """Does that, once `trial` knows whether the certificate's process can run."""
     reporter.stage("reading the data")
     settings = config.training
     how_long = (
@@ -94,6 +121,11 @@ def train(
         record = work.check_data(DataRecord(began_in(config), fingerprint(examples.rows)))
     if work.assets is None:
         write_assets(work.folder, examples.assets)
+    if trouble := trial():
+        reporter.log(
+            f"warning: {trouble}. The certificate wants such a process, so the bundle will not be "
+            "certified; stop and mend it, or let `python -m seqapps certify` finish it later"
+        )
     reporter.stage("training")
     learned = learn(
         recipe,
@@ -109,7 +141,8 @@ def train(
     reporter.stage("measuring")
     network = _in_float32(recipe, config, examples, learned.network)
     assets = recipe.finish(config, network, examples, reporter)
-    with staging(work.output, overwrite=overwrite) as folder:
+    kept = f"What was learned is safe in {work.folder}: go on with --resume."
+    with staging(work.output, overwrite=overwrite, kept=kept) as folder:
         graphs = _write_bundle(recipe, config, network, assets, folder, reporter)
         if record:
             write_data_record(folder, record)
@@ -354,6 +387,10 @@ class _OneBatch:
 def start(config: Any) -> None:
     """Makes the run a function of its seed, on this machine and number of threads."""
     keras.utils.set_random_seed(config.seed)
+    # Not what a keras.json says, which is of other projects.
+    keras.config.set_floatx("float32")
+    keras.config.set_epsilon(1e-7)
+    keras.config.set_image_data_format("channels_last")
     keras.config.set_dtype_policy(policy(config.training.precision))
     # Without it, parallel sums differ in their last bits from run to run.
     tf.config.experimental.enable_op_determinism()

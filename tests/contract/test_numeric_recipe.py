@@ -1,5 +1,6 @@
 """The whole machinery with numbers and pictures in and out, by its own command line."""
 
+import errno
 import io
 import json
 import os
@@ -33,7 +34,7 @@ from seqapps.config import to_json
 from seqapps.errors import UserError
 from seqapps.fields import WHOLE
 from seqapps.layers.cudnn import cudnn_operations
-from seqapps.portable.certificate import compare
+from seqapps.portable.certificate import check_certified, compare
 from seqapps.portable.certifying import certify_bundle
 from seqapps.portable.onnx_application import OnnxApplication
 from seqapps.recipes.translate import recipe as translate
@@ -154,14 +155,18 @@ def test_ctrl_c_in_fine_tuning_prints_the_command_that_goes_on(command, bundle, 
         # That which writes to this pipe.
         written = Path(f"/proc/{number}/fd/2").stat()
         assert os.path.samestat(written, os.fstat(process.stderr.fileno()))
-    process.send_signal(signal.SIGINT)
-    _, rest = process.communicate()
-    assert process.returncode == 130, story + rest
-    found = re.search(
-        r"^Stopped\. To continue: python -m seqapps\.recipes\.numeric (.*)$", rest, re.MULTILINE
-    )
-    words = shlex.split(found[1])
-    assert words == ["train", *tuned, "--resume"]
+    # Ctrl-C, and what a scheduler or `docker stop` sends before it kills.
+    for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+        process.send_signal(number)
+        _, rest = process.communicate()
+        assert process.returncode == code, story + rest
+        found = re.search(
+            r"^Stopped\. To continue: python -m seqapps\.recipes\.numeric (.*)$", rest, re.MULTILINE
+        )
+        words = shlex.split(found[1])
+        assert words == ["train", *tuned, "--resume"]
+        if number == signal.SIGINT:
+            process, story = _started(*words, until="epoch  4/20", cwd=tmp_path)
     # The settings and weights that it began with are in what it left.
     (tmp_path / "old").rename(tmp_path / "elsewhere")
     done = subprocess.run(
@@ -177,6 +182,46 @@ def test_ctrl_c_in_fine_tuning_prints_the_command_that_goes_on(command, bundle, 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["elsewhere", "new one"]
 
 
+def test_what_was_learned_outlives_a_full_disk_and_a_machine_that_cannot_certify(tmp_path):
+    code = f"""
+import resource, sys
+from pathlib import Path
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from numeric_recipe import RECIPE
+from seqapps.commands.program import run
+from seqapps.portable.certifying import certify_bundle
+soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+short = ["--training.epochs", "1", "--training.max_steps", "2", "--data.series", "100"]
+# Checkpoints are smaller than that, and the SavedModel is larger.
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+codes = [run(RECIPE, ["--output", "b", *short])]
+resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+python, sys.executable = sys.executable, "/nowhere/python"
+codes.append(run(RECIPE, ["--output", "b", "--resume"]))
+sys.executable = python
+card = Path("b/CARD.md")
+marked = [card.read_text().count("**Not certified:**")]
+codes.append(certify_bundle(Path("b"), (), recipe=RECIPE, log=sys.stderr.write)["holds"])
+marked.append(card.read_text().count("**Not certified:**"))
+print(codes, marked)
+"""
+    done = subprocess.run(
+        [warm_python(), "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=300
+    )
+    assert done.stdout.splitlines() == ["b", "[1, 3, True] [1, 0]"], done.stderr
+    full, rest = done.stderr.split("What was learned is safe in b.training: go on with --resume.\n")
+    assert re.search(r"error: b cannot be written: File too large \(.*\); free that place", full)
+    # Told before the training goes on, and at the end.
+    early, late = rest.split("Certifying: ")
+    for part in (early, late):
+        assert "warning: " in part
+        assert "no process of /nowhere/python can be started" in part
+    assert "python -m seqapps certify b" in late
+    assert [path.name for path in tmp_path.iterdir()] == ["b"]
+    assert json.loads((tmp_path / "b" / "certificate.json").read_text())["holds"] is True
+    check_certified(tmp_path / "b")
+
+
 def test_ctrl_c_before_anything_is_learned_leaves_nothing(command, tmp_path, monkeypatch):
     def interrupt():
         raise KeyboardInterrupt
@@ -184,6 +229,16 @@ def test_ctrl_c_before_anything_is_learned_leaves_nothing(command, tmp_path, mon
     monkeypatch.setattr(training, "start_tensorflow", interrupt)
     code, out, err = command(RECIPE, "--output", tmp_path / "b")
     assert (code, out, err) == (130, "", "\nStopped; nothing was learned yet.\n")
+    assert list(tmp_path.iterdir()) == []
+
+    def fill():
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as full:
+        full.setattr(training, "start_tensorflow", fill)
+        code, out, err = command(RECIPE, "--output", tmp_path / "b")
+    assert (code, out) == (1, "")
+    assert "b.training cannot be written: No space left on device. Nothing was learned yet" in err
     assert list(tmp_path.iterdir()) == []
     # It has nothing to go on with.
     code, out, err = command(RECIPE, "--overfit-one-batch")

@@ -337,7 +337,11 @@ WRONG = {
         "INVALID_ARGUMENT",
         "finite",
     ),
-    "scalar": (request(series=huge(), spins=SPINS), "INVALID_ARGUMENT", "rows"),
+    "scalar": (
+        request(series=huge(), spins=SPINS),
+        "INVALID_ARGUMENT",
+        "series has a value for each row, so it is a list, of one row too (shape [1])",
+    ),
     "graph": (
         request(signature="pick", which=tf.make_tensor_proto(np.int32([-5]))),
         "INVALID_ARGUMENT",

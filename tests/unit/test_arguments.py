@@ -1,5 +1,8 @@
+import dataclasses
+import errno
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -213,6 +216,127 @@ def test_ctrl_c_that_hits_compiled_code_is_a_ctrl_c(capsys):
     assert capsys.readouterr().err == "\nStopped.\n"
     with pytest.raises(SystemError, match="bad call"):
         run(program, ["broken"])
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_request_to_end_is_like_ctrl_c_and_once_is_enough(capsys, monkeypatch, number, code):
+    kept = []
+
+    def work(options, settings):
+        try:
+            os.kill(os.getpid(), number)
+            pytest.fail("it must not go on")
+        except KeyboardInterrupt:
+            # A scheduler may ask again while a checkpoint is written.
+            os.kill(os.getpid(), number)
+            kept.append("checkpoint")
+            raise
+
+    commands = (Command(name="train", help="", handler=work, options=sample_program.Train),)
+    program = Program(name="p", description="", commands=commands)
+    assert run(program, ["--from", "b"]) == code
+    assert kept == ["checkpoint"]
+    assert capsys.readouterr().err == "\nStopped. To continue: p train --from b --resume\n"
+    # Afterwards it ends the process, as before; and a signal that is ignored (nohup) stays so.
+    assert signal.getsignal(number) is signal.SIG_DFL
+    signal.signal(number, signal.SIG_IGN)
+    try:
+        seen = (Command(name="a", help="", handler=lambda *_: os.kill(os.getpid(), number)),)
+        assert run(Program(name="p", description="", commands=seen), []) == 0
+    finally:
+        signal.signal(number, signal.SIG_DFL)
+
+
+STREAMS = """
+import os, sys
+from seqapps.arguments import Command, Program, run, standard_input
+def answer(options, settings):
+    sys.stderr.write("told\\n")
+    for line in standard_input():
+        # In place of a descriptor that was closed there would be this file.
+        with open(sys.argv[1], "ab") as file:
+            assert file.fileno() > 2
+            file.write(line)
+        sys.stdout.write("x" * 100_000)
+commands = (Command(name="a", help="", handler=answer),)
+sys.exit(run(Program(name="p", description="", commands=commands), []))
+"""
+
+
+@pytest.mark.parametrize(
+    ("streams", "code", "err"),
+    [
+        ("< in > /dev/null", 0, "told\n"),
+        ("<&- > /dev/null", 1, "told\nerror: standard input is closed, and the questions would c"),
+        ("< in >&-", 1, "error: standard output is closed, and what a command gives goes there; "),
+        ("< in > /dev/null 2>&-", 0, ""),
+        ("< in <&- >&- 2>&-", 1, ""),
+        ("< in > /dev/full", 1, "told\nerror: standard output cannot be written: No space left on"),
+    ],
+)
+def test_streams_that_are_closed_or_full(tmp_path, streams, code, err):
+    (tmp_path / "program.py").write_text(STREAMS)
+    (tmp_path / "in").write_text("a question\n")
+    done = subprocess.run(
+        ["bash", "-c", f"exec {sys.executable} program.py out {streams}"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.getcwd()},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == code, done.stderr
+    assert done.stderr.startswith(err)
+    # A sentence, and nothing at exit.
+    assert done.stderr.count("\n") == err.count("\n") + bool(code and err)
+    assert (tmp_path / "out").exists() == (
+        streams in ("< in > /dev/null", "< in > /dev/null 2>&-") or "full" in streams
+    )
+
+
+def test_a_full_disk_is_a_sentence_that_says_where_and_how_to_go_on(capsys):
+    def fill(options, settings):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/data/b.training/assets")
+
+    def quote(options, settings):
+        # As libraries that have errors of their own do.
+        raise RuntimeError("Can't close file (errno = 27, error message = 'File too large')")
+
+    for handler, where in (
+        (fill, "/data/b.training/assets cannot be written: No space left"),
+        (quote, "a file cannot be written: File too large (Can't close"),
+    ):
+        commands = (Command(name="train", help="", handler=handler, options=sample_program.Train),)
+        assert run(Program(name="p", description="", commands=commands), ["--from", "b"]) == 1
+        err = capsys.readouterr().err
+        assert err.startswith(f"error: {where}")
+        assert err.endswith(
+            "What was finished before is whole. Free some space, and go on: "
+            "p train --from b --resume.\n"
+        )
+
+
+def test_a_configuration_that_came_with_it_is_found_by_its_name(capsys, tmp_path, monkeypatch):
+    shipped = tmp_path / "package" / "sample"
+    shipped.mkdir(parents=True)
+    (shipped / "small.toml").write_text("seed = 5\n")
+    program = dataclasses.replace(PROGRAM, shipped=(tmp_path / "none", shipped))
+    monkeypatch.chdir(tmp_path)
+    for name in ("small", "small.toml", "recipes/sample/small.toml"):
+        assert run(program, ["--config", name]) == 0
+        told = json.loads(capsys.readouterr().out)
+        assert told["config"]["seed"] == 5
+        assert told["file"] == str(shipped / "small.toml")
+    # What is here is meant first; a folder of that name, as data have, is no configuration.
+    (tmp_path / "small").mkdir()
+    (tmp_path / "small.toml").write_text("seed = 6\n")
+    for name, seed in (("small", 5), ("small.toml", 6)):
+        assert run(program, ["--config", name]) == 0
+        assert json.loads(capsys.readouterr().out)["config"]["seed"] == seed
+    assert run(program, ["--config", "smal"]) == 2
+    assert "there is no configuration smal; did you mean small?" in capsys.readouterr().err
+    assert run(program, ["--config", "other/smal.toml"]) == 2
+    assert "there is no configuration file other/smal.toml; " in capsys.readouterr().err
 
 
 def test_a_reader_that_goes_away_is_no_error():

@@ -59,6 +59,7 @@ def test_every_recipe_of_the_package_is_listed_with_a_summary():
     assert all(main.recipes().values())
 
 
+@pytest.mark.usefixtures("warm")
 def test_doctor(capsys, monkeypatch, tmp_path):
     (tmp_path / "multi30k").mkdir()
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
@@ -71,6 +72,39 @@ def test_doctor(capsys, monkeypatch, tmp_path):
     assert int(rows["cores"].split()[0]) >= 1
     assert rows["tfds"] == f"{tmp_path} (multi30k)"
     assert rows["gpu"]
+    assert rows["onednn"].startswith("on, as TensorFlow chooses; a line 'oneDNN supports DT_INT32")
+    assert rows["keras-backend"] == "tensorflow"
+    assert rows["matplotlib-backend"] == "agg"
+    assert rows["fresh-process"] == "finds TensorFlow; bundles can be certified"
+
+
+def test_doctor_names_what_other_projects_left_and_what_is_wrong(capsys, monkeypatch, tmp_path):
+    monkeypatch.setattr(main, "KERAS_ASKED", "torch")
+    monkeypatch.setattr(main, "MATPLOTLIB_ASKED", "module://inline")
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    assert run(main.PROGRAM, ["doctor"]) == 0
+    rows = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    ours = "set by seqapps for its own processes (not"
+    assert rows["onednn"] == "off (TF_ENABLE_ONEDNN_OPTS=0)"
+    assert rows["keras-backend"] == f"tensorflow, {ours} KERAS_BACKEND=torch)"
+    assert rows["matplotlib-backend"] == f"agg, {ours} MPLBACKEND=module://inline)"
+    assert rows["fresh-process"].startswith("bundles cannot be certified here: no process of /now")
+    monkeypatch.setattr(main, "KERAS_ASKED", "")
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    (tmp_path / "keras.json").write_text('{"backend": "jax"}')
+    assert main._keras() == f"tensorflow, {ours} jax in {tmp_path / 'keras.json'})"
+
+
+def test_a_recipe_is_named_after_the_command(capsys, monkeypatch):
+    for words, first in (
+        (["translate", "--help"], "Usage: python -m seqapps.recipes.translate [COMMAND]"),
+        (["doctor", "--help"], "Usage: python -m seqapps doctor"),
+        ([], "seqapps "),
+    ):
+        monkeypatch.setattr(sys, "argv", ["seqapps", *words])
+        assert main.main() == 0
+        assert capsys.readouterr().out.startswith(first)
 
 
 def test_doctor_says_where_data_would_be_prepared(monkeypatch, tmp_path):

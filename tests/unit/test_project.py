@@ -1,5 +1,6 @@
 """The files around the code agree with each other."""
 
+import importlib
 import os
 import re
 import shutil
@@ -8,6 +9,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
+
+from seqapps.commands.program import program
 
 ROOT = Path(__file__).parents[2]
 
@@ -58,6 +61,20 @@ def planned(target: str, folder: Path) -> list[str]:
         text=True,
     ).stdout
     return lines.replace("\\\n", " ").splitlines()
+
+
+def test_the_command_and_the_settings_of_real_trainings_are_installed() -> None:
+    project = tomllib.loads(read("pyproject.toml"))
+    module, function = project["project"]["scripts"]["seqapps"].split(":")
+    assert callable(getattr(importlib.import_module(module), function))
+    wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert wheel["only-include"] == ["seqapps", "recipes"]
+    for name in ("translate", "sentiment", "generate", "transcribe"):
+        recipe = importlib.import_module(f"seqapps.recipes.{name}").RECIPE
+        installed, here = program(recipe).shipped
+        assert installed.relative_to(ROOT) == Path(wheel["sources"]["recipes"], name)
+        assert here == ROOT / "recipes" / name
+        assert list(here.glob("*.toml"))
 
 
 TESTS = ".venv/bin/pytest -n 2 --dist loadfile --no-loadscope-reorder"

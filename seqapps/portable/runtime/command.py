@@ -24,6 +24,9 @@ def run(predictor: type[Predictor], argv: list[str] | None = None) -> int:
         "--set", action="append", default=[], metavar="NAME=VALUE", help="a strategy value"
     )
     given = parser.parse_args(argv)
+    if sys.stdout is None:
+        sys.stderr.write("error: standard output is closed, and the answers go there\n")
+        return 1
     try:
         application = predictor(Path(__file__).resolve().parent)
         options = {
@@ -44,19 +47,22 @@ def run(predictor: type[Predictor], argv: list[str] | None = None) -> int:
         if wanted:
             inputs = [path.read_bytes() for path in given.files]
         else:
+            if sys.stdin is None:
+                raise ValueError("standard input is closed, and the questions come from there")
             inputs = sys.stdin.buffer.read().splitlines()
             if media != "text":
                 inputs = [_parsed(number, line) for number, line in enumerate(inputs, 1)]
         if not given.json and (len(inputs) == 1 or sys.stdout.isatty()):
             inputs = _live(application, inputs, options)
         answers = application.answers(inputs, **options)
+        first = application.interface["outputs"][0]["name"]
+        for answer in answers:
+            line = json.dumps(answer, ensure_ascii=False) if given.json else str(answer[first])
+            sys.stdout.buffer.write(line.encode() + b"\n")
+        sys.stdout.buffer.flush()
     except (OSError, ValueError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 1
-    first = application.interface["outputs"][0]["name"]
-    for answer in answers:
-        line = json.dumps(answer, ensure_ascii=False) if given.json else str(answer[first])
-        sys.stdout.buffer.write(line.encode() + b"\n")
     return 0
 
 
@@ -84,7 +90,8 @@ def _parsed(number: int, line: bytes) -> Any:
     def once(table: dict[str, Any]) -> Any:
         if table.keys() != {"b64"}:
             return table
-        return base64.b64decode(table["b64"], validate=True)
+        # Line breaks between the digits are usual.
+        return base64.b64decode("".join(table["b64"].split()), validate=True)
 
     try:
         return json.loads(line, object_hook=once)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from seqapps.arguments import standard_input
 from seqapps.bundle.application import Application
 from seqapps.bundle.folder import read_assets
 from seqapps.commands.predict import questions
@@ -79,7 +80,7 @@ def write_texts(
     vocabulary.check_strategy(
         read_assets(application.path), banned=strategy["banned"], begin=strategy["begin"]
     )
-    if options.prompt is not None or (not options.files and sys.stdin.isatty()):
+    if options.prompt is not None or (not options.files and standard_input().isatty()):
         # Of a command line that is no UTF-8, the bytes as they were.
         asked = iter([[os.fsencode(options.prompt or "")]])
     else:

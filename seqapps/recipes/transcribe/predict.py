@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from seqapps.arguments import standard_input
 from seqapps.bundle.application import Application
 from seqapps.errors import UserError
 from seqapps.lazy import lazy_imports
@@ -294,7 +295,7 @@ def _read(path: Path | None) -> "tuple[Samples, int, str]":
         UserError: If it cannot be read.
     """
     if path is None:
-        found = sound_files.read_sound(io.BytesIO(sys.stdin.buffer.read()))
+        found = sound_files.read_sound(io.BytesIO(standard_input().read()))
     else:
         with sound_files.opened(path) as file:
             found = sound_files.read_sound(file)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from seqapps.arguments import standard_input
 from seqapps.bundle.application import Application
 from seqapps.errors import UserError
 from seqapps.lazy import lazy_imports
@@ -150,7 +151,7 @@ def hear_input(application: Application, options: HearOptions, *, strategy: dict
 def _portions(rate_hz: int, stopped: list[KeyboardInterrupt]) -> Iterator[bytes]:
     """Standard input as it comes; Ctrl-C ends the recording, and what was said is kept."""
     most = max(2, 2 * round(rate_hz * _PORTION_S))
-    source: Any = sys.stdin.buffer
+    source = standard_input()
     try:
         while portion := source.read1(most):
             yield portion

@@ -81,7 +81,7 @@ def test_bytes_are_said_in_json_and_read_again():
         "t": [{"b64": "w6Q="}, {"b64": "/w=="}],
     }
     assert for_json(row_of(fields, said)) == said
-    assert batch("image", {"b64": "if8A"}, b"\0") == {"f": [b"\x89\xff\0", b"\0"]}
+    assert batch("image", {"b64": "if\n8A\n"}, b"\0") == {"f": [b"\x89\xff\0", b"\0"]}
 
 
 def test_values_become_padded_batches():

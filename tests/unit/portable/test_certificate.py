@@ -1,6 +1,7 @@
 import json
 import math
 import shutil
+import sys
 
 import keras
 import numpy as np
@@ -280,6 +281,34 @@ def test_operations_that_are_bound_to_a_device_are_found(bundle, tmp_path, op, d
     node.op, node.device = op, device
     (tmp_path / "saved_model.pb").write_bytes(proto.SerializeToString())
     assert device_bound(tmp_path) == found
+
+
+def test_a_form_that_cannot_be_asked_now_is_asked_later(bundle, network, tmp_path, monkeypatch):
+    folder = tmp_path / "b"
+    shutil.copytree(bundle, folder)
+    (folder / "CARD.md").write_text("# Sums\n\nMade by hand.\n")
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    found = certified(folder, network)
+    assert found["holds"] is None
+    assert "no process of /nowhere/python can be started" in found["untried"]
+    assert not any("fresh" in row["form"] for row in found["rows"])
+    (folder / "certificate.json").write_text(json.dumps(found))
+    # Whole, and marked.
+    check_files(folder)
+    card = (folder / "CARD.md").read_text()
+    assert card.startswith("# Sums\n\n**Not certified:** no process of /nowhere/python")
+    with pytest.raises(
+        UserError, match="b is not certified: no process .* `python -m seqapps cert"
+    ):
+        certificate.check_certified(folder)
+    certificate.complete(folder, [{"form": "all", "equal": True}])
+    certificate.check_certified(folder)
+    assert (folder / "CARD.md").read_text() == "# Sums\n\nMade by hand.\n"
+    stored = json.loads((folder / "certificate.json").read_text())
+    assert (stored["holds"], stored["rows"]) == (True, [{"form": "all", "equal": True}])
+    assert "untried" not in stored
+    # With what was kept of the network that was trained.
+    assert stored["answers"] == json.loads(json.dumps(found["answers"]))
 
 
 def test_files_are_known_by_their_hashes(bundle, tmp_path):

@@ -34,6 +34,39 @@ FULL = {
 EMPTY = FULL | {"frames": [], "events": [], "words": []}
 
 
+@pytest.mark.parametrize(
+    ("text", "content"),
+    [
+        ("iVBO\nRw0K\r\n", b"\x89PNG\r\n"),
+        (" iV BO\t", b"\x89PN"),
+        ("iVA=", b"\x89P"),
+        ("iVA", b"\x89P"),
+        ("iQ..", b"\x89"),
+        ("", b""),
+        # Padding that is there must be right, and web-safe digits are others.
+        ("iQ=", None),
+        ("iVBO=", None),
+        ("i", None),
+        ("iV-_", None),
+        ("iV=BO", None),
+    ],
+)
+def test_base64_is_read_as_tensorflow_serving_reads_it(text, content):
+    request = {"instances": [FULL | {"picture": {"b64": text}}]}
+    if content is None:
+        with pytest.raises(Refused, match="picture holds b64 that is not base64"):
+            arrays(request)
+    else:
+        assert arrays(request)["picture"].tolist() == [content]
+
+
+def test_a_value_alone_is_told_that_there_is_one_for_each_row():
+    given = arrays_of(CONTRACT, {"instances": [FULL]})
+    for name, alone in (("count", np.array(3, np.int32)), ("picture", np.array(b"x", object))):
+        with pytest.raises(Refused, match=rf"^{name} has a value for each row, so it is a list, "):
+            check(CONTRACT, given | {name: alone}, Serve(bundles=("bundle",)))
+
+
 def arrays(request):
     return check(CONTRACT, arrays_of(CONTRACT, request), Serve(bundles=("bundle",))).arrays
 

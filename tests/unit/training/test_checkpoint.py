@@ -1,10 +1,13 @@
+import resource
 from pathlib import Path
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 from training_toy import small_network, weights
 
+from seqapps.errors import UserError
 from seqapps.training.checkpoint import Checkpoints, Progress
 from seqapps.training.losses import token_cross_entropy
 from seqapps.training.step import Trainee
@@ -67,3 +70,28 @@ def test_a_second_checkpoint_of_one_step_does_not_overwrite_the_first(tmp_path):
     assert again.restore().epoch == 2
     again.save(Progress(epoch=3))
     assert again.latest not in (first, made.latest)
+
+
+def test_a_full_disk_leaves_the_checkpoint_before_and_nothing_half_written(tmp_path):
+    made, trainee, _ = checkpoints(small_network(), tmp_path / "full")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def full_disk():
+        try:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (64, hard))
+            made.save(Progress(epoch=9))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    with pytest.raises(UserError, match=r"full cannot be written: File too large \(.* MB are free"):
+        full_disk()
+    assert made.latest is None
+    made.save(Progress(epoch=2))
+    there = sorted(path.name for path in (tmp_path / "full").iterdir())
+    with pytest.raises(UserError, match="The checkpoint before is whole; free some space, and go"):
+        full_disk()
+    assert sorted(path.name for path in (tmp_path / "full").iterdir()) == there
+    again, _, _ = checkpoints(small_network(seed=8), tmp_path / "full")
+    assert again.restore().epoch == 2
+    made.save(Progress(epoch=3))
+    assert checkpoints(small_network(), tmp_path / "full")[0].restore().epoch == 3
