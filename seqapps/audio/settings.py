@@ -97,11 +97,11 @@ class Augmentation:
     tempo: float = 0.0
     """Speak faster or slower by up to this share at the same pitch: whole frames are repeated or
     left out."""
-    time_masks: int = 2
+    time_masks: int = auto(2)
     """Blocks of frames that are blanked out (SpecAugment, Park et al. 2019)."""
     time_share: float = 0.08
     """Longest block, as a share of the recording."""
-    band_masks: int = 2
+    band_masks: int = auto(2)
     """Blocks of mel bands that are blanked out."""
     band_share: float = 0.2
     """Widest block, as a share of the bands."""

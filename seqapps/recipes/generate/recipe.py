@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from seqapps.bundle.application import Application
 from seqapps.bundle.folder import read_assets
-from seqapps.fields import MAIN, Answers, Assets, Interface, Parts, Rating
+from seqapps.fields import MAIN, Answers, Assets, Interface, Parts
 from seqapps.lazy import lazy_imports
 from seqapps.recipe import Evaluation, Predict, Recipe, strategy_options
 from seqapps.recipes.generate.data import EMBEDDED, sizes
@@ -159,11 +159,6 @@ def finish(
     return {**examples.assets, **(chosen.assets if chosen else mixtures.NONE)}
 
 
-def rate(config: Config, examples: "RunningExamples") -> Rating:
-    """Loss and bits of passages, where there is no Keras model to look into."""
-    return writing_scores.rating(examples)
-
-
 def predict(config: Config, application: Application, options: WriteOptions) -> None:
     """Prints texts as they are written: for one prompt, or for each line."""
     write_texts(application, options, strategy=vars(config.decoding))
@@ -182,7 +177,9 @@ RECIPE = Recipe(
     answers=answers,
     evaluate=evaluate,
     finish=finish,
-    rate=rate,
+    rate=lambda config, examples: writing_scores.rating(examples),
+    # Of five signatures, some of which write step by step.
+    rest=lambda seconds: 40.0 + 2.0 * seconds,
     fixed=FIXED,
     parts=parts,
     space=LANGUAGE_MODEL_SPACE,

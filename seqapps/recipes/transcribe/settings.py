@@ -17,8 +17,10 @@ _MINUTES = 5.0
 """That a training takes where nobody says."""
 _TRAINING = 0.8
 """Share of them that updates take."""
-_SPEED = 180.0
+_SPEED = 90.0
 """Seconds of sound that a training hears in a second, on two cores."""
+_BRIEF = 20
+"""Passes below which a network has not learned all that it can: nothing should hold it back."""
 _SHARE = 0.6
 """Share of synthetic voices at first."""
 _SPOKEN = 0.6
@@ -186,8 +188,9 @@ def settled(config: Config, sizes: Sizes) -> Config:
     The training takes 5 minutes. With under ten hours of recordings punctuation is left out, which
     nobody says; with under two, synthetic voices speak most of what is heard at first and are
     silent after about six tenths of the training, and English is learned from Python's help too.
-    What fits into the minutes is estimated for two cores; where that is fewer than ten passes, the
-    network is narrower, as that of the embedded speech.
+    What fits into the minutes is estimated for two cores; where that is fewer than 20 passes, the
+    network is narrower, as that of the embedded speech, learns in smaller steps, and hears what
+    there is with little dropout and nothing blanked out.
     """
     hours = sizes.minutes / 60.0
     config = filled(
@@ -201,6 +204,7 @@ def settled(config: Config, sizes: Sizes) -> Config:
     minutes, share, language = config.training.minutes, config.voices.share, config.voices.language
     heard_s = 60.0 * sizes.minutes / (1.0 - share)
     passes = 60.0 * _TRAINING * minutes * _SPEED / heard_s if minutes else config.training.epochs
+    brief = passes < _BRIEF
     return filled(
         config,
         features__sample_rate_hz=min(16_000, max(8_000, sizes.rate_hz)),
@@ -210,8 +214,11 @@ def settled(config: Config, sizes: Sizes) -> Config:
         voices__passes=max(1, round(_SPOKEN * passes)),
         # What they would say if each text came once, if that is less.
         voices__minutes=max(1.0, min(60.0, round(share * _SPOKEN * passes * heard_s / 120.0, 1))),
-        model__units=192 if passes >= 10 else 128,
-        model__dropout=0.25 if hours < 1 else 0.15,
+        model__units=128 if brief else 192,
+        model__dropout=0.1 if brief else 0.25 if hours < 1 else 0.15,
+        augmentation__time_masks=0 if brief else 2,
+        augmentation__band_masks=0 if brief else 2,
+        training__batch_tokens=2500 if brief else 5000,
         training__average_decay=0.99,
     )
 

@@ -17,10 +17,19 @@ def test_little_speech_gets_voices_and_plain_words():
     config = settled(Config(training=Training(minutes=10)), LITTLE)
     assert (config.voices.language, config.text.language_text) == ("en-us", PYTHON_HELP)
     assert config.voices.share == 0.6
-    # 50 minutes a pass, 1,440 heard: silent after 17 of 28.8 passes.
-    assert (config.voices.passes, config.voices.minutes) == (17, 60)
+    # 50 minutes a pass, 720 heard: silent after 9 of 14.4 passes.
+    assert (config.voices.passes, config.voices.minutes) == (9, 60)
     assert config.text.punctuation == "drop"
-    assert (config.model.units, config.features.sample_rate_hz) == (192, 16_000)
+    assert config.features.sample_rate_hz == 16_000
+
+
+def test_a_network_that_hears_little_often_is_held_back_and_another_is_not():
+    often = settled(Config(training=Training(minutes=20)), LITTLE)
+    assert (often.model.units, often.model.dropout, often.augmentation.band_masks) == (192, 0.25, 2)
+    assert often.training.batch_tokens == 5000
+    brief = settled(Config(training=Training(minutes=10)), LITTLE)
+    assert (brief.model.units, brief.model.dropout, brief.augmentation.band_masks) == (128, 0.1, 0)
+    assert brief.training.batch_tokens == 2500
 
 
 def test_transcripts_are_in_the_lower_case_of_their_language():
