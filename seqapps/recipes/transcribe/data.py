@@ -202,7 +202,11 @@ def _entries(
 ) -> Iterator[Entry] | None:
     """Rows of a manifest or a folder, or None if `own` asks for a split that it lacks."""
     path = Path(settings.folder).expanduser() / Path(location).expanduser()
-    columns = {"path_column": settings.path_column, "text_column": settings.text_column}
+    columns = {
+        "path_column": settings.path_column,
+        "text_column": settings.text_column,
+        "encoding": settings.encoding,
+    }
     if path.name == "wav.scp" and path.is_file():
         path = path.parent
     if path.is_dir():

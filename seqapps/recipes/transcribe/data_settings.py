@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from seqapps.automatic import auto
+from seqapps.data.files import FileForm
 from seqapps.data.splits import HeldOutBy, Located, check_shares
 
 
@@ -38,6 +39,8 @@ class SpeechData(Located):
     text_column: str = ""
     """Column of a manifest with what is said. Empty: text, transcript, sentence or
     transcription."""
+    encoding: str = "utf-8"
+    """Encoding of manifests, as Python names it: `utf-8`, `utf-16`, `windows-1252` ..."""
     max_seconds: float = 30.0
     """Longest training recording; longer ones are left out."""
     max_bad_share: float = 0.05
@@ -58,6 +61,7 @@ class SpeechData(Located):
                 "path_column and text_column must both be names or both numbers, got "
                 f"{self.path_column!r} and {self.text_column!r}."
             )
+        FileForm(encoding=self.encoding)
         if not self.max_seconds > 0:
             raise ValueError(f"max_seconds must be above 0, got {self.max_seconds}.")
         check_shares(max_bad_share=self.max_bad_share, held_out_share=self.held_out_share)

@@ -27,6 +27,7 @@ TEXTS = ("text", "transcript", "sentence", "transcription")
 _OTHERS = ("speaker", "start", "end")
 """Columns that may be there."""
 _NAMES = "data.path_column and data.text_column name others"
+_NOT_UTF8 = "the line is not UTF-8; name the file's encoding, such as --data.encoding windows-1252"
 _SEPARATORS = ",\t;|"
 
 Cells = Mapping[str, Any]
@@ -53,7 +54,9 @@ class Entry:
     """Why the row cannot be used, or empty."""
 
 
-def manifest(path: Path, *, path_column: str = "", text_column: str = "") -> Iterator[Entry]:
+def manifest(
+    path: Path, *, path_column: str = "", text_column: str = "", encoding: str = "utf-8"
+) -> Iterator[Entry]:
     """Yields the rows of a manifest, a file that ends in one of `ENDINGS`.
 
     Columns: the recording, relative to the manifest's folder, and what is said in it; speaker,
@@ -65,18 +68,25 @@ def manifest(path: Path, *, path_column: str = "", text_column: str = "") -> Ite
         path_column: The column with the recording. Empty: one of `PATHS`; a number: that column of
             a table without header, the first being 1.
         text_column: The column with what is said. Empty: one of `TEXTS`.
+        encoding: How the file is written.
 
     Raises:
         UserError: If the file cannot be read or lacks a column.
     """
     read = _json_rows if path.suffix in (".json", ".jsonl") else _table_rows
     found = _Recordings(path.parent)
-    for line, row in read(path, path_column, text_column):
+    for line, row in read(path, path_column, text_column, encoding):
         yield _entry((str(path), line), row, found)
 
 
 def folder_entries(
-    path: Path, split: Split, *, own: bool, path_column: str = "", text_column: str = ""
+    path: Path,
+    split: Split,
+    *,
+    own: bool,
+    path_column: str = "",
+    text_column: str = "",
+    encoding: str = "utf-8",
 ) -> Iterator[Entry] | None:
     """Yields the recordings of a folder as Common Voice, Kaldi, LJSpeech or LibriSpeech have it.
 
@@ -86,6 +96,7 @@ def folder_entries(
         own: Whether it may lack the split.
         path_column: As for `manifest`.
         text_column: As for `manifest`.
+        encoding: As for `manifest`.
 
     Returns:
         None if `own` asks for a split that it lacks.
@@ -106,7 +117,9 @@ def folder_entries(
         return _kaldi(path)
     for ending in ENDINGS:
         if (table := path / f"metadata{ending}").is_file():
-            return manifest(table, path_column=path_column, text_column=text_column)
+            return manifest(
+                table, path_column=path_column, text_column=text_column, encoding=encoding
+            )
     transcripts = sorted(path.rglob("*.trans.txt"))
     if not transcripts:
         raise UserError(
@@ -169,19 +182,19 @@ def _seconds(value: Any, otherwise: float) -> float:
 
 
 def _table_rows(
-    path: Path, path_column: str, text_column: str
+    path: Path, path_column: str, text_column: str, encoding: str
 ) -> Iterator[tuple[int, Cells | str]]:
     """Rows of a table with their numbers, or why one cannot be used."""
-    first = next(files.read_lines(path), "")
+    first = next(files.read_lines(path, encoding=encoding), "")
     asked = ((path_column,) if path_column else PATHS, (text_column,) if text_column else TEXTS)
     if path_column.isdecimal() and text_column.isdecimal():
-        yield from _headless(path, first, int(path_column), int(text_column))
+        yield from _headless(path, first, int(path_column), int(text_column), encoding)
         return
     separators = "\t" if path.suffix == ".tsv" else _SEPARATORS
     headers = {s: [name.strip() for name in _split(first, s)] for s in separators}
     right = [s for s, names in headers.items() if all(set(names) & set(one) for one in asked)]
     if not right and "|" in first and path.suffix == ".csv" and not path_column + text_column:
-        yield from _headless(path, first, 1, -1)
+        yield from _headless(path, first, 1, -1, encoding)
         return
     separator = right[0] if right else _separator(first, separators)
     header = headers[separator]
@@ -190,17 +203,17 @@ def _table_rows(
     } | {key: header.index(key) for key in _OTHERS if key in header}
     if separator == ",":
         columns = [header[place] for place in places.values()]
-        for row in files.read_table(path, columns):
+        for row in files.read_table(path, columns, form=files.FileForm(encoding=encoding)):
+            wrong = "" if all(map(files.is_text, row.cells)) else _NOT_UTF8
             # A row with a reason has no cells.
-            texts = map(files.repaired, row.cells)
-            yield row.line, row.reason or dict(zip(places, texts, strict=False))
+            yield row.line, row.reason or wrong or dict(zip(places, row.cells, strict=False))
         return
-    for number, cells, reason in _lines(path, separator, len(header), start=2):
+    for number, cells, reason in _lines(path, separator, len(header), start=2, encoding=encoding):
         yield number, reason or {key: cells[place] for key, place in places.items()}
 
 
 def _headless(
-    path: Path, first: str, path_place: int, text_place: int
+    path: Path, first: str, path_place: int, text_place: int, encoding: str
 ) -> Iterator[tuple[int, Cells | str]]:
     """Rows of a table without header; the first column is 1, the last -1."""
     separator = _separator(first, "\t" if path.suffix == ".tsv" else _SEPARATORS)
@@ -210,7 +223,7 @@ def _headless(
             f"{path} has {width} columns; data.path_column and data.text_column must be from 1 to "
             f"{width}, or names of its header, got {path_place} and {text_place}."
         )
-    for number, cells, reason in _lines(path, separator, width, start=1):
+    for number, cells, reason in _lines(path, separator, width, start=1, encoding=encoding):
         names = {"path": path_place, "text": text_place}
         yield (
             number,
@@ -219,16 +232,18 @@ def _headless(
 
 
 def _lines(
-    path: Path, separator: str, width: int, *, start: int
+    path: Path, separator: str, width: int, *, start: int, encoding: str = "utf-8"
 ) -> Iterator[tuple[int, list[str], str]]:
     """Numbers and cells of the lines that are not empty, from one on, or why there are none."""
-    for number, line in enumerate(files.read_lines(path), start=1):
+    what = "first line" if start == 1 else "header"
+    for number, line in enumerate(files.read_lines(path, encoding=encoding), start=1):
         if not line or number < start:
             continue
-        cells = [files.repaired(cell) for cell in _split(line, separator)]
-        what = "first line" if start == 1 else "header"
-        wrong = f"the line has {len(cells)} columns, the {what} has {width}"
-        yield number, cells, wrong if len(cells) != width else ""
+        cells = _split(line, separator)
+        wrong = "" if files.is_text(line) else _NOT_UTF8
+        if len(cells) != width:
+            wrong = f"the line has {len(cells)} columns, the {what} has {width}"
+        yield number, cells, wrong
 
 
 def _separator(line: str, separators: str) -> str:
@@ -253,13 +268,15 @@ def _place(path: Path, header: list[str], names: Sequence[str]) -> int:
     return header.index(name)
 
 
-def _json_rows(path: Path, path_column: str, text_column: str) -> Iterator[tuple[int, Cells | str]]:
+def _json_rows(
+    path: Path, path_column: str, text_column: str, encoding: str
+) -> Iterator[tuple[int, Cells | str]]:
     """JSON objects, one a line or in a list, with their numbers, or why one cannot be used."""
     asked = {
         "path": (path_column,) if path_column else PATHS,
         "text": (text_column,) if text_column else TEXTS,
     }
-    for number, row in _json_objects(path):
+    for number, row in _json_objects(path, encoding):
         if not isinstance(row, dict):
             yield number, row if isinstance(row, str) else "it is not a JSON object"
             continue
@@ -291,9 +308,9 @@ def _stretch(row: Mapping[str, Any]) -> dict[str, Any]:
     return {"start": start, "end": start + lasts} if numbers else {"start": start}
 
 
-def _json_objects(path: Path) -> Iterator[tuple[int, Any]]:
+def _json_objects(path: Path, encoding: str) -> Iterator[tuple[int, Any]]:
     """What each line holds, or each part of one list; why a line is no JSON, as a text."""
-    lines = enumerate(files.read_lines(path), start=1)
+    lines = enumerate(files.read_lines(path, encoding=encoding), start=1)
     for number, line in lines:
         if not line.strip():
             continue
@@ -302,7 +319,7 @@ def _json_objects(path: Path) -> Iterator[tuple[int, Any]]:
                 whole = "\n".join([line, *(more for _, more in lines)])
                 yield from enumerate(json.loads(whole), start=1)
                 return
-            yield number, json.loads(line)
+            yield number, json.loads(line) if files.is_text(line) else _NOT_UTF8
         except (ValueError, RecursionError) as error:
             yield number, f"the line is not valid JSON: {error}"
 

@@ -130,6 +130,28 @@ def manifest_of(folder, name, *lines):
     return manifest(folder / name)
 
 
+@pytest.mark.parametrize("name", ["m.tsv", "m.csv", "m.jsonl"])
+def test_manifests_of_another_encoding_say_so(folder, name):
+    separator = "\t" if name == "m.tsv" else ","
+    lines = [f"path{separator}text", f"a/0.wav{separator}café", f"a/1.wav{separator}one"]
+    if name == "m.jsonl":
+        lines = ['{"path": "a/0.wav", "text": "café"}', '{"path": "a/1.wav", "text": "one"}']
+    right = [("a/0.wav", "café", ""), ("a/1.wav", "one", "")]
+    for encoding in ("windows-1252", "utf-16"):
+        (folder / name).write_text("\n".join(lines) + "\n", encoding=encoding)
+        assert entries(folder, name, encoding=encoding) == right
+    with pytest.raises(UserError, match="not UTF-8; .* --data.encoding utf-16"):
+        entries(folder, name)
+    (folder / name).write_text("\n".join(lines) + "\n", encoding="windows-1252")
+    bad, good = entries(folder, name)
+    assert bad[2].endswith(
+        "not UTF-8; name the file's encoding, such as --data.encoding windows-1252"
+    )
+    assert good == right[1]
+    with pytest.raises(ValueError, match="encoding must be one that Python knows"):
+        SpeechData(encoding="latin-99")
+
+
 def test_names_as_windows_writes_them(folder):
     rows = [f"{name}\t{text}".replace("/", "\\") for name, text in SAID]
     written(folder, "m.tsv", "path\ttext", *rows)
