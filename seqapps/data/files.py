@@ -343,7 +343,8 @@ def _quoted_rows(path: Path, separator: str, form: FileForm) -> Iterator[tuple[i
     for record in _records(path, separator, form.encoding):
         line, raw, cells = record
         width = width or len(cells)
-        if len(raw) > 1 < width and 2 * record.like_rows(separator, width) >= len(raw):
+        # One line of a cell is always like a row: that with the other cells.
+        if width > 1 < record.like_rows(separator, width) >= len(raw) / 2:
             look = look or _look(path, separator, form.encoding, width)
             if look.finds_rows_in(record, separator):
                 raise UserError(

@@ -204,7 +204,15 @@ def test_rows_between_two_stray_marks_are_no_cell(
 
 
 @pytest.mark.parametrize(
-    "cell", ["Hello, you\nbye", "a, b\nc, d\ne, f", "one\n\ntwo", 'he said\n"hi, you"', ",\n,"]
+    "cell",
+    [
+        "Hello, you\nbye",
+        "a, b\nc, d\ne, f",
+        "one\n\ntwo",
+        "well, well, well\n8/10",
+        'he said\n"hi, you"',
+        ",\n,",
+    ],
 )
 def test_cells_of_several_lines_stay_cells(tmp_path: Path, cell: str) -> None:
     rows = [(f"text {number}", "neg" if number % 2 else "pos") for number in range(12)]
