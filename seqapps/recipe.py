@@ -6,15 +6,16 @@ certificate and the command line (`seqapps.commands`) follow from that record.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from seqapps.arguments import positional
 from seqapps.automatic import is_auto, plain, settled
 from seqapps.bundle.application import Application
-from seqapps.bundle.folder import read_config
-from seqapps.config import field_docstrings, from_dict, leaves, show
+from seqapps.bundle.folder import read_config, read_data_record
+from seqapps.config import Settings, field_docstrings, from_dict, leaves, show
+from seqapps.data.splits import Located
 from seqapps.errors import UserError
 from seqapps.fields import Answers, Assets, Interface, Option, Parts, Rating
 from seqapps.ranges import LIMITS
@@ -28,6 +29,9 @@ __all__ = [
     "PredictOptions",
     "Recipe",
     "View",
+    "at_home",
+    "began_in",
+    "resolved",
     "settle",
     "stored_config",
     "strategy_options",
@@ -271,4 +275,39 @@ def stored_config(recipe: Recipe[Any, Any], folder: Path) -> Any:
             f"use python -m seqapps.recipes.{stored.recipe}."
         )
     # What a bundle does not say had its fallback's value when it was trained.
-    return plain(from_dict(recipe.config, stored.settings, source=str(folder / "config.json")))
+    read = from_dict(recipe.config, stored.settings, source=str(folder / "config.json"))
+    config: Any = plain(read)
+    data: Any = getattr(config, "data", None)
+    # Bundles that know of no other rule have that one.
+    if hasattr(data, "held_out_by") and "held_out_by" not in stored.settings["data"]:
+        return replace(config, data=replace(data, held_out_by="count"))
+    return config
+
+
+def resolved(recipe: Recipe[Any, Any], folder: Path, settings: Settings[Any]) -> Any:
+    """The settings of a bundle, and over them those that are given now.
+
+    The bundle's data is where it was in the training, wherever this command is typed; unless
+    `data.folder` is given, which says where it is now.
+
+    Raises:
+        UserError: If it is no bundle of this recipe.
+    """
+    stored = stored_config(recipe, folder)
+    if "data.folder" not in settings.given:
+        stored = at_home(stored, folder)
+    return settings.resolve(stored)
+
+
+def at_home(config: Any, folder: Path) -> Any:
+    """Settings from a folder, with the absolute names of files that were named elsewhere."""
+    record = read_data_record(folder)
+    if record is None or not record.folder or Path(record.folder) == Path.cwd():
+        return config
+    return replace(config, data=config.data.located(Path(record.folder)))
+
+
+def began_in(config: Any) -> str:
+    """The current folder, if the settings name files from it; else empty."""
+    data, here = getattr(config, "data", None), Path.cwd()
+    return str(here) if isinstance(data, Located) and data.located(here) != data else ""

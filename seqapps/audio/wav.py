@@ -117,6 +117,8 @@ def parse_wav(file: Any) -> Recording:
     # A file of floats may hold anything.
     mono, sane = only_numbers(mono)
     status = _pick(good & ~sane, NOT_FINITE, status)
+    # What is louder than full scale is heard as loud as that, not cut off: training does the same.
+    mono /= tf.maximum(tf.reduce_max(tf.abs(mono)), 1.0)
     return Recording(mono, tf.cast(_pick(~good, 0, rate), tf.int32), tf.cast(status, tf.int32))
 
 

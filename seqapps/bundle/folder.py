@@ -9,12 +9,13 @@ import platform
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from seqapps.bundle.earlier import completed
+from seqapps.data.fingerprint import DataRecord
 from seqapps.errors import UserError, full
 from seqapps.fields import Assets, Interface
 from seqapps.lazy import lazy_imports
@@ -201,6 +202,31 @@ def write_history(path: Path, rows: Sequence[Mapping[str, float]]) -> None:
         writer = csv.DictWriter(file, names)
         writer.writeheader()
         writer.writerows(rows)
+
+
+def write_data_record(folder: Path, record: DataRecord) -> None:
+    """Writes data.json: where the data was, and what it was."""
+    write_json(folder / "data.json", asdict(record))
+
+
+def read_data_record(folder: Path) -> DataRecord | None:
+    """Reads data.json, None where there is none.
+
+    Raises:
+        UserError: If it is damaged.
+    """
+    path = folder / "data.json"
+    if not path.is_file():
+        return None
+    try:
+        table = json.loads(path.read_text(encoding="utf-8"))
+        splits = {
+            split: {"rows": int(part["rows"]), "hash": str(part["hash"])}
+            for split, part in table["splits"].items()
+        }
+        return DataRecord(str(table["folder"]), splits)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path} is damaged ({error}); copy the folder again.") from None
 
 
 def write_assets(folder: Path, assets: Assets) -> None:

@@ -15,11 +15,14 @@ from seqapps.bundle.folder import (
     check_free,
     read_assets,
     read_config,
+    read_data_record,
     staging,
     write_assets,
     write_config,
+    write_data_record,
     write_json,
 )
+from seqapps.data.fingerprint import DataRecord, difference
 from seqapps.errors import UserError
 from seqapps.fields import Assets, Interface
 
@@ -184,6 +187,26 @@ class Unfinished:
             )
         if not self.written:
             check_free(self.output, overwrite=overwrite)
+
+    def check_data(self, now: DataRecord) -> DataRecord:
+        """Checks that the data is what the training began with, and remembers it if it begins now.
+
+        Returns:
+            What it began with.
+
+        Raises:
+            UserError: If it is other data.
+        """
+        before = read_data_record(self.folder)
+        if before is None:
+            write_data_record(self.folder, now)
+            return now
+        if changed := difference(before.splits, now.splits):
+            raise UserError(
+                f"the data is not what the training at {self.folder} began with: {changed}. Put "
+                "it back as it was, or start anew with --overwrite."
+            )
+        return before
 
     @property
     def learned(self) -> bool:

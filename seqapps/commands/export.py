@@ -15,7 +15,7 @@ from seqapps.config import Settings
 from seqapps.errors import UsageError, UserError
 from seqapps.fields import MAIN, Rating
 from seqapps.lazy import lazy_imports, start_tensorflow
-from seqapps.recipe import Recipe, stored_config
+from seqapps.recipe import Recipe, resolved
 from seqapps.report import Reporter
 
 with lazy_imports():
@@ -49,7 +49,7 @@ _PORTION = 64
 
 def export(recipe: Recipe[Any, Any], options: ExportOptions, settings: Settings[Any]) -> None:
     """Writes what other programs run: the servable alone, or another format."""
-    config = settings.resolve(stored_config(recipe, options.bundle))
+    config = resolved(recipe, options.bundle, settings)
     if settings.given and options.quantise == "none":
         raise UsageError(
             f"--{next(iter(settings.given))} says what --quantise int8 is measured on; leave it "

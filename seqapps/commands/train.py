@@ -15,7 +15,7 @@ from seqapps.bundle.unfinished import Start, Unfinished
 from seqapps.config import Settings, leaves, show, to_json
 from seqapps.errors import UsageError, UserError, full
 from seqapps.lazy import lazy_imports, start_tensorflow
-from seqapps.recipe import Recipe, settle, stored_config
+from seqapps.recipe import Recipe, at_home, resolved, settle, stored_config
 from seqapps.report import Reporter
 
 with lazy_imports():
@@ -79,6 +79,7 @@ def train(recipe: Recipe[Any, Any], options: TrainOptions, settings: Settings[An
             work.reopen(
                 settings=to_json(config), overwrite=options.overwrite, trained=options.from_
             )
+            config = at_home(config, work.folder)
             if options.finish and not work.trained:
                 raise UserError(
                     f"the training at {work.folder} has learned nothing yet; go on with --resume."
@@ -156,10 +157,11 @@ def _asked(recipe: Recipe[Any, Any], options: TrainOptions, settings: Settings[A
     """The settings of a training that begins now."""
     typed = settings.given.keys()
     counted = {"training.epochs", "training.max_steps"} & typed
-    base = stored_config(recipe, options.from_) if options.from_ else None
-    config = settings.resolve(base)
-    if base:
-        _check_fixed(recipe, base, config)
+    if not options.from_:
+        config = settings.resolve()
+    else:
+        config = resolved(recipe, options.from_, settings)
+        _check_fixed(recipe, stored_config(recipe, options.from_), config)
     if not counted or "training.minutes" in typed or is_auto(config.training.minutes):
         return config
     # The minutes are those of the bundle that is trained further, and somebody counts.

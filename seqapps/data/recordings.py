@@ -1,14 +1,11 @@
-"""Recordings in memory, and how audio files of any kind become them."""
+"""Recordings in memory: int16 samples of one rate, with what is said in them."""
 
 # N samples of a recording
 
 import importlib
-import io
-import math
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,9 +15,6 @@ from seqapps.data.files import Problem
 from seqapps.errors import UserError
 
 Samples = npt.NDArray[np.int16]
-
-ENDINGS = (".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".au")
-"""Endings of the files that are taken for recordings when a folder is read."""
 
 
 @dataclass(frozen=True)
@@ -71,70 +65,6 @@ class Recordings:
         for samples, speaker in zip(self.samples, self.speakers, strict=True):
             hours[speaker] = hours.get(speaker, 0.0) + len(samples) / rate_hz / 3600
         return dict(sorted(hours.items(), key=lambda item: -item[1]))
-
-
-def read_audio(
-    path: Path, rate_hz: int, *, start_s: float = 0.0, end_s: float = math.inf
-) -> Samples:
-    """Reads a recording: WAV, FLAC, OGG, MP3 ... of any rate and number of channels.
-
-    Args:
-        path: The file.
-        rate_hz: The rate wanted.
-        start_s: Where to begin, in seconds.
-        end_s: Where to end.
-
-    Returns:
-        int16, (N,): the mean of all channels.
-
-    Raises:
-        UserError: If the file cannot be read as audio, or the part lies outside of it.
-    """
-    soundfile = speech_package("soundfile")
-    try:
-        with soundfile.SoundFile(str(path)) as file:
-            # Rounded, an infinite number of samples would be no number.
-            first = round(min(start_s, 1e9) * file.samplerate)
-            last = min(file.frames, round(min(end_s, 1e9) * file.samplerate))
-            if not 0 <= first < max(last, 1):
-                raise UserError(
-                    f"{path}: the part from {start_s:g} s to {end_s:g} s lies outside of the "
-                    f"recording, which has {file.frames / file.samplerate:.3f} s."
-                )
-            file.seek(first)
-            values = file.read(last - first, dtype="float32", always_2d=True).mean(axis=1)
-            rate = file.samplerate
-    except UnicodeEncodeError:
-        raise UserError(f"{str(path)!r} is no name that a file can have.") from None
-    except (soundfile.SoundFileError, OSError) as error:
-        raise UserError(f"{path} cannot be read as audio: {error}") from None
-    return to_int16(resampled(_numbers(values), rate, rate_hz))
-
-
-def decode_audio(content: bytes, name: str) -> tuple[npt.NDArray[np.float32], int]:
-    """Decodes a recording in memory: FLAC, OGG, MP3 ...
-
-    Args:
-        content: The bytes of a file.
-        name: What to call it in an error.
-
-    Returns:
-        float32, (N,), the mean of all channels, and its rate in Hz.
-
-    Raises:
-        UserError: If it cannot be read as audio.
-    """
-    soundfile = speech_package("soundfile")
-    try:
-        values, rate = soundfile.read(io.BytesIO(content), dtype="float32", always_2d=True)
-    except (soundfile.SoundFileError, OSError) as error:
-        raise UserError(f"{name} cannot be read as audio: {error}") from None
-    return _numbers(values.mean(axis=1)), int(rate)
-
-
-def _numbers(values_N: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Silence for what is no number or beyond all measure, as `audio.wav.only_numbers` has it."""
-    return np.where(np.abs(values_N) <= 1e6, values_N, np.float32(0.0))
 
 
 def resampled(

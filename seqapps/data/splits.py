@@ -1,9 +1,12 @@
-"""What every loader of texts does with its splits: name, sift, report and hold out."""
+"""What every loader of data does with its splits: find, name, sift, report and hold out."""
 
+import dataclasses
 import hashlib
+import sys
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Literal, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Literal, Protocol, Self, TypeVar
 
 from seqapps.data.files import Problem, Row
 from seqapps.errors import UserError
@@ -12,6 +15,11 @@ T = TypeVar("T")
 
 Split = Literal["train", "validation", "test"]
 
+HeldOutBy = Literal["hash", "count"]
+"""Rules by which rows are held out, see `hold_out`."""
+
+_PLACES = 1 << 64
+"""Hashes that a key may have."""
 _SHOWN = 5
 """Problems of a split that are shown one by one."""
 
@@ -65,6 +73,42 @@ class Locations(Protocol):
     @property
     def test(self) -> str:
         """Location of the test data; empty: from the location of the training data."""
+
+
+class Located:
+    """Settings of data: `train`, `validation` and `test` are locations in `folder`.
+
+    The default of `train` is the embedded data; what follows a kind (`tfds:NAME`) is no path,
+    unless the kind is among `of_paths`.
+    """
+
+    of_paths: ClassVar[tuple[str, ...]] = ()
+    """Kinds of locations that a path follows, with their colons."""
+
+    def located(self, base: Path) -> Self:
+        """The settings with absolute paths, which name the same files everywhere.
+
+        Args:
+            base: Absolute folder from which relative ones count.
+        """
+        settings: Any = self
+        folder = base / Path(settings.folder).expanduser()
+        embedded = type(settings)().train
+        changes: dict[str, str] = {}
+        for name in ("train", "validation", "test"):
+            location = getattr(settings, name)
+            kind = next((kind for kind in self.of_paths if location.startswith(kind)), "")
+            if location and location != embedded and not location.startswith("tfds:"):
+                changes[name] = kind + self._absolute(folder, location.removeprefix(kind))
+        # Where nobody named a folder, it is the one in which a command is typed.
+        if settings.folder != ".":
+            changes["folder"] = str(folder)
+        if settings.tfds_folder:
+            changes["tfds_folder"] = str(base / Path(settings.tfds_folder).expanduser())
+        return dataclasses.replace(settings, **changes)
+
+    def _absolute(self, folder: Path, location: str) -> str:
+        return str(folder / Path(location).expanduser())
 
 
 def load_each(
@@ -210,7 +254,7 @@ def sift(
         examples = "\n".join(f"  {problem}" for problem in problems[:_SHOWN])
         raise UserError(
             f"{bad:,} of {count:,} training rows in {name} are bad, {bad / count:.1%}; at most "
-            f"{max_bad_share:.1%} may be (max_bad_share):\n{examples}"
+            f"{max_bad_share:.1%} may be (max_bad_share):\n{examples}{_encoding_hint(problems)}"
         )
 
 
@@ -224,6 +268,18 @@ def log_problems(problems: Sequence[Problem], split: Split, log: Callable[[str],
         log(f"  {problem}")
     if len(problems) > _SHOWN:
         log(f"  and {len(problems) - _SHOWN:,} more")
+    if hint := _encoding_hint(problems):
+        log(hint.strip("\n"))
+
+
+def _encoding_hint(problems: Sequence[Problem]) -> str:
+    """What helps if texts are not UTF-8, a line or nothing."""
+    if not any(problem.reason.endswith("not UTF-8") for problem in problems):
+        return ""
+    return (
+        "\nA file of another encoding, such as windows-1252 (older Windows, Excel), is read with "
+        "--data.encoding windows-1252."
+    )
 
 
 def text_key(text: str) -> str:
@@ -231,21 +287,66 @@ def text_key(text: str) -> str:
     return " ".join(text.casefold().split())
 
 
-def in_hash_order(keys: Iterable[str], seed: int) -> list[str]:
-    """Returns the distinct keys in an order that the seed chooses.
+def hold_out(
+    keys: Iterable[str],
+    splits: Collection[Split],
+    *,
+    share: float,
+    seed: int,
+    by: HeldOutBy,
+    most: int = sys.maxsize,
+) -> dict[str, Split]:
+    """Chooses what is held out from training, by a hash of each key and the seed.
 
-    The order is by hash: a key keeps its place among the others when keys are added or moved.
+    - `hash`: the hash alone says where a key belongs, however many others there are: in the lowest
+      `share` of all hashes to the test, in the highest to validation. So data that grows keeps
+      every key where it was. Of more than `most` the share is halved until there are fewer: keys
+      then go from the others into training, and never the other way. A split that would have no
+      key gets the nearest one, for as long as it has none by the rule; training keeps one.
+    - `count`: the first of all hashes, exactly `share` of the keys for each split, at least one.
+      When keys are added, all splits move. Earlier versions had this rule.
+
+    Args:
+        keys: What belongs together has the same; training keeps the keys that nothing says of.
+        splits: Splits to hold out.
+        share: Share of the distinct keys for each, above 0 to 0.4.
+        seed: Chooses.
+        by: The rule.
+        most: Keys of one split, about.
+
+    Returns:
+        The split of each key that is held out. With fewer keys than a split each and one for
+        training, some splits may have none.
     """
+    placed = sorted((_place(key, seed), key) for key in set(keys))
+    if by == "count":
+        each = min(max(1, round(share * len(placed))), (len(placed) - 1) // len(splits), most)
+        return {
+            key: split
+            for number, split in enumerate(splits)
+            for _, key in placed[number * each : (number + 1) * each]
+        }
+    while share * len(placed) > most:
+        share /= 2
+    owners: dict[str, Split] = {}
+    for place, key in placed:
+        if "test" in splits and place < share * _PLACES:
+            owners[key] = "test"
+        elif "validation" in splits and place >= (1.0 - share) * _PLACES:
+            owners[key] = "validation"
+    if len(placed) > len(splits):
+        nearest: dict[Split, str] = {"test": placed[0][1], "validation": placed[-1][1]}
+        for split in splits:
+            if split not in owners.values():
+                owners[nearest[split]] = split
+    if placed and len(owners) == len(placed):
+        counts = Counter(owners.values())
+        spare = [(place, key) for place, key in placed if counts[owners[key]] > 1] or placed
+        del owners[min(spare, key=lambda placed: abs(placed[0] - _PLACES // 2))[1]]
+    return owners
+
+
+def _place(key: str, seed: int) -> int:
+    """Where a key stands among all that there could be, from 0 to `_PLACES` - 1."""
     salt = str(seed).encode()
-
-    def position(key: str) -> bytes:
-        return hashlib.blake2b(key.encode(), key=salt, digest_size=8).digest()
-
-    return sorted(set(keys), key=lambda key: (position(key), key))
-
-
-def deal(ordered: Sequence[str], splits: Sequence[Split], each: int) -> dict[str, Split]:
-    """Gives each split `each` of the keys, from the first on, and returns whose they are."""
-    return {
-        key: split for i, split in enumerate(splits) for key in ordered[i * each : (i + 1) * each]
-    }
+    return int.from_bytes(hashlib.blake2b(key.encode(), key=salt, digest_size=8).digest())

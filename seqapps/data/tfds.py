@@ -108,7 +108,7 @@ def read(
             raise UserError(
                 f"The data set in {path} has no {kind} {name!r}; "
                 f"it has {', '.join(map(repr, usable)) or 'no text of a fixed name'}."
-                f"{suggestion(name, usable)}"
+                f"{suggestion(name, set(usable) - set(columns))}"
             )
     number = 0
     for batch in builder.as_dataset(split=split, batch_size=_BATCH, shuffle_files=False):

@@ -4,12 +4,13 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from seqapps.fields import asset, damaged_asset
+from seqapps.text.lower_case import lowered
 from seqapps.text.normalise import normalise
 from seqapps.text.scripts import WORD_START
 from seqapps.text.tokenizer import Tokenizer
@@ -37,6 +38,10 @@ class Alphabet:
     """Whether transcripts are put in lower case."""
     punctuation: bool = True
     """Whether punctuation marks are written."""
+    language: str = ""
+    """Of the transcripts, such as tr, if lower case is to be that of a language."""
+    strip: tuple[str, ...] = ()
+    """What is left out, or written otherwise, see `Transcripts.strip`."""
 
     @classmethod
     def fit(
@@ -46,6 +51,8 @@ class Alphabet:
         pieces: int = 0,
         lower: bool = True,
         punctuation: bool = True,
+        language: str = "",
+        strip: tuple[str, ...] = (),
     ) -> "Alphabet":
         """Learns the symbols of the training transcripts.
 
@@ -54,14 +61,17 @@ class Alphabet:
             pieces: How many SentencePiece pieces; 0 for single characters.
             lower: Whether to put transcripts in lower case.
             punctuation: Whether to keep punctuation marks.
+            language: Whose lower case.
+            strip: What to leave out, or to write otherwise.
         """
-        cleaned = [clean(text, lower=lower, punctuation=punctuation) for text in texts]
+        rules = cls((), lower, punctuation, language, strip)
+        cleaned = [rules.clean(text) for text in texts]
         characters = sorted({c for text in cleaned for c in text} | {" "})
         if not pieces:
-            return cls(tuple(characters), lower, punctuation)
+            return replace(rules, symbols=tuple(characters))
         model = Tokenizer.train(cleaned, vocabulary=pieces, character_coverage=1.0)
         learned = [piece.replace(WORD_START, " ") for piece in model.pieces[_SPECIAL:]]
-        return cls(tuple(dict.fromkeys([*learned, *characters])), lower, punctuation)
+        return replace(rules, symbols=tuple(dict.fromkeys([*learned, *characters])))
 
     @property
     def assets(self) -> dict[str, bytes]:
@@ -70,6 +80,8 @@ class Alphabet:
             "symbols": list(self.symbols),
             "lower": self.lower,
             "punctuation": self.punctuation,
+            "language": self.language,
+            "strip": self.strip,
         }
         return {_FILE: json.dumps(table, ensure_ascii=False).encode()}
 
@@ -80,7 +92,15 @@ class Alphabet:
 
     def clean(self, text: str) -> str:
         """A transcript as the model is to write it."""
-        return clean(text, lower=self.lower, punctuation=self.punctuation)
+        text = normalise(text)
+        if self.lower:
+            text = lowered(text, self.language)
+        for entry in self.strip:
+            # The first character is no sign of its own, so that = can be left out too.
+            rest, _, new = entry[1:].partition("=")
+            old = entry[0] + rest
+            text = text.replace(lowered(old, self.language) if self.lower else old, new)
+        return normalise(text) if self.punctuation else _without_marks(text)
 
     def unknown(self, text: str) -> list[str]:
         """Characters of a transcript that no symbol writes."""
@@ -122,16 +142,8 @@ class Alphabet:
         return "".join(self.symbols[i] for i in ids).strip()
 
 
-def clean(text: str, *, lower: bool, punctuation: bool = True) -> str:
-    """Composes characters, puts one space between words, and drops control characters.
-
-    Without `punctuation`, marks that are not said become spaces; an apostrophe within a word stays.
-    """
-    text = normalise(text)
-    if lower:
-        text = text.lower()
-    if punctuation:
-        return text
+def _without_marks(text: str) -> str:
+    """Puts spaces for marks that are not said; an apostrophe within a word stays."""
     text = text.replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
     kept = (
         " " if c not in _SPOKEN and unicodedata.category(c).startswith("P") else c for c in text
@@ -149,7 +161,8 @@ def alphabet_in(assets: Mapping[str, bytes]) -> Alphabet:
         table = json.loads(asset(assets, _FILE))
         symbols, lower = table["symbols"], table["lower"]
         # Bundles of earlier versions wrote what there was.
-        punctuation = table.get("punctuation", True)
+        punctuation, language = table.get("punctuation", True), table.get("language", "")
+        strip = tuple(map(str, table.get("strip", ())))
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise damaged_asset(_FILE, error) from None
     if (
@@ -159,4 +172,4 @@ def alphabet_in(assets: Mapping[str, bytes]) -> Alphabet:
         or " " not in symbols
     ):
         raise damaged_asset(_FILE, "it must list different symbols, the space among them")
-    return Alphabet(tuple(symbols), bool(lower), bool(punctuation))
+    return Alphabet(tuple(symbols), bool(lower), bool(punctuation), str(language), strip)

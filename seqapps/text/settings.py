@@ -1,5 +1,6 @@
 """Settings of how texts become numbers, the same in every recipe."""
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -101,6 +102,13 @@ class Transcripts:
     punctuation: str = auto("keep")
     """`keep` writes punctuation marks as the transcripts have them, `drop` leaves out those that
     nobody says; an apostrophe within a word stays."""
+    strip: tuple[str, ...] = ()
+    r"""What is left out of transcripts, or written otherwise: `["\"", "é=e", "&= and "]` leaves out
+    quotation marks, and writes e for é and and for &. Compared after `lower`, before
+    `punctuation`."""
+    language: str = auto("")
+    """Language of the transcripts, such as tr or en-us: lower case is that of Turkish (ı for I, i
+    for İ) in tr and az. In others İ stays as it is."""
     language_order: int = 6
     """Symbols of the n-grams of the language model that the search uses; 0 for none."""
     language_text: str = auto("")
@@ -117,5 +125,9 @@ class Transcripts:
             )
         if self.punctuation not in ("keep", "drop"):
             raise ValueError(f"punctuation must be keep or drop, got {self.punctuation!r}.")
+        if not all(self.strip):
+            raise ValueError("strip must hold characters, or 'é=e' to write them so; got ''.")
+        if self.language and not re.fullmatch("[A-Za-z]{2,3}([-_].+)?", self.language):
+            raise ValueError(f"language must be a code such as tr or en-us, got {self.language!r}.")
         if not 0 <= self.language_order <= 20:
             raise ValueError(f"language_order must be from 0 to 20, got {self.language_order}.")

@@ -22,18 +22,20 @@ from seqapps.bundle.folder import (
     staging,
     write_assets,
     write_config,
+    write_data_record,
     write_history,
     write_json,
 )
 from seqapps.bundle.servable import write_servable
 from seqapps.bundle.unfinished import Unfinished
 from seqapps.config import to_json
+from seqapps.data.fingerprint import DataRecord, FromData, fingerprint
 from seqapps.errors import UserError
 from seqapps.fields import Answers, Assets
 from seqapps.layers.cudnn import reset_cudnn
 from seqapps.portable import fresh
 from seqapps.portable.certificate import certify
-from seqapps.recipe import Examples, Recipe
+from seqapps.recipe import Examples, Recipe, began_in
 from seqapps.report import Reporter, clock
 from seqapps.training.checkpoint import Progress
 from seqapps.training.loop import Goal, Pass, fit
@@ -114,6 +116,9 @@ def _train(
         reporter.log(told)
     begun = work.start
     examples = recipe.load(config, work.assets, reporter)
+    record = None
+    if isinstance(examples, FromData):
+        record = work.check_data(DataRecord(began_in(config), fingerprint(examples.rows)))
     if work.assets is None:
         write_assets(work.folder, examples.assets)
     if trouble := trial():
@@ -139,6 +144,8 @@ def _train(
     kept = f"What was learned is safe in {work.folder}: go on with --resume."
     with staging(work.output, overwrite=overwrite, kept=kept) as folder:
         graphs = _write_bundle(recipe, config, network, assets, folder, reporter)
+        if record:
+            write_data_record(folder, record)
         _measure(recipe, config, examples, learned, folder, work, reporter)
         if (work.folder / "logs").is_dir():
             shutil.copytree(work.folder / "logs", folder / "logs")

@@ -56,7 +56,7 @@ def parse_wav(file: bytes) -> tuple[Any, int, int]:
     """Reads one WAV file, or anything else.
 
     Returns:
-        float32, (N,), the mean of all channels; the rate in Hz; and the status.
+        float32, (N,), the mean of all channels, between -1 and 1; the rate in Hz; and the status.
     """
     header = read_header(file)
     if header.status >= NOT_WAV:
@@ -64,7 +64,7 @@ def parse_wav(file: bytes) -> tuple[Any, int, int]:
     size = header.frames * header.channels * header.width
     samples = decoded(file[header.start : header.start + size], header.tag, header.width)
     mono, sane = only_numbers(samples.reshape(-1, header.channels).mean(1, dtype=np.float32))
-    return mono, header.rate, header.status if sane else NOT_FINITE
+    return within_range(mono), header.rate, header.status if sane else NOT_FINITE
 
 
 def read_header(file: bytes) -> Header:
@@ -133,6 +133,14 @@ def only_numbers(samples: Any) -> tuple[Any, bool]:
     """Samples with 0 for what is not finite or beyond 1e6, and whether all were fine."""
     fine = np.abs(samples) <= 1e6
     return np.where(fine, samples, np.float32(0)), bool(fine.all())
+
+
+def within_range(samples: Any) -> Any:
+    """Samples, float32, (N,), brought between -1 and 1 by one factor where they are louder."""
+    if not len(samples):
+        return samples
+    loudest = max(samples.max(), -samples.min())
+    return samples / loudest if loudest > 1 else samples
 
 
 def checked(samples: Any, rate: int) -> tuple[Any, int, int]:

@@ -4,6 +4,7 @@ A text is a list of documents in their order, each of them bytes exactly as they
 what a reader of UTF-8 leaves out (a byte order mark) and unpacks (.gz).
 """
 
+import codecs
 import gzip
 import re
 import zlib
@@ -13,8 +14,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 from seqapps.data import files
-from seqapps.data.files import Problem, Row
-from seqapps.data.splits import Split, check_shares, load_each, log_problems, read_tfds, sift
+from seqapps.data.files import FileForm, Problem, Row
+from seqapps.data.splits import (
+    Located,
+    Split,
+    check_shares,
+    load_each,
+    log_problems,
+    read_tfds,
+    sift,
+)
 from seqapps.errors import UserError
 
 _BOM = b"\xef\xbb\xbf"
@@ -27,7 +36,7 @@ EMBEDDED = "pydoc"
 
 
 @dataclass(frozen=True, kw_only=True)
-class TextData:
+class TextData(FileForm, Located):
     """Where running text comes from.
 
     A location is `pydoc` (embedded: the topics of Python's help, English technical prose);
@@ -54,12 +63,14 @@ class TextData:
     stops."""
     held_out_share: float = 0.1
     """Share of the training text, from its end, that is the validation text if there is no other;
-    to 0.4."""
+    to 0.4. It is one piece, since text is read on from what came before; so it moves when the text
+    grows, and text that will grow should name a validation text."""
     tail_share: float = 0.0
     """For trying settings, to 0.4: validate on this share of what is left of the training text,
     from its end, in place of the validation text, which is then not looked at."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not self.train:
             raise ValueError("train must name a training text, got ''; use 'pydoc'.")
         if not self.text_column:
@@ -194,10 +205,10 @@ def _load(
     else:
         path = Path(settings.folder).expanduser() / Path(location).expanduser()
         paths: Sequence[Path] = ()
-        if not path.is_dir() and files.is_table(path):
-            rows = files.read_table(path, (settings.text_column,))
+        if not path.is_dir() and files.is_table(path, settings):
+            rows = files.read_table(path, (settings.text_column,), form=settings)
         else:
-            paths, rows = _files(path, utf8=utf8)
+            paths, rows = _files(path, utf8=utf8, encoding=settings.encoding)
         _take(rows, documents, str(path), split, settings, utf8=utf8, paths=paths, log=log)
     log_problems(documents.problems, split, log)
     if not documents.size:
@@ -217,7 +228,7 @@ def pydoc_topics() -> list[bytes]:
     return [topics[name].encode() for name in sorted(topics)]
 
 
-def _files(path: Path, *, utf8: bool) -> tuple[Sequence[Path], Iterator[Row]]:
+def _files(path: Path, *, utf8: bool, encoding: str) -> tuple[Sequence[Path], Iterator[Row]]:
     """A file, or every file of a folder, and each as a row whose only cell is its text."""
     inside = [path]
     if path.is_dir():
@@ -226,27 +237,33 @@ def _files(path: Path, *, utf8: bool) -> tuple[Sequence[Path], Iterator[Row]]:
             for file in path.rglob("*")
             if file.is_file() and not any(p.startswith(".") for p in file.relative_to(path).parts)
         )
-    rows = (Row(n, (read_document(file, utf8=utf8),)) for n, file in enumerate(inside, 1))
+    rows = (
+        Row(n, (read_document(file, utf8=utf8, encoding=encoding),))
+        for n, file in enumerate(inside, 1)
+    )
     return inside, rows
 
 
-def read_document(path: Path, *, utf8: bool = True) -> str:
+def read_document(path: Path, *, utf8: bool = True, encoding: str = "utf-8") -> str:
     """Reads a whole file, which may be packed as .gz.
 
     Args:
         path: The file.
         utf8: Whether it is UTF-8, so that a byte order mark at its beginning is no part of it.
+        encoding: Another encoding that it has.
 
     Returns:
         Its text, line ends as they are; bytes that are not UTF-8 are lone surrogates.
 
     Raises:
-        UserError: If it is missing, unreadable or a damaged archive.
+        UserError: If it is missing, unreadable, a damaged archive or of another encoding.
     """
     try:
         content = path.read_bytes()
         if path.suffix == ".gz":
             content = gzip.decompress(content)
+        if codecs.lookup(encoding).name != "utf-8":
+            return content.decode(encoding)
     except FileNotFoundError:
         raise UserError(
             f"There is no file or folder {path}; a text is `pydoc`, `tfds:NAME`, a file or a "
@@ -256,8 +273,12 @@ def read_document(path: Path, *, utf8: bool = True) -> str:
         raise UserError(
             f"{path} is not a complete gzip file ({error}); copy or pack it again."
         ) from None
+    except UnicodeError as error:
+        raise files.wrong_encoding(path, error) from None
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}.") from None
+    if utf8:
+        files.check_utf8(path, content[: files.PEEKED])
     return (content.removeprefix(_BOM) if utf8 else content).decode("utf-8", "surrogateescape")
 
 

@@ -1,7 +1,7 @@
 """Running text as token numbers in continuous streams: what a language model learns from."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -106,6 +106,13 @@ class RunningExamples:
     def assets(self) -> dict[str, bytes]:
         """The vocabulary."""
         return self.vocabulary.assets
+
+    @property
+    def rows(self) -> dict[str, Iterable[tuple[bytes]]]:
+        """The documents of each split."""
+        return {
+            split: zip(part.texts, strict=True) for split, part in self.splits._asdict().items()
+        }
 
     @property
     def samples(self) -> list[str]:

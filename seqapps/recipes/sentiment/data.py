@@ -7,6 +7,7 @@ Instead the training data gives up every text that is evaluated too.
 
 import functools
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -15,12 +16,13 @@ from typing import NamedTuple
 
 from seqapps.data import files
 from seqapps.data.answered import AnsweredTexts, check_split, log_held_out, text_problem
-from seqapps.data.files import Problem, Row
+from seqapps.data.files import FileForm, Problem, Row
 from seqapps.data.splits import (
+    HeldOutBy,
+    Located,
     Split,
     check_shares,
-    deal,
-    in_hash_order,
+    hold_out,
     load_each,
     read_tfds,
     text_key,
@@ -41,11 +43,12 @@ _INTEGER = re.compile("-?[0-9]{1,18}")
 
 
 @dataclass(frozen=True, kw_only=True)
-class LabelledData:
+class LabelledData(FileForm, Located):
     """Where labelled texts come from.
 
     A location is `reviews` (embedded, English, positive and negative); `tfds:NAME` or
-    `tfds:NAME/CONFIG`; or a table (.tsv, .csv, .jsonl), which may be packed as .gz.
+    `tfds:NAME/CONFIG`; or a table (.tsv, .csv, .jsonl), which may be packed as .gz. A file with
+    another ending is read as .tsv if its separator or columns are given.
     """
 
     train: str = "reviews"
@@ -66,8 +69,12 @@ class LabelledData:
     """Share of the training rows that may be left out, from 0 to 1; with more the run stops."""
     held_out_share: float = 0.1
     """Share of each class's distinct training texts held out for each missing split, to 0.4."""
+    held_out_by: HeldOutBy = "hash"
+    """Rule of holding out: `hash`, so that a text stays in its split when others are added; or
+    `count`, exactly the share, as bundles of earlier versions have it."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not self.train:
             raise ValueError("train must name training texts, got ''; use 'reviews'.")
         if not self.text_column or not self.label_column:
@@ -143,7 +150,7 @@ def load_labelled(
         texts = _load(settings, location, split, embedded, known, own=own, log=log)
         # The training data comes first, and the others may have no class that it has not.
         if texts is not None and split == "train":
-            there = _checked_classes(texts, settings)
+            there = _checked_classes(texts, settings, log)
             known = known or there
         return texts
 
@@ -159,7 +166,7 @@ def load_labelled(
         )
     _log_contradictions(parts["train"], log)
     if missing:
-        parts.update(_hold_out(parts["train"], missing, settings.held_out_share, seed))
+        parts.update(_hold_out(parts["train"], missing, settings, seed))
         log_held_out(parts, missing, log, kind="texts")
     log(
         "The training data is free of duplicates across splits: "
@@ -269,12 +276,13 @@ def _load(
         return None
     else:
         path = Path(settings.folder).expanduser() / Path(location).expanduser()
-        if not files.is_table(path):
+        if not files.is_table(path, settings):
             raise UserError(
                 f"Labelled texts must be `reviews`, `tfds:NAME` or a table "
-                f"({', '.join(files.TABLES)}, each also .gz), got {location!r}."
+                f"({', '.join(files.TABLES)}, each also .gz; a file with another ending if "
+                f"--data.separator or --data.columns is given), got {location!r}."
             )
-        rows = files.read_table(path, columns, codes=codes)
+        rows = files.read_table(path, columns, codes=codes, form=settings)
         name = str(path)
     texts = _sift(rows, name, split, settings, known)
     needs = "each needs a text and a label"
@@ -283,9 +291,18 @@ def _load(
     return texts
 
 
-def _checked_classes(train: Texts, settings: LabelledData) -> list[str]:
-    """Returns the classes of the training data, which must be two at least."""
+def _checked_classes(train: Texts, settings: LabelledData, log: Callable[[str], None]) -> list[str]:
+    """Returns the classes of the training data, two at least; says which are written alike."""
     classes = _sorted(train.labels)
+    alike: dict[str, list[str]] = {}
+    for name in classes:
+        alike.setdefault(text_key(unicodedata.normalize("NFKC", name)), []).append(name)
+    for names in alike.values():
+        if len(names) > 1:
+            log(
+                f"{len(names)} classes differ in nothing but case, spacing or how a character is "
+                f"written: {_listed(names)}; write them alike if they are one."
+            )
     if len(classes) < 2:
         raise UserError(
             f"Training data must have at least two classes, {settings.train} has only "
@@ -399,7 +416,9 @@ def _labels_of_keys(texts: Texts) -> dict[str, set[str]]:
     return labels
 
 
-def _hold_out(train: Texts, splits: Sequence[Split], share: float, seed: int) -> dict[Split, Texts]:
+def _hold_out(
+    train: Texts, splits: Sequence[Split], settings: LabelledData, seed: int
+) -> dict[Split, Texts]:
     """Splits the training texts, equal ones together, and returns the splits and the rest."""
     classes: dict[str, list[str]] = {}
     for key, labels in _labels_of_keys(train).items():
@@ -408,10 +427,14 @@ def _hold_out(train: Texts, splits: Sequence[Split], share: float, seed: int) ->
             classes.setdefault(min(labels), []).append(key)
     owners: dict[str, Split] = {}
     for keys in classes.values():
-        # Rounding alone would leave a small class without a text to be judged by.
-        each = min(max(1, round(share * len(keys))), (len(keys) - 1) // len(splits))
-        owners.update(deal(in_hash_order(keys, seed), splits, each))
-    if not owners:
+        owners |= hold_out(
+            keys,
+            splits,
+            share=settings.held_out_share,
+            seed=seed,
+            by=settings.held_out_by,
+        )
+    if set(owners.values()) < set(splits):
         raise UserError(
             f"To hold out {' and '.join(splits)} texts, a class must have at least "
             f"{len(splits) + 1} distinct training texts of its own, and the largest has "

@@ -1,7 +1,7 @@
 """Labelled texts as token numbers in batches: what a text classifier learns from."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -93,6 +93,14 @@ class LabelledExamples:
     def assets(self) -> dict[str, bytes]:
         """The tokenizer, as a sentencepiece model file, and the names of the classes."""
         return {_MODEL: self.tokenizer.proto, _CLASSES: _named(self.classes)}
+
+    @property
+    def rows(self) -> dict[str, Iterable[tuple[str, str]]]:
+        """The texts of each split with their labels."""
+        return {
+            split: zip(part.texts, part.labels, strict=True)
+            for split, part in self.splits._asdict().items()
+        }
 
     @property
     def samples(self) -> list[str]:

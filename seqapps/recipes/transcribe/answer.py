@@ -23,8 +23,11 @@ from seqapps.recipes.transcribe.examples import SpeechExamples
 from seqapps.recipes.transcribe.scores import error_rates
 from seqapps.text.alphabet import alphabet_in
 from seqapps.text.graph_part import graph_part
+from seqapps.text.lower_case import has_dotless_i
 from seqapps.text.normalise_graph import constant, normalise
 
+_PLACEHOLDER = "\ue000"
+"""For private use: no text has it."""
 _TUNED_ON = 300
 """Validation recordings by which the language model's weight is chosen, drawn from all."""
 _WEIGHTS, _BONUSES = (0.3, 0.6, 1.0, 1.5, 2.0), (0.0, 0.8, 1.6, 3.0)
@@ -176,7 +179,7 @@ class Transcribe:
         words_BW = tf.reshape(normalise(tf.reshape(given, [-1])), tf.shape(given))
         words_BW = tf.broadcast_to(words_BW, [tf.shape(rows_B)[0], tf.shape(given)[1]])
         if self._alphabet.lower:
-            words_BW = tf.strings.lower(words_BW, "utf-8")
+            words_BW = lower_case(words_BW, self._alphabet.language)
         language_B = each_row(options["language"], rows_B)
 
         def call(hot: HotWords | None) -> Any:
@@ -260,6 +263,15 @@ class Transcribe:
 def each_row(value: Any, rows_B: Any) -> Any:
     """A strategy value, (B,) or (1,), for each row."""
     return tf.broadcast_to(value, [tf.shape(rows_B)[0]])
+
+
+def lower_case(texts: Any, language: str) -> Any:
+    """Texts in lower case, as `text.lower_case.lowered` has it."""
+    if has_dotless_i(language):
+        texts = tf.strings.regex_replace(tf.strings.regex_replace(texts, "İ", "i"), "I", "ı")
+    # Else TensorFlow's lower case of it would have a second dot, a character of its own.
+    texts = tf.strings.regex_replace(texts, "İ", _PLACEHOLDER)
+    return tf.strings.regex_replace(tf.strings.lower(texts, "utf-8"), _PLACEHOLDER, "İ")
 
 
 def _word_numbers(sounds_BL: Any, gaps_BL: Any) -> Any:

@@ -4,23 +4,24 @@ A recording that cannot be used is named by file and line. Training recordings a
 up to a stated share; those of a validation or test set stay, and one that cannot be read stops.
 """
 
-import json
-import math
+import hashlib
 import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from seqapps.data import files
 from seqapps.data.files import Problem
-from seqapps.data.recordings import Recordings, read_audio, resampled, to_int16
-from seqapps.data.splits import Split, deal, find_tfds, in_hash_order, load_each, text_key
+from seqapps.data.recordings import Recordings, Samples, resampled, to_int16
+from seqapps.data.splits import Split, find_tfds, hold_out, load_each, text_key
 from seqapps.errors import UserError
+from seqapps.portable.runtime.sound import within_range
 from seqapps.recipes.transcribe.data_settings import DigitStrings, SpeechData
 from seqapps.recipes.transcribe.digits import Digits
+from seqapps.recipes.transcribe.manifests import ENDINGS, Entry, folder_entries, manifest
+from seqapps.recipes.transcribe.sound_files import read_audio
 
 _HELD_OUT_MOST = 2000
 _SHOWN = 5
@@ -39,26 +40,8 @@ class SpeechSplits:
     test: Recordings
     renew: Callable[[int], Recordings] | None = field(default=None, compare=False)
     """`renew(epoch)`: the training recordings of a pass, where each pass has its own."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One row of a manifest, before its recording is read."""
-
-    place: tuple[str, int]
-    """File and line."""
-    path: Path
-    """The recording."""
-    text: str = ""
-    """What is said."""
-    speaker: str = ""
-    """By whom."""
-    start_s: float = 0.0
-    """Where it begins."""
-    end_s: float = math.inf
-    """Where it ends."""
-    reason: str = ""
-    """Why the row cannot be used, or empty."""
+    missing: str = ""
+    """Why there are none to train or to choose on, where a test alone is enough, or nothing."""
 
 
 def load_speech(
@@ -69,6 +52,7 @@ def load_speech(
     seed: int,
     log: Callable[[str], None],
     sift: Callable[[Recordings], Recordings] | None = None,
+    test_alone: bool = False,
 ) -> SpeechSplits:
     """Loads the three splits.
 
@@ -83,14 +67,34 @@ def load_speech(
         seed: Chooses what is held out, and the digit strings of training and validation.
         log: Takes lines for the user.
         sift: Leaves out bad training recordings before others are held out.
+        test_alone: Whether test recordings that the settings name are enough: what is wrong with
+            the others is then no error, and they are empty.
 
     Raises:
         UserError: If a location has no recordings, or too many cannot be read.
     """
     renewed: list[Callable[[int], Recordings]] = []
     single: dict[str, Digits] = {}
+    enough = test_alone and bool(settings.test)
+    wrong: dict[Split, str] = {}
+
+    def without(split: Split, error: UserError) -> Recordings:
+        if not enough or split == "test":
+            raise error
+        wrong[split] = str(error)
+        what = "training" if split == "train" else split
+        log(f"Measured without the {what} recordings: {error}")
+        return Recordings()
 
     def load(location: str, split: Split, own: bool) -> Recordings | None:
+        if own and "train" in wrong:
+            return Recordings()
+        try:
+            return read(location, split, own)
+        except UserError as error:
+            return without(split, error)
+
+    def read(location: str, split: Split, own: bool) -> Recordings | None:
         if location.startswith("digits:"):
             if location not in single:
                 place = Path(settings.folder).expanduser() / location.removeprefix("digits:")
@@ -115,10 +119,17 @@ def load_speech(
 
     splits, missing = load_each(settings, load)
     if missing:
-        if sift is not None:
-            splits["train"] = sift(splits["train"])
-        splits |= _hold_out(splits["train"], missing, settings.held_out_share, seed, log)
-    return SpeechSplits(**splits, renew=renewed[0] if renewed else None)
+        try:
+            if sift is not None:
+                splits["train"] = sift(splits["train"])
+            splits |= _hold_out(splits["train"], missing, settings, seed, log)
+        except UserError as error:
+            splits["train"] = splits["validation"] = without("train", error)
+    return SpeechSplits(
+        **splits,
+        renew=renewed[0] if renewed and not wrong else None,
+        missing=" ".join(wrong.values()),
+    )
 
 
 def _check(
@@ -191,16 +202,20 @@ def _entries(
 ) -> Iterator[Entry] | None:
     """Rows of a manifest or a folder, or None if `own` asks for a split that it lacks."""
     path = Path(settings.folder).expanduser() / Path(location).expanduser()
+    columns = {"path_column": settings.path_column, "text_column": settings.text_column}
+    if path.name == "wav.scp" and path.is_file():
+        path = path.parent
     if path.is_dir():
-        return _folder_entries(path, split, own=own)
+        return folder_entries(path, split, own=own, **columns)
     if own:
         return None
-    if path.suffix not in (".tsv", ".jsonl") or not path.is_file():
+    if path.suffix not in ENDINGS or not path.is_file():
+        what = "is neither a folder nor a manifest" if path.exists() else "does not exist"
         raise UserError(
-            f"there are no recordings at {location!r}: {path} is neither a folder nor a manifest "
-            "(.tsv, .jsonl). Give `spoken`, `digits:FOLDER`, `tfds:NAME`, a manifest or a folder."
+            f"there are no recordings at {location!r}: {path} {what}. Give `spoken`, "
+            f"`digits:FOLDER`, `tfds:NAME`, a manifest ({', '.join(ENDINGS)}) or a folder."
         )
-    return manifest(path)
+    return manifest(path, **columns)
 
 
 def _spoken(split: Split, rate_hz: int, log: Callable[[str], None]) -> Recordings:
@@ -215,128 +230,6 @@ def _spoken(split: Split, rate_hz: int, log: Callable[[str], None]) -> Recording
         ]
     places = [("embedded recordings", i + 1) for i in range(len(samples))]
     return Recordings(samples, embedded.texts, embedded.voices, places)
-
-
-def manifest(path: Path) -> Iterator[Entry]:
-    """Yields the rows of a manifest, a .tsv or .jsonl file.
-
-    Columns: path (relative to the manifest's folder) and text; speaker, start and end (seconds)
-    may be there. A row that cannot be used has a reason.
-
-    Raises:
-        UserError: If the file cannot be read or lacks a column.
-    """
-    rows = _jsonl(path) if path.suffix == ".jsonl" else _tsv(path, ("path", "text"))
-    for line, row in rows:
-        place = (str(path), line)
-        if isinstance(row, str):
-            yield Entry(place, path, reason=row)
-            continue
-        try:
-            entry = Entry(
-                place,
-                path.parent / str(row["path"]),
-                str(row["text"]),
-                "" if row.get("speaker") is None else str(row["speaker"]),
-                _seconds(row.get("start"), 0.0),
-                _seconds(row.get("end"), math.inf),
-            )
-        except (TypeError, ValueError, OverflowError):
-            yield Entry(place, path, reason="start and end must be seconds, numbers")
-            continue
-        if not 0.0 <= entry.start_s < entry.end_s:
-            entry = replace(entry, reason=f"start {entry.start_s:g} s is not before its end")
-        yield entry
-
-
-def _seconds(value: Any, otherwise: float) -> float:
-    """A time; what is empty or absent is not 0."""
-    return otherwise if value is None or value == "" else float(value)
-
-
-def _tsv(path: Path, needed: Sequence[str]) -> Iterator[tuple[int, dict[str, Any] | str]]:
-    """Rows with their numbers, or why one cannot be used."""
-    lines = files.read_lines(path)
-    header = next(lines, "").split("\t")
-    _check_columns(path, header, needed)
-    for number, line in enumerate(lines, start=2):
-        cells = line.split("\t")
-        if line and len(cells) != len(header):
-            yield number, f"the line has {len(cells)} columns, the header has {len(header)}"
-        elif line:
-            yield number, dict(zip(header, map(files.repaired, cells), strict=True))
-
-
-def _jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any] | str]]:
-    for number, line in enumerate(files.read_lines(path), start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            yield number, f"the line is not valid JSON: {error}"
-            continue
-        missing = {"path", "text"} - (row.keys() if isinstance(row, dict) else set())
-        wrong = [name for name in ("path", "text") if not missing and type(row[name]) is not str]
-        if missing:
-            yield number, f"the line has no {' and no '.join(sorted(missing))}"
-        elif wrong:
-            shown = json.dumps(row[wrong[0]])[:60]
-            yield number, f"{wrong[0]} must be a string in quotation marks, it is {shown}"
-        else:
-            yield number, row
-
-
-def _check_columns(path: Path, header: list[str], needed: Sequence[str]) -> None:
-    for name in needed:
-        if header.count(name) != 1:
-            raise UserError(
-                f"{path} must have exactly one column {name!r} in its first line, it has "
-                f"{', '.join(map(repr, header))[:300]}; it needs {' and '.join(needed)}, and tabs "
-                "separate its columns."
-            )
-
-
-def _folder_entries(path: Path, split: Split, *, own: bool) -> Iterator[Entry] | None:
-    """The recordings of a folder as Common Voice or LibriSpeech have it."""
-    if (path / "clips").is_dir():
-        name = {"train": "train.tsv", "validation": "dev.tsv", "test": "test.tsv"}[split]
-        if (path / name).is_file():
-            return _common_voice(path, name)
-        if own:
-            return None
-        raise UserError(f"{path / name} is missing; a Common Voice folder has one for each split.")
-    if own:
-        return None
-    transcripts = sorted(path.rglob("*.trans.txt"))
-    if not transcripts:
-        raise UserError(
-            f"{path} has neither a folder clips with train.tsv beside it (Common Voice) nor files "
-            "*.trans.txt (LibriSpeech); name a manifest instead."
-        )
-    return _librispeech(transcripts)
-
-
-def _librispeech(transcripts: list[Path]) -> Iterator[Entry]:
-    for transcript in transcripts:
-        there = {file.stem: file for file in transcript.parent.iterdir() if file.suffix != ".txt"}
-        for number, line in enumerate(files.read_lines(transcript), start=1):
-            name, _, text = line.partition(" ")
-            place = (str(transcript), number)
-            if name in there:
-                yield Entry(place, there[name], text, speaker=name.partition("-")[0])
-            elif name:
-                yield Entry(place, transcript, reason=f"there is no recording {name}")
-
-
-def _common_voice(path: Path, name: str) -> Iterator[Entry]:
-    for number, row in _tsv(path / name, ("path", "sentence")):
-        place = (str(path / name), number)
-        if isinstance(row, str):
-            yield Entry(place, path / name, reason=row)
-        else:
-            file, text = path / "clips" / row["path"], row["sentence"]
-            yield Entry(place, file, text, row.get("client_id", ""))
 
 
 def _read(entries: Iterator[Entry], rate_hz: int, log: Callable[[str], None]) -> Recordings:
@@ -391,7 +284,7 @@ def _from_tfds(path: Path, split: str, *, rate_hz: int, log: Callable[[str], Non
         text = names[row[said]] if names else row[said].decode("utf-8", "replace")
         who = "" if speaker is None else _plain(row[speaker])
         recordings.add(
-            to_int16(resampled(values, rate, rate_hz)),
+            to_int16(resampled(within_range(values), rate, rate_hz)),
             text,
             speaker=who,
             place=(f"{path} {split}", number),
@@ -408,7 +301,7 @@ def _plain(value: Any) -> str:
 def _hold_out(
     train: Recordings,
     splits: list[Split],
-    share: float,
+    settings: SpeechData,
     seed: int,
     log: Callable[[str], None],
 ) -> dict[Split, Recordings]:
@@ -418,16 +311,24 @@ def _hold_out(
         by, keys = "speaker", train.speakers
     elif len(texts) < _REPEATED * len(set(texts)):
         by, keys = "text", texts
+    elif settings.held_out_by == "hash":
+        by, keys = "recording", list(map(_content, train.samples))
     else:
         by, keys = "recording", [f"{file}:{line}" for file, line in train.places]
-    distinct = in_hash_order(keys, seed)
-    each = min(max(1, round(share * len(distinct))), _HELD_OUT_MOST)
-    if len(distinct) <= each * len(splits):
+    owners = hold_out(
+        keys,
+        splits,
+        share=settings.held_out_share,
+        seed=seed,
+        by=settings.held_out_by,
+        most=_HELD_OUT_MOST,
+    )
+    distinct = len(set(keys))
+    if set(owners.values()) < set(splits) or len(owners) == distinct:
         raise UserError(
-            f"{len(distinct)} different {by}s are too few to hold out {each} for each of "
-            f"{', '.join(splits)}; give more recordings, or name these splits."
+            f"{distinct} different {by}s are too few to hold out some for {' and '.join(splits)}; "
+            "give more recordings, or name these splits."
         )
-    owners = deal(distinct, splits, each)
     result = {
         split: train.take([i for i, key in enumerate(keys) if owners.get(key) == split])
         for split in splits
@@ -439,3 +340,8 @@ def _hold_out(
         + ", ".join(f"{len(result[split]):,} recordings for {split}" for split in splits)
     )
     return result
+
+
+def _content(samples: Samples) -> str:
+    """What tells a recording from others, wherever it stands."""
+    return hashlib.blake2b(samples.tobytes(), digest_size=16).hexdigest()

@@ -1,21 +1,25 @@
 """Settings of where recordings come from, synthetic ones too."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from seqapps.automatic import auto
-from seqapps.data.splits import check_shares
+from seqapps.data.splits import HeldOutBy, Located, check_shares
 
 
 @dataclass(frozen=True, kw_only=True)
-class SpeechData:
+class SpeechData(Located):
     """Where recordings come from.
 
     A location is `spoken` (embedded, synthetic); `digits:FOLDER` (single digits named
-    DIGIT_SPEAKER_INDEX.wav); `tfds:NAME` or `tfds:NAME/CONFIG`; a manifest (.tsv or .jsonl, with
-    the columns path, text and, if there are, speaker, start and end in seconds); or a folder as
-    LibriSpeech (`*.trans.txt` beside the recordings) or Common Voice (`train.tsv` and `clips/`)
-    have it.
+    DIGIT_SPEAKER_INDEX.wav); `tfds:NAME` or `tfds:NAME/CONFIG`; a manifest (.tsv, .csv, .jsonl or
+    .json, with the columns path, text and, if there are, speaker, start and end in seconds; those
+    of DeepSpeech and NeMo are known too); or a folder as LibriSpeech (`*.trans.txt` beside the
+    recordings), Common Voice (`train.tsv` and `clips/`), LJSpeech (`metadata.csv` and `wavs/`) or
+    Kaldi (`wav.scp` and `text`) have it.
     """
+
+    of_paths: ClassVar[tuple[str, ...]] = ("digits:",)
 
     train: str = "spoken"
     """Location of the training recordings."""
@@ -28,6 +32,12 @@ class SpeechData:
     """Folder in which relative paths of the locations begin."""
     tfds_folder: str = ""
     """Folder of prepared TensorFlow data sets. Empty: $TFDS_DATA_DIR or ~/tensorflow_datasets."""
+    path_column: str = ""
+    """Column of a manifest with the recording. Empty: path, wav_filename, audio_filepath or
+    file_name; a number, with one for the text: that column of a table without header."""
+    text_column: str = ""
+    """Column of a manifest with what is said. Empty: text, transcript, sentence or
+    transcription."""
     max_seconds: float = 30.0
     """Longest training recording; longer ones are left out."""
     max_bad_share: float = 0.05
@@ -36,10 +46,18 @@ class SpeechData:
     held_out_share: float = 0.1
     """Share of the recordings held out for each missing split, to 0.4; of whole speakers where
     there are enough."""
+    held_out_by: HeldOutBy = "hash"
+    """Rule of holding out: `hash`, so that a speaker, a text or a recording stays in its split when
+    others are added; or `count`, exactly the share, as bundles of earlier versions have it."""
 
     def __post_init__(self) -> None:
         if not self.train:
             raise ValueError("train must name training recordings, got ''; use 'spoken'.")
+        if self.path_column.isdecimal() != self.text_column.isdecimal():
+            raise ValueError(
+                "path_column and text_column must both be names or both numbers, got "
+                f"{self.path_column!r} and {self.text_column!r}."
+            )
         if not self.max_seconds > 0:
             raise ValueError(f"max_seconds must be above 0, got {self.max_seconds}.")
         check_shares(max_bad_share=self.max_bad_share, held_out_share=self.held_out_share)

@@ -15,9 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from seqapps.data.recordings import Recordings, Samples, read_audio, resampled, to_int16
+from seqapps.data.recordings import Recordings, Samples, resampled, to_int16
 from seqapps.errors import UserError
 from seqapps.recipes.transcribe.data_settings import DigitStrings
+from seqapps.recipes.transcribe.sound_files import read_audio
 
 NAMES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 

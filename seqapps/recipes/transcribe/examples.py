@@ -4,7 +4,8 @@
 
 import io
 import wave
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
@@ -39,6 +40,8 @@ Ids = npt.NDArray[np.int32]
 
 VALIDATION_FRAMES = 12_000
 """Budget of a batch that is not trained on."""
+_CHARACTERS = 10
+"""Characters outside the alphabet that are named to the user."""
 _SAMPLES = 40
 _SPEAKERS = 8
 """Speakers who are named to the user."""
@@ -78,6 +81,9 @@ class SpeechExamples:
     ) -> "SpeechExamples":
         """Reads the recordings and looks them over; fits the alphabet unless `assets` have one.
 
+        With `assets` and test recordings of their own, the training recordings may be gone, to
+        measure alone: then `training_pass` raises what is wrong with them.
+
         Raises:
             UserError: If the data cannot be used, see `load_speech` and `lint`.
         """
@@ -90,14 +96,17 @@ class SpeechExamples:
             seed=config.seed,
             log=log,
             sift=lambda recordings: _sifted(recordings, config, left_out, log),
+            test_alone=assets is not None,
         )
         texts = splits.train.texts
         alphabet = _alphabet(texts, config.text) if assets is None else alphabet_in(assets)
         log(f"Alphabet: {len(alphabet.symbols)} symbols")
+        if alphabet.lower and "İ" in alphabet.symbols:
+            log("İ stays as it is in lower case; of Turkish transcripts say --text.language tr")
         splits = _looked_over(splits, alphabet, config, left_out, log)
         _name_speakers(splits.train.hours(rate_hz), log)
         _name_shared(splits, alphabet, log)
-        if config.voices.share and splits.renew is None:
+        if config.voices.share and splits.renew is None and not splits.missing:
             splits = _with_voices(splits, alphabet, config, log)
         language, weights = (
             (_language(splits.train.texts, alphabet, config.text, log), Weights())
@@ -128,13 +137,24 @@ class SpeechExamples:
     @cached_property
     def words(self) -> bool:
         """Whether the training transcripts are written with spaces between words."""
-        letters = [c for text in self.splits.train.texts for c in text if c.isalpha()]
+        texts = self.splits.train.texts or self.splits.test.texts
+        letters = [c for text in texts for c in text if c.isalpha()]
         return 2 * sum(map(without_spaces, letters)) <= len(letters)
 
     @property
     def headline(self) -> str:
         """The rate that choices are made by: `wer`, or `cer` where nobody writes words apart."""
         return "wer" if self.words else "cer"
+
+    @property
+    def rows(self) -> dict[str, Iterable[tuple[str, int]]]:
+        """The texts of each split and how many samples they have: decoders differ in their bits."""
+        parts = {"train": self.splits.train, "validation": self.splits.validation}
+        parts["test"] = self.splits.test
+        return {
+            split: zip(part.texts, map(len, part.samples), strict=True)
+            for split, part in parts.items()
+        }
 
     @property
     def samples(self) -> list[bytes]:
@@ -147,6 +167,7 @@ class SpeechExamples:
 
     def training_pass(self, epoch: int) -> Batches:
         """The batches of pass `epoch`: a function of the seed and the epoch alone."""
+        self._need_training()
         renew = self.splits.renew
         train = renew(epoch) if renew else self.splits.train
         labels = [self.alphabet.encode(text) for text in train.texts]
@@ -192,6 +213,7 @@ class SpeechExamples:
 
     def statistics(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """Mean and deviation of each band over training recordings: float64, (M,) each."""
+        self._need_training()
         samples = self.splits.train.samples
         rng = np.random.default_rng(self.seed)
         chosen = rng.permutation(len(samples))[:_STATISTICS]
@@ -201,6 +223,11 @@ class SpeechExamples:
         ]
         every = np.concatenate(frames).astype(np.float64)
         return every.mean(0), every.std(0)
+
+    def _need_training(self) -> None:
+        """Raises what is wrong with the training recordings, if they are gone."""
+        if self.splits.missing:
+            raise UserError(self.splits.missing)
 
     def _frames(self, recordings: Recordings) -> npt.NDArray[np.int64]:
         lengths = np.array([len(samples) for samples in recordings.samples], np.int32)
@@ -320,9 +347,13 @@ def _looked_over(
         recordings: Recordings = getattr(splits, split)
         problems = problems_in(recordings, max_seconds=most_s if split == "train" else float("inf"))
         report(problems, recordings, split, log)
+        if strange := _strange(recordings.take([*problems]), alphabet):
+            log(f"  {strange}")
+        if not len(recordings) and splits.missing:
+            continue
         if split == "train":
             count = len(recordings) + len(left_out)
-            _check_share([*left_out, *problems.values()], count, config.data)
+            _check_share([*left_out, *problems.values()], count, config.data, more=strange)
             splits = replace(splits, train=_without(recordings, problems))
         elif not any(map(alphabet.clean, recordings.texts)):
             raise UserError(
@@ -419,29 +450,48 @@ def _name_shared(splits: SpeechSplits, alphabet: Alphabet, log: Callable[[str], 
 
 def _name_speakers(hours: Mapping[str, float], log: Callable[[str], None]) -> None:
     """Says who speaks in training, and for how long."""
+    if not hours:
+        return
     first = [*hours.items()][:_SPEAKERS]
     shown = ", ".join(f"{who or 'unknown'} {60 * h:.1f} min" for who, h in first)
     more = f" and {len(hours) - _SPEAKERS} more" if len(hours) > _SPEAKERS else ""
     log(f"{len(hours)} training speakers: {shown}{more}")
 
 
-def _check_share(problems: Sequence[Any], count: int, data: SpeechData) -> None:
+def _strange(recordings: Recordings, alphabet: Alphabet) -> str:
+    """The commonest characters outside the alphabet and how often there are such, or nothing."""
+    counts = Counter[str]()
+    for text in recordings.texts:
+        unknown = alphabet.unknown(text)
+        counts.update(c for c in alphabet.clean(text) if c in unknown)
+    shown = ", ".join(f"{c!r} ({count:,})" for c, count in counts.most_common(_CHARACTERS))
+    if not shown:
+        return ""
+    return (
+        f"Outside the alphabet are, most of all, {shown}; --text.strip leaves characters out or "
+        "writes them otherwise."
+    )
+
+
+def _check_share(problems: Sequence[Any], count: int, data: SpeechData, *, more: str = "") -> None:
     """Stops if too many of so many training recordings are left out."""
     if len(problems) > data.max_bad_share * count:
         raise UserError(
             f"{len(problems):,} of {count:,} training recordings cannot be used, "
             f"{len(problems) / count:.1%}; at most {data.max_bad_share:.1%} may be "
-            f"(data.max_bad_share). The first: {problems[0][0]}"
+            f"(data.max_bad_share). The first: {problems[0][0]}" + (f". {more}" if more else "")
         )
 
 
 def _alphabet(texts: Sequence[str], settings: Transcripts) -> Alphabet:
     """The symbols that are asked for, or those of the training transcripts."""
-    punctuation = settings.punctuation == "keep"
-    if settings.alphabet:
-        return Alphabet.fit([settings.alphabet], lower=settings.lower, punctuation=punctuation)
     return Alphabet.fit(
-        texts, pieces=settings.pieces, lower=settings.lower, punctuation=punctuation
+        [settings.alphabet] if settings.alphabet else texts,
+        pieces=settings.pieces,
+        lower=settings.lower,
+        punctuation=settings.punctuation == "keep",
+        language=settings.language,
+        strip=settings.strip,
     )
 
 

@@ -23,6 +23,7 @@ from seqapps.portable.runtime.sound import (
     power_spectra,
     resample,
 )
+from seqapps.text.lower_case import lowered
 
 
 class TranscribePredictor(Predictor):
@@ -37,6 +38,7 @@ class TranscribePredictor(Predictor):
         table = json.loads(self.asset("alphabet.json"))
         self._symbols: list[str] = table["symbols"]
         self._lower: bool = table["lower"]
+        self._written_in: str = table.get("language", "")
         self._language, self._weight, self._bonus = None, 0.0, 0.0
         if (self.folder / "assets" / "language.npz").is_file():
             self._language = automaton(self.asset("language.npz"), self._symbols.index(" "))
@@ -111,7 +113,7 @@ class TranscribePredictor(Predictor):
 
     def _cleaned(self, word: bytes | str) -> str:
         text = clean(word.decode("utf-8", "replace") if isinstance(word, bytes) else word)
-        return text.lower() if self._lower else text
+        return lowered(text, self._written_in) if self._lower else text
 
     def _text(self, labels: list[int]) -> str:
         joined = "".join(self._symbols[label] for label in labels)

@@ -190,7 +190,12 @@ def settled(config: Config, sizes: Sizes) -> Config:
     network is narrower, as that of the embedded speech.
     """
     hours = sizes.minutes / 60.0
-    config = filled(config, training__minutes=_MINUTES, voices__language=sizes.language)
+    config = filled(
+        config,
+        training__minutes=_MINUTES,
+        voices__language=sizes.language,
+        text__language=sizes.language,
+    )
     voiced = config.voices.language and hours < 2
     config = filled(config, voices__share=_SHARE if voiced else 0.0)
     minutes, share, language = config.training.minutes, config.voices.share, config.voices.language
@@ -212,7 +217,7 @@ def settled(config: Config, sizes: Sizes) -> Config:
 
 
 FIXED = {
-    "text": "pieces alphabet lower punctuation",
+    "text": "pieces alphabet lower language punctuation strip",
     "features": "*",
     "model": "channels time_strides kernel projection units depth cell streaming bidirectional "
     "lookahead normalisation",

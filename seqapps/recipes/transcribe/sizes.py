@@ -1,6 +1,7 @@
 """How much there is to learn from, looked up before anything is loaded: what the rule asks for."""
 
-from seqapps.data.recordings import speech_package
+from seqapps.errors import UserError
+from seqapps.recipes.transcribe import sound_files
 from seqapps.recipes.transcribe.data import training_entries
 from seqapps.recipes.transcribe.data_settings import SpeechData
 from seqapps.recipes.transcribe.settings import Sizes
@@ -20,18 +21,17 @@ def training_sizes(settings: SpeechData) -> Sizes | None:
     entries = training_entries(settings)
     if entries is None:
         return None
-    soundfile = speech_package("soundfile")
     seconds, rates, texts = 0.0, [], []
     for entry in entries:
         if entry.reason:
             continue
         try:
-            info = soundfile.info(str(entry.path))
-        except (soundfile.SoundFileError, OSError, UnicodeEncodeError):
+            duration_s, rate_hz = sound_files.length(entry.path)
+        except UserError:
             # Loading names it.
             continue
-        seconds += max(0.0, min(info.duration, entry.end_s) - entry.start_s)
-        rates.append(int(info.samplerate))
+        seconds += max(0.0, min(duration_s, entry.end_s) - entry.start_s)
+        rates.append(rate_hz)
         texts.append(entry.text)
     if not rates:
         return None

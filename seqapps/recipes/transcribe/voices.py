@@ -77,7 +77,9 @@ def language_of(texts: Sequence[str]) -> str:
     Returns:
         Its name; empty where it is none of those that are known here.
     """
-    words = Counter(word for text in texts for word in re.findall(r"[^\W\d_]+", text.lower()))
+    # The lower case of İ would be two characters.
+    plain = (text.replace("İ", "i").lower() for text in texts)
+    words = Counter(word for text in plain for word in re.findall(r"[^\W\d_]+", text))
     letters = Counter[str]()
     for word, count in words.items():
         for letter in word:

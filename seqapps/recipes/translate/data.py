@@ -13,12 +13,13 @@ from typing import NamedTuple
 
 from seqapps.data import files
 from seqapps.data.answered import AnsweredTexts, check_split, log_held_out, text_problem
-from seqapps.data.files import Problem, Row
+from seqapps.data.files import FileForm, Problem, Row
 from seqapps.data.splits import (
+    HeldOutBy,
+    Located,
     Split,
     check_shares,
-    deal,
-    in_hash_order,
+    hold_out,
     load_each,
     read_tfds,
     text_key,
@@ -31,12 +32,13 @@ _HELD_OUT_MOST = 2000
 
 
 @dataclass(frozen=True, kw_only=True)
-class PairData:
+class PairData(FileForm, Located):
     """Where sentence pairs come from.
 
     A location is `phrasebook` (embedded, English and German); `tfds:NAME` or `tfds:NAME/CONFIG`;
     a table (.tsv, .csv, .jsonl); a prefix P of two aligned files, `P.<source>` and `P.<target>`;
-    or two aligned files `FILE,FILE`. Each file may be packed as .gz.
+    or two aligned files `FILE,FILE`. Each file may be packed as .gz. One file with another ending
+    is read as .tsv if its separator or columns are given.
     """
 
     train: str = "phrasebook"
@@ -62,9 +64,14 @@ class PairData:
     max_bad_share: float = 0.05
     """Share of the training rows that may be left out, from 0 to 1; with more the run stops."""
     held_out_share: float = 0.05
-    """Share of distinct training sources held out for each missing split, to 0.4; at most 2,000."""
+    """Share of distinct training sources held out for each missing split, to 0.4; halved until they
+    are at most 2,000."""
+    held_out_by: HeldOutBy = "hash"
+    """Rule of holding out: `hash`, so that a source stays in its split when others are added; or
+    `count`, exactly the share, as bundles of earlier versions have it."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.source == self.target:
             raise ValueError(
                 f"source and target must be two languages, got {self.source!r} for both."
@@ -75,8 +82,14 @@ class PairData:
             raise ValueError("train must name training pairs, got ''; use 'phrasebook'.")
         check_shares(max_bad_share=self.max_bad_share, held_out_share=self.held_out_share)
 
+    def _absolute(self, folder: Path, location: str) -> str:
+        named = _two_files(folder, location)
+        if named is None or files.is_table(folder / location, self):
+            return super()._absolute(folder, location)
+        return ",".join(map(str, named))
+
     @property
-    def columns(self) -> tuple[str, str]:
+    def sides(self) -> tuple[str, str]:
         """Names of the columns, or endings of the files, of source and target."""
         return self.source_column or self.source, self.target_column or self.target
 
@@ -157,7 +170,7 @@ def load_pairs(settings: PairData, *, seed: int, log: Callable[[str], None]) -> 
 
     parts, missing = load_each(settings, load)
     if missing:
-        parts.update(_hold_out(parts["train"], missing, settings.held_out_share, seed))
+        parts.update(_hold_out(parts["train"], missing, settings, seed))
         log_held_out(parts, missing, log, kind="pairs")
     _log_overlap(parts, log)
     return PairSplits(**parts)
@@ -176,7 +189,7 @@ def _load(
     if location == "phrasebook":
         pairs: Pairs = getattr(embedded(), split)
     elif location.startswith("tfds:"):
-        read = read_tfds(location, settings.tfds_folder, split, settings.columns, own=own)
+        read = read_tfds(location, settings.tfds_folder, split, settings.sides, own=own)
         if read is None:
             return None
         rows, name = read
@@ -186,9 +199,9 @@ def _load(
     else:
         source, target = _paths(settings, location)
         if source == target:
-            rows = files.read_table(source, settings.columns)
+            rows = files.read_table(source, settings.sides, form=settings)
         else:
-            rows = _aligned(source, target)
+            rows = _aligned(source, target, settings.encoding)
         pairs = _sift(rows, (str(source), str(target)), split, settings)
     needs = "a pair needs text on both sides"
     check_split(pairs, split, location, log, kind="pairs", needs=needs)
@@ -221,16 +234,21 @@ def _paths(settings: PairData, location: str) -> tuple[Path, Path]:
     folder = Path(settings.folder).expanduser()
     path = folder / Path(location).expanduser()
     # A table first, so that a comma in its name is no separator.
-    if files.is_table(path):
+    if files.is_table(path, settings):
         return path, path
-    parts = [part.strip() for part in location.split(",")]
-    if len(parts) == 2 and all(parts):
-        source, target = (folder / Path(part).expanduser() for part in parts)
+    if named := _two_files(folder, location):
+        source, target = named
         if source == target:
             raise UserError(f"{location!r} names one file twice; name one file per language.")
         return source, target
     aligned = []
-    for ending in settings.columns:
+    hint = (
+        " This file is read as a table if its columns are named in their order, such as "
+        f'--data.columns \'["{settings.sides[0]}", "{settings.sides[1]}"]\'.'
+        if path.is_file()
+        else ""
+    )
+    for ending in settings.sides:
         candidates = [path.with_name(f"{path.name}.{ending}{packed}") for packed in ("", ".gz")]
         file = next((file for file in candidates if file.is_file()), None)
         if file is None:
@@ -238,20 +256,34 @@ def _paths(settings: PairData, location: str) -> tuple[Path, Path]:
                 f"There are no sentence pairs at {location!r}: neither {candidates[0]} nor "
                 f"{candidates[1].name} exists. Give `phrasebook`, `tfds:NAME`, a table "
                 f"({', '.join(files.TABLES)}), two files `FILE,FILE`, or the common beginning of "
-                f"two files that end in .{settings.columns[0]} and .{settings.columns[1]}."
+                f"two files that end in .{settings.sides[0]} and .{settings.sides[1]}.{hint}"
             )
         aligned.append(file)
     return aligned[0], aligned[1]
 
 
-def _aligned(source: Path, target: Path) -> Iterator[Row]:
+def _two_files(folder: Path, location: str) -> tuple[Path, Path] | None:
+    """The two files of `FILE,FILE`, None if a location is not of that form."""
+    parts = location.split(",")
+    pairs = [
+        (folder / Path(source).expanduser(), folder / Path(target).expanduser())
+        for cut in range(1, len(parts))
+        if (source := ",".join(parts[:cut]).strip()) and (target := ",".join(parts[cut:]).strip())
+    ]
+    # A file's name may have a comma too.
+    there = [pair for pair in pairs if pair[0].is_file() and pair[1].is_file()]
+    return there[0] if there else pairs[0] if len(pairs) == 1 else None
+
+
+def _aligned(source: Path, target: Path, encoding: str) -> Iterator[Row]:
     """Yields the lines of two files as rows.
 
     Raises:
         UserError: If one file has more lines than the other.
     """
     counts = [0, 0]
-    for cells in zip_longest(files.read_lines(source), files.read_lines(target)):
+    sides = (files.read_lines(path, encoding=encoding) for path in (source, target))
+    for cells in zip_longest(*sides):
         counts = [count + (cell is not None) for count, cell in zip(counts, cells, strict=True)]
         if None not in cells:
             yield Row(counts[0], cells)
@@ -289,17 +321,26 @@ def _problems(row: Row, names: tuple[str, str], settings: PairData) -> Iterator[
             )
 
 
-def _hold_out(train: Pairs, splits: Sequence[Split], share: float, seed: int) -> dict[Split, Pairs]:
+def _hold_out(
+    train: Pairs, splits: Sequence[Split], settings: PairData, seed: int
+) -> dict[Split, Pairs]:
     """Splits the training pairs, equal sources together, and returns the splits and the rest."""
     keys = [text_key(source) for source in train.sources]
-    distinct = in_hash_order(keys, seed)
-    each = min(max(1, round(share * len(distinct))), _HELD_OUT_MOST)
-    if len(distinct) <= each * len(splits):
+    owners = hold_out(
+        keys,
+        splits,
+        share=settings.held_out_share,
+        seed=seed,
+        by=settings.held_out_by,
+        most=_HELD_OUT_MOST,
+    )
+    distinct = len(set(keys))
+    if set(owners.values()) < set(splits) or len(owners) == distinct:
         raise UserError(
-            f"{len(distinct)} distinct training sources are too few to hold out {each} for each "
-            f"of {', '.join(splits)}; give more pairs, or name these splits."
+            f"{distinct} distinct training sources are too few to hold out some for "
+            f"{' and '.join(splits)}; give more pairs, or name these splits."
         )
-    return train.dealt(keys, deal(distinct, splits, each), splits)
+    return train.dealt(keys, owners, splits)
 
 
 def _log_overlap(splits: dict[Split, Pairs], log: Callable[[str], None]) -> None:

@@ -1,7 +1,7 @@
 """Sentence pairs as token numbers in batches: what a translator learns from."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -90,6 +90,14 @@ class PairExamples:
             _SOURCE: self.source.proto,
             _TARGET: self.target.proto,
             _LENGTHS: json.dumps({"longest_source": longest}).encode(),
+        }
+
+    @property
+    def rows(self) -> dict[str, Iterable[tuple[str, str]]]:
+        """The pairs of each split."""
+        return {
+            split: zip(part.sources, part.targets, strict=True)
+            for split, part in self.pairs._asdict().items()
         }
 
     @property

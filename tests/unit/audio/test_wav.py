@@ -152,6 +152,13 @@ def test_what_is_no_number_is_silence_with_a_status(wrong):
         np.testing.assert_array_equal(found.values[0], expected)
 
 
+@pytest.mark.parametrize("factor", [3.0, 32_767.0])
+def test_what_is_louder_than_full_scale_is_brought_to_it(factor):
+    found = PARSE(written(factor * MONO, "FLOAT"))
+    assert int(found.status) == OK
+    np.testing.assert_allclose(found.samples, MONO / np.abs(MONO).max(), rtol=1e-6)
+
+
 def test_no_rows():
     found = READ(tf.zeros([0], tf.string))
     assert found.values.shape == (0, 1)

@@ -10,6 +10,7 @@ import pytest
 
 from seqapps.bundle.folder import staging, write_config, write_json
 from seqapps.bundle.unfinished import Start, Unfinished
+from seqapps.data.fingerprint import DataRecord, fingerprint
 from seqapps.errors import UserError
 from seqapps.fields import Field, Interface
 
@@ -43,6 +44,18 @@ def test_a_training_goes_on_with_its_settings_alone(work):
     )
     with pytest.raises(UserError, match=message):
         work.reopen(settings={"training": {"epochs": 4, "rate": 0.1}, "seed": 7}, overwrite=False)
+
+
+def test_a_training_goes_on_with_its_data_alone(work):
+    begin(work)
+    first = DataRecord("/home/me", fingerprint({"train": [("a",), ("b",)], "test": [("c",)]}))
+    assert work.check_data(first) == first
+    elsewhere = DataRecord("", first.splits)
+    assert work.check_data(elsewhere) == first
+    shrunk = DataRecord("", fingerprint({"train": [("a",)], "test": [("b",)]}))
+    message = r"not what the training .* train had 2 rows and has 1; test has 1 other rows.*back"
+    with pytest.raises(UserError, match=message):
+        work.check_data(shrunk)
 
 
 def test_a_training_is_not_discarded_unasked(work):

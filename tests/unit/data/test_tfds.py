@@ -72,7 +72,7 @@ def test_the_only_configuration_need_not_be_named(prepared: Path) -> None:
 
 
 def test_a_missing_split_is_held_out_and_the_highest_version_is_read(prepared: Path) -> None:
-    splits = load(prepared, train="tfds:plain")
+    splits = load(prepared, train="tfds:plain", held_out_by="count")
     assert sorted(splits.validation.targets) == [f"grün dev {i}" for i in range(3)]
     assert len(splits.test) == 2
     held_out = set(splits.test.sources)

@@ -23,6 +23,7 @@ FILES = [
     recordings()[0][:22] + b"\0\0" + recordings()[0][24:],
     recordings()[0][:24] + b"\1\0\0\0" + recordings()[0][28:],
     recordings()[2][:60] + np.float32([np.nan, 1e30]).tobytes() + recordings()[2][68:],
+    recordings()[2][:60] + np.float32([2.5, -3.5]).tobytes() + recordings()[2][68:],
 ]
 
 

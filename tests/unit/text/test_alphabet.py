@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from seqapps.errors import UserError
 from seqapps.text.alphabet import Alphabet, alphabet_in
+from seqapps.text.lower_case import lowered
 
 TEXTS = ["The light is on", "turn the lights off", "light  the\tother light"]
 LETTERS = Alphabet.fit(TEXTS)
@@ -68,3 +69,23 @@ def test_punctuation_is_left_out_but_not_apostrophes_and_what_is_said():
     assert alphabet_in(plain.assets) == plain
     # What earlier versions wrote says nothing of it.
     assert alphabet_in({"alphabet.json": b'{"symbols": [" ", "."], "lower": true}'}).punctuation
+
+
+def test_lower_case_is_that_of_a_language():
+    assert lowered("İSTANBUL IŞIK Iğdır", "tr") == "istanbul ışık ığdır"
+    assert lowered("İI", "az-Latn") == "iı"
+    # Elsewhere I is i, and no i gets a second dot.
+    assert lowered("İSTANBUL IŞIK", "en-us") == lowered("İSTANBUL IŞIK") == "İstanbul işik"
+    turkish = Alphabet.fit(["IŞIK İL"], language="tr")
+    assert turkish.symbols == (" ", "i", "k", "l", "ı", "ş")
+    assert alphabet_in(turkish.assets) == turkish
+
+
+def test_characters_are_left_out_or_written_otherwise():
+    strip = ('"', "É=e", "&= and ", "==equals", "...=…")
+    rules = Alphabet.fit(['Café "R&B" = x...'], strip=strip)
+    assert rules.clean('Café "R&B" = x...') == "cafe r and b equals x…"
+    assert alphabet_in(rules.assets) == rules
+    # As it is written where case is kept.
+    kept = Alphabet.fit(["a"], lower=False, strip=("É=E",))
+    assert kept.clean("ÉCOLE école") == "ECOLE école"

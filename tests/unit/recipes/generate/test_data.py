@@ -47,6 +47,24 @@ def test_a_file_is_one_document_byte_for_byte(tmp_path):
     assert packed.test is not packed.validation
 
 
+def test_text_of_another_encoding_is_told_and_read(tmp_path):
+    text = "Gr\u00fc\u00dfe, Za\u017c\u00f3\u0142\u0107\r\n" * 20
+    (tmp_path / "a.txt").write_bytes(text.encode("utf-16"))
+    with pytest.raises(UserError, match=r"a\.txt is UTF-16, .*--data\.encoding utf-16"):
+        load(tmp_path, train="a.txt")
+    splits, _ = load(tmp_path, train="a.txt", encoding="utf-16")
+    assert joined(splits.train) + joined(splits.validation) == text.encode()
+    with pytest.raises(UserError, match=r"a\.txt has another encoding"):
+        load(tmp_path, train="a.txt", encoding="utf-8-sig")
+    (tmp_path / "a.csv").write_bytes(
+        "id;text\r\n1;Gr\u00fc\u00dfe aus K\u00f6ln\r\n".encode("cp1252")
+    )
+    splits, _ = load(tmp_path, train="a.csv", separator=";", encoding="windows-1252")
+    assert (
+        joined(splits.train) + joined(splits.validation) == "Gr\u00fc\u00dfe aus K\u00f6ln".encode()
+    )
+
+
 def test_a_folder_gives_its_files_in_order_without_hidden_ones(tmp_path):
     (tmp_path / "in" / "sub").mkdir(parents=True)
     for name in ("b.txt", "a.md", "sub/c", ".hidden"):

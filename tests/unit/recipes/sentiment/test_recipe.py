@@ -14,11 +14,13 @@ from warm_python import warm_python
 
 import seqapps
 from seqapps.bundle.application import load_network
-from seqapps.bundle.folder import read_assets
+from seqapps.bundle.folder import read_assets, read_data_record, write_data_record
+from seqapps.bundle.unfinished import Unfinished
 from seqapps.errors import UserError
 from seqapps.portable.certificate import compare
 from seqapps.portable.onnx_application import OnnxApplication
 from seqapps.recipe import stored_config
+from seqapps.recipes.sentiment.interface import classifier_interface
 from seqapps.recipes.sentiment.recipe import RECIPE
 from seqapps.report import Reporter
 from seqapps.training.run import learn
@@ -268,6 +270,24 @@ def test_evaluate_measures_another_test_set(command, bundle, tmp_path):
     assert trained["texts"] == 90
     assert set(trained) == set(found)
     assert "Fitting the baseline" in err
+    assert "This is not the data of the training: test had 90 rows and has 30" in err
+
+
+def test_a_training_never_goes_on_with_other_data(command, bundle, tmp_path):
+    record = read_data_record(bundle)
+    assert record.splits["test"]["rows"] == 90
+    settings = json.loads((bundle / "config.json").read_text())["settings"]
+    work = Unfinished(tmp_path / "b")
+    work.begin(
+        recipe="sentiment", interface=classifier_interface(), settings=settings, overwrite=False
+    )
+    # Of a file that has lost some rows.
+    before = {**record.splits, "train": {"rows": 999, "hash": "0"}}
+    write_data_record(work.folder, replace(record, splits=before))
+    code, out, err = command(RECIPE, "--resume", "--output", tmp_path / "b")
+    assert (code, out) == (1, "")
+    rows = record.splits["train"]["rows"]
+    assert f"began with: train had 999 rows and has {rows}. Put it back as it was" in err
 
 
 def test_an_unknown_label_of_another_test_set_is_named(command, bundle, tmp_path):

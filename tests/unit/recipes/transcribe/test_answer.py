@@ -7,9 +7,10 @@ import tensorflow as tf
 from seqapps.audio.read import Samples
 from seqapps.audio.settings import Features
 from seqapps.decoding.settings import Transcription
-from seqapps.recipes.transcribe.answer import Transcribe
+from seqapps.recipes.transcribe.answer import Transcribe, lower_case
 from seqapps.recipes.transcribe.scores import real_time_factor
 from seqapps.text.alphabet import Alphabet
+from seqapps.text.lower_case import lowered
 
 
 def served(path, *, centre=True):
@@ -58,3 +59,10 @@ def test_the_speed_is_measured_after_calls_of_the_same_shape():
     found = real_time_factor(Application(), [b""] * 5)
     assert calls == [1] * 8
     assert 0 <= found["real_time_factor"] < 0.1
+
+
+@pytest.mark.parametrize("language", ["", "tr", "en-us"])
+def test_expected_words_are_put_in_the_lower_case_of_the_transcripts(language):
+    words = ["İSTANBUL IŞIK", "Straße ÄÖÜ", "", "ΣΟΦΟΣ"[:4]]
+    found = lower_case(tf.constant(words), language).numpy()
+    assert [word.decode() for word in found] == [lowered(word, language) for word in words]

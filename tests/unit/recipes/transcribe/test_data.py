@@ -8,14 +8,16 @@ import soundfile
 import tensorflow_datasets as tfds
 
 from seqapps.audio.settings import Features
-from seqapps.data.recordings import Recordings, read_audio
+from seqapps.data.recordings import Recordings
 from seqapps.errors import UserError
-from seqapps.recipes.transcribe.data import load_speech, manifest
+from seqapps.recipes.transcribe.data import load_speech
 from seqapps.recipes.transcribe.data_settings import DigitStrings, SpeechData
 from seqapps.recipes.transcribe.digits import Digits, join
 from seqapps.recipes.transcribe.examples import SpeechExamples
 from seqapps.recipes.transcribe.lint import lint
+from seqapps.recipes.transcribe.manifests import manifest
 from seqapps.recipes.transcribe.settings import Config, Recogniser
+from seqapps.recipes.transcribe.sound_files import read_audio
 from seqapps.recipes.transcribe.spoken import phrases, spoken
 from seqapps.recipes.transcribe.spoken.splits import VARIANTS, split_of
 from seqapps.text.settings import Transcripts
@@ -83,7 +85,7 @@ def test_a_part_of_a_recording(tmp_path):
     np.testing.assert_array_equal(read_audio(path, RATE, start_s=0.25, end_s=0.5), whole[2000:4000])
     with pytest.raises(UserError, match="lies outside"):
         read_audio(path, RATE, start_s=2.0)
-    with pytest.raises(UserError, match="cannot be read as audio"):
+    with pytest.raises(UserError, match=r"none\.wav: the file does not exist"):
         read_audio(tmp_path / "none.wav", RATE)
 
 
@@ -99,10 +101,10 @@ def test_manifests_name_bad_rows(tmp_path, table):
     # A row of another split is never left out in silence.
     with pytest.raises(UserError, match="never shortened in silence"):
         load("train.tsv", tmp_path, max_bad_share=0.2, test="train.tsv")
-    (tmp_path / "bad.tsv").write_text("path\tsentence\n")
-    with pytest.raises(UserError, match="exactly one column 'text'"):
+    (tmp_path / "bad.tsv").write_text("path\twords\n")
+    with pytest.raises(UserError, match="exactly one column 'text' or 'transcript'"):
         list(manifest(tmp_path / "bad.tsv"))
-    with pytest.raises(UserError, match="neither a folder nor a manifest"):
+    with pytest.raises(UserError, match="does not exist"):
         load("nothing.tsv", tmp_path)
 
 
@@ -126,7 +128,7 @@ def test_jsonl_manifests_with_parts(tmp_path):
     assert [entry.reason for entry in found[:2]] == ["", ""]
     assert found[0].end_s == 0.25
     assert "not before its end" in found[2].reason
-    assert found[3].reason == "the line has no text"
+    assert found[3].reason.startswith("the line has no text, only path; ")
     assert found[4].reason == "text must be a string in quotation marks, it is null"
     assert "start 0 s is not before its end" in found[5].reason
     assert (found[6].reason, found[6].end_s, found[6].speaker) == ("", float("inf"), "0")
@@ -225,12 +227,20 @@ def test_few_texts_that_many_say_are_on_both_sides(tmp_path):
         write(tmp_path / f"{i}.wav", seconds=0.1)
         rows.append(f"{i}.wav\t{['yes', 'No', 'no '][i % 3]}\t{i % 4}")
     (tmp_path / "m.tsv").write_text("\n".join(rows) + "\n")
-    splits, log = load("m.tsv", tmp_path)
+    splits, log = load("m.tsv", tmp_path, held_out_by="count")
     assert any("Held out by recording: 4 recordings for validation, 4" in line for line in log)
+    splits, log = load("m.tsv", tmp_path)
+    assert any("Held out by recording: " in line for line in log)
     places = [set(found.places) for found in (splits.train, splits.validation, splits.test)]
     assert len(set.union(*places)) == sum(map(len, places)) == 40
-    again, _ = load("m.tsv", tmp_path)
-    assert again.test.places == splits.test.places
+    # Wherever it stands, a recording is in its split.
+    (tmp_path / "n.tsv").write_text("\n".join([rows[0], *rows[:0:-1]]) + "\n")
+    again, _ = load("n.tsv", tmp_path)
+    for split in ("train", "validation", "test"):
+        found, other = getattr(splits, split), getattr(again, split)
+        assert {made.tobytes() for made in found.samples} == {
+            made.tobytes() for made in other.samples
+        }
 
 
 def test_bad_recordings_are_left_out_before_others_are_held_out(tmp_path, table):
@@ -257,7 +267,7 @@ def test_no_recording_without_a_word_is_held_out(tmp_path, bad, error):
         with pytest.raises(UserError, match=error):
             examples(tmp_path, "m.tsv", max_bad_share=0.1)
         return
-    found, log = examples(tmp_path, "m.tsv", max_bad_share=0.1)
+    found, log = examples(tmp_path, "m.tsv", max_bad_share=0.1, held_out_by="count")
     splits = found.splits
     assert len(splits.train) + len(splits.validation) + len(splits.test) == 22
     assert all([*splits.train.texts, *splits.validation.texts, *splits.test.texts])
@@ -272,7 +282,9 @@ def test_characters_outside_of_the_alphabet_that_is_asked_for(tmp_path):
     rows = ["path\ttext"]
     for i in range(20):
         write(tmp_path / f"{i}.wav")
-        rows.append(f"{i}.wav\t{'naïve' if i == 7 else 'AB' * (1 + i % 2) + 'abc'[i % 3]}")
+        rows.append(
+            f"{i}.wav\t{'naïïvezyxwtsrqp' if i == 7 else 'AB' * (1 + i % 2) + 'abc'[i % 3]}"
+        )
     (tmp_path / "m.tsv").write_text("\n".join(rows) + "\n")
     evaluation = {"validation": "m.tsv", "test": "m.tsv", "max_bad_share": 0.05}
     found, log = examples(tmp_path, "m.tsv", Transcripts(alphabet="abc"), **evaluation)
@@ -282,8 +294,73 @@ def test_characters_outside_of_the_alphabet_that_is_asked_for(tmp_path):
     # Without one, whatever training says can be written.
     found, _ = examples(tmp_path, "m.tsv", **evaluation)
     assert "ï" in found.alphabet.symbols
+    strict = Transcripts(alphabet="abc", language_order=0)
+    # The ten commonest, in the order in which they came.
+    counted = ", ".join(f"'{c}' [(]{1 + (c == 'ï')}[)]" for c in "ïnvezyxwts")
+    message = f"1 of 20 training .* be used, .*Outside .*, {counted}; --text.strip leaves"
+    with pytest.raises(UserError, match=message):
+        examples(tmp_path, "m.tsv", strict, **(evaluation | {"max_bad_share": 0.01}))
+    # Mapped and stripped, it can be learned from.
+    mapped = Transcripts(
+        alphabet="abc", strip=("n", "ï=b", *"vezyxwtsrqp"), language_order=0, punctuation="drop"
+    )
+    found, log = examples(tmp_path, "m.tsv", mapped, **evaluation)
+    assert found.alphabet.clean("Naïve") == "ab"
+    assert len(found.splits.train) == 20
+    assert not any("outside the alphabet" in line.lower() for line in log)
     with pytest.raises(ValueError, match="alphabet is for single characters"):
         Transcripts(alphabet="abc", pieces=50)
+
+
+def test_test_recordings_alone_are_measured(tmp_path, table):
+    found, _ = examples(tmp_path, "train.tsv")
+    (tmp_path / "test.tsv").write_text("path\ttext\na/3.wav\ttext 3\n")
+
+    def again(**settings):
+        log = []
+        config = Config(
+            data=SpeechData(folder=str(tmp_path), **settings),
+            features=Features(sample_rate_hz=RATE, mels=16),
+        )
+        return SpeechExamples.load(config, found.assets, log.append), log
+
+    alone, log = again(train="gone.tsv", test="test.tsv")
+    assert (alone.splits.test.texts, alone.alphabet) == (["text 3"], found.alphabet)
+    assert any("Measured without the training recordings: " in line for line in log)
+    assert alone.headline == "wer"
+    for learn in (lambda: alone.training_pass(0), alone.statistics):
+        with pytest.raises(UserError, match=r"gone\.tsv does not exist"):
+            learn()
+    # Too few are left to hold any out.
+    (tmp_path / "few.tsv").write_text("path\ttext\na/1.wav\ttext 1\n")
+    alone, log = again(train="few.tsv", test="test.tsv")
+    assert len(alone.splits.train) == len(alone.splits.validation) == 0
+    with pytest.raises(UserError, match="too few to hold out"):
+        alone.training_pass(0)
+    # Without test recordings of their own, or with bad ones, there is nothing to measure.
+    with pytest.raises(UserError, match=r"gone\.tsv does not exist"):
+        again(train="gone.tsv")
+    with pytest.raises(UserError, match=r"none\.tsv does not exist"):
+        again(train="train.tsv", test="none.tsv")
+
+
+def test_turkish_transcripts_are_in_the_lower_case_of_their_language(tmp_path):
+    rows = ["path\ttext"]
+    for i in range(20):
+        write(tmp_path / f"{i}.wav", seconds=1.0)
+        rows.append(
+            f"{i}.wav\t{'İSTANBUL IŞIK' if i % 2 else 'istanbul ışık'} {'abcdefghij'[i // 2]}"
+        )
+    (tmp_path / "m.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    turkish = Transcripts(language="tr", language_order=0)
+    found, log = examples(tmp_path, "m.tsv", turkish)
+    assert found.alphabet.clean("İSTANBUL IŞIK") == "istanbul ışık"
+    assert not {"İ", "I", "\u0307"} & set(found.alphabet.symbols)
+    assert not any("--text.language" in line for line in log)
+    # Nobody says what it is: no character is made that no text has.
+    found, log = examples(tmp_path, "m.tsv")
+    assert "\u0307" not in found.alphabet.symbols
+    assert "İ stays as it is in lower case; of Turkish transcripts say --text.language tr" in log
 
 
 def test_a_part_of_the_validation_split_is_drawn_from_all_lengths(tmp_path):

@@ -252,7 +252,7 @@ def test_bad_files_are_named_and_the_others_transcribed(command, listen_to, bund
     assert out == f"{files[1]}\tyes\n"
     assert f"{files[0]}: error: not a WAV file" in err
     assert "3.mp3" in err
-    assert "gone.wav" in err
+    assert f"{files[3]}: error: the file does not exist\n" in err
     assert "error: 3 of 4 recordings could not be read" in err
     with pytest.raises(UserError, match="--output"):
         listen_to(tmp_path, format="srt")
@@ -283,6 +283,27 @@ def test_kinds_of_wav_files_that_the_graph_does_not_read(listen_to, tmp_path, su
     path = tmp_path / "x.wav"
     path.write_bytes(encoded(said("yes"), subtype, format=format))
     assert listen_to(path) == ("yes\n", "")
+
+
+def test_no_recording_in_a_folder_is_passed_over(command, bundle, tmp_path):
+    (tmp_path / "a.w64").write_bytes(encoded(said("yes"), format="W64"))
+    (tmp_path / "b.M4A").write_bytes(b"\0\0\0\x20ftypM4A \0\0\0\0M4A mp42isom")
+    (tmp_path / "c.txt").write_text("notes")
+    code, out, err = command(RECIPE, "predict", bundle, tmp_path)
+    assert (code, out) == (1, f"{tmp_path / 'a.w64'}\tyes\n")
+    assert f"{tmp_path / 'b.M4A'}: error: cannot be read as audio" in err
+    assert "ffmpeg" in err
+
+
+def test_other_recordings_are_measured_where_those_of_training_are_gone(
+    command, bundle, few_recordings
+):
+    data = ("--data.train", "gone.tsv", "--data.test", few_recordings)
+    code, out, err = command(RECIPE, "evaluate", bundle, *data)
+    assert code == 0, err
+    assert (json.loads(out)["wer"], json.loads(out)["recordings"]) == (0, 60)
+    assert "Measured without the training recordings: " in err
+    assert "gone.tsv does not exist" in err
 
 
 def test_several_answers_are_searched_for_once(application, tmp_path, monkeypatch):
@@ -319,6 +340,28 @@ def test_ten_minutes_are_cut_and_joined(listen_to, tmp_path):
     period, stop = len(once) / RATE, sum(map(len, parts[:2])) / RATE
     said_at = [turn * period + start for turn in range(times) for start in (0.09, 0.09 + stop)]
     assert [word["start_s"] for word in words] == pytest.approx(said_at, abs=0.06)
+
+
+def test_memory_grows_with_a_recording_by_little_more_than_its_samples(application, tmp_path):
+    path, seconds = tmp_path / "long.wav", 600
+    values = np.random.default_rng(0).normal(size=seconds * RATE).astype(np.float32) * 0.01
+    path.write_bytes(encoded(values))
+    samples = values.nbytes
+    del values
+    # Whatever the first call prepares.
+    transcribe(application, path, strategy={})
+    # The peak of this process is counted from here on.
+    Path("/proc/self/clear_refs").write_text("5")
+    before = resident("VmRSS")
+    transcribe(application, path, strategy={})
+    # The file, its samples, and sixteen parts of 27 s with their features.
+    assert resident("VmHWM") - before < 1.5 * samples + 100e6
+
+
+def resident(name):
+    """Bytes that this process has in memory: `VmRSS` now, `VmHWM` at most."""
+    status = Path("/proc/self/status").read_text()
+    return 1024 * int(re.search(rf"^{name}:\s+(\d+) kB$", status, re.MULTILINE)[1])
 
 
 def test_mistakes_in_the_data_stop_the_training_or_are_listed(tmp_path):
@@ -358,8 +401,8 @@ def test_mistakes_in_the_data_stop_the_training_or_are_listed(tmp_path):
     errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert "training recordings in" in errors[0]
     assert "manifest.tsv:29" in done.stderr
-    assert "gone.wav cannot be read as audio" in done.stderr
-    assert "nowhere.tsv is neither a folder nor a manifest" in errors[1]
+    assert "gone.wav: the file does not exist" in done.stderr
+    assert "nowhere.tsv does not exist" in errors[1]
     assert "features.normalise" in errors[2]
     for kind in ("silence", "too short for its transcript", "empty transcript"):
         assert f"1 × {kind}" in done.stderr

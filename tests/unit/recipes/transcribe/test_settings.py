@@ -7,7 +7,7 @@ from seqapps.automatic import auto
 from seqapps.recipes.transcribe.data_settings import SpeechData, SyntheticVoices
 from seqapps.recipes.transcribe.settings import Config, Sizes, settled
 from seqapps.recipes.transcribe.sizes import training_sizes
-from seqapps.text.settings import PYTHON_HELP
+from seqapps.text.settings import PYTHON_HELP, Transcripts
 from seqapps.training.settings import Training
 
 LITTLE = Sizes(minutes=20, rate_hz=22_050, language="en-us")
@@ -21,6 +21,14 @@ def test_little_speech_gets_voices_and_plain_words():
     assert (config.voices.passes, config.voices.minutes) == (17, 60)
     assert config.text.punctuation == "drop"
     assert (config.model.units, config.features.sample_rate_hz) == (192, 16_000)
+
+
+def test_transcripts_are_in_the_lower_case_of_their_language():
+    assert settled(Config(), Sizes(minutes=20, rate_hz=16_000, language="tr")).text.language == "tr"
+    asked = Config(text=Transcripts(language="az"))
+    assert settled(asked, LITTLE).text.language == "az"
+    with pytest.raises(ValueError, match="language must be a code such as tr or en-us, got 'Turk"):
+        Transcripts(language="Turkish")
 
 
 def test_much_speech_and_an_unknown_language_get_none():

@@ -28,6 +28,7 @@ SPANISH = ["la conferencia es de las nueve", "por favor marque el número de la 
         (["उसके भीतर का सत्व जग गया"], "hi"),
         (["Это было в начале июля"], "ru"),
         (["Der Wagen steht vor dem Haus und die Tür ist offen"], "de"),
+        (["BU İÇİN BİR ŞEY DEĞİL", "Ve İki Kadar Daha", "ÇOK İYİ AMA BU KADAR"], "tr"),
         (["kxq zzt wrrp", "qqq"], ""),
         (["今日は天気がいい"], ""),
         (["yes", "no", "no", "stop"], ""),

@@ -89,6 +89,35 @@ def test_columns_and_file_endings_may_differ_from_the_languages(folder: Path) ->
     assert splits.validation.targets == ["eins"]
 
 
+def test_pairs_as_anki_tatoeba_and_hugging_face_have_them(folder: Path) -> None:
+    write(folder / "deu.txt", ["one\teins\tCC-BY 2.0"])
+    write(folder / "tatoeba.tsv", ["7\tone\t90\teins"])
+    write(folder / "hf.jsonl", ['{"id": 7, "translation": {"en": "one", "de": "eins"}}'])
+    named = {"train": "deu.txt", "columns": ("en", "de", "")}
+    splits, _ = load(folder, validation="hf.jsonl", test="deu.txt", **named)
+    assert splits.train == splits.validation == splits.test
+    splits, _ = load(
+        folder,
+        train="tatoeba.tsv",
+        validation="hf.jsonl",
+        test="hf.jsonl",
+        columns=("", "en", "", "de"),
+    )
+    assert splits.train == splits.test
+    assert (splits.train.sources, splits.train.targets) == (["one"], ["eins"])
+    with pytest.raises(UserError, match="This file is read as a table if its columns are named"):
+        load(folder, train="deu.txt")
+
+
+def test_aligned_files_may_have_another_encoding(folder: Path) -> None:
+    for ending, text in {"en": "green", "de": "gr\u00fcn"}.items():
+        (folder / f"u.{ending}").write_bytes(f"{text}\n".encode("utf-16"))
+    with pytest.raises(UserError, match=r"u\.en is UTF-16, .*--data.encoding utf-16"):
+        load(folder, train="u", validation="u", test="u")
+    splits, _ = load(folder, train="u", validation="u", test="u", encoding="utf-16")
+    assert splits.train.targets == ["gr\u00fcn"]
+
+
 @pytest.fixture
 def phrasebook(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Puts a phrasebook of three pairs in place of the real one; counts how often it is made."""
@@ -190,7 +219,7 @@ def write_held_out(folder: Path) -> list[tuple[str, str]]:
 
 def test_held_out_splits_share_no_source_with_training(folder: Path) -> None:
     pairs = write_held_out(folder)
-    splits, log = load(folder, train="all.tsv", held_out_share=0.1)
+    splits, log = load(folder, train="all.tsv", held_out_share=0.1, held_out_by="count")
     keys = [{" ".join(text.lower().split()) for text in pairs.sources} for pairs in splits]
     assert [len(part) for part in keys] == [80, 10, 10]
     assert len(set.union(*keys)) == 100
@@ -212,8 +241,17 @@ def test_what_is_held_out_depends_on_the_seed_and_not_on_the_order(folder: Path)
     assert set(shuffled.test.sources) == set(first.test.sources)
 
 
+def test_pairs_that_are_added_move_no_source(folder: Path) -> None:
+    write(folder / "some.tsv", ["en\tde", *(f"source {i}\tZiel {i}" for i in range(300))])
+    before, _ = load(folder, train="some.tsv")
+    write(folder / "some.tsv", ["en\tde", *(f"source {i}\tZiel {i}" for i in range(900, 0, -1))])
+    after, _ = load(folder, train="some.tsv")
+    for small, large in zip(before, after, strict=True):
+        assert set(small.sources) - {"source 0"} <= set(large.sources)
+
+
 def test_only_the_missing_split_is_held_out(folder: Path) -> None:
-    splits, _ = load(folder, train="train", test="test")
+    splits, _ = load(folder, train="train", test="test", held_out_by="count")
     assert splits.test.sources == ["a tree"]
     assert len(splits.validation) == 2
     assert len(splits.train) == 38
@@ -239,7 +277,7 @@ def test_sources_seen_in_training_are_reported(folder: Path) -> None:
             {"train": "empty.tsv"},
             "no train pairs in empty.tsv: .* another one with --data.train",
         ),
-        ({"train": "test"}, "1 distinct training sources are too few to hold out 1 for each"),
+        ({"train": "test"}, "1 distinct training sources are too few to hold out some for"),
         ({"source": "en", "target": "fr"}, "phrasebook is English and German"),
         ({"train": "train", "validation": "phrasebook", "target": "en", "source": "fr"}, "neither"),
     ],
