@@ -123,18 +123,24 @@ def offered(name: str, modules: Mapping[str, Sequence[str]], package: str) -> An
     raise AttributeError(f"module {package!r} has no attribute {name!r}")
 
 
+_STARTED: list[bool] = []
+"""Holds something once the first operation was run."""
+
+
 def start_tensorflow() -> None:
     """Imports TensorFlow without its start-up lines on the terminal.
 
     Log level 3 still lets lines through that are written before the level is read, so file
-    descriptor 2 is redirected meanwhile, and replayed if the import fails.
+    descriptor 2 is redirected meanwhile, and replayed if the import fails. Where somebody imported
+    it before, its first operation alone is kept quiet.
 
     Raises:
         UserError: If Keras was imported with another backend.
     """
     choose_backends()
     check_keras()
-    if "tensorflow.python" in sys.modules:
+    theirs = "tensorflow.python" in sys.modules
+    if theirs and _STARTED:
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     if sys.stderr:
@@ -155,7 +161,9 @@ def start_tensorflow() -> None:
         finally:
             os.dup2(terminal, 2)
             os.close(terminal)
-    tf.get_logger().setLevel("ERROR")
+    _STARTED.append(True)
+    if not theirs:
+        tf.get_logger().setLevel("ERROR")
 
 
 def first_operation(tensorflow: Any) -> None:

@@ -198,6 +198,7 @@ codes = [run(RECIPE, ["--output", "b", *short])]
 resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 python, sys.executable = sys.executable, "/nowhere/python"
 codes.append(run(RECIPE, ["--output", "b", "--resume"]))
+codes.append(run(RECIPE, ["--try", *short]))
 sys.executable = python
 card = Path("b/CARD.md")
 marked = [card.read_text().count("**Not certified:**")]
@@ -208,11 +209,12 @@ print(codes, marked)
     done = subprocess.run(
         [warm_python(), "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=300
     )
-    assert done.stdout.splitlines() == ["b", "[1, 3, True] [1, 0]"], done.stderr
+    assert done.stdout.splitlines() == ["b", "[1, 3, 3, True] [1, 0]"], done.stderr
     full, rest = done.stderr.split("What was learned is safe in b.training: go on with --resume.\n")
     assert re.search(r"error: b cannot be written: File too large \(.*\); free that place", full)
     # Told before the training goes on, and at the end.
-    early, late = rest.split("Certifying: ")
+    early, late, tried = rest.split("Certifying: ")
+    assert "All works but the certificate: no process of /nowhere/python" in tried
     for part in (early, late):
         assert "warning: " in part
         assert "no process of /nowhere/python can be started" in part

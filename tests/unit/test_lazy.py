@@ -1,3 +1,4 @@
+import logging
 import os
 import subprocess
 import sys
@@ -5,6 +6,7 @@ import textwrap
 
 import pytest
 
+from seqapps import lazy
 from seqapps.lazy import lazy_imports
 
 
@@ -90,6 +92,30 @@ def test_tensorflow_may_be_used_first_and_starts_without_a_word():
         + "os.write(2, b'heard')\n",
     )
     assert (result.returncode, result.stdout, result.stderr) == (0, "", "heard")
+
+
+def test_a_tensorflow_that_was_there_is_asked_once_for_what_it_says_once(monkeypatch, capfd):
+    tensorflow = sys.modules["tensorflow"]
+    level = tensorflow.get_logger().level
+
+    def first_operation(module):
+        assert module is tensorflow
+        os.write(2, b"E0000 oneDNN supports ...\n")
+        started.append("once")
+
+    started = []
+    monkeypatch.setattr(lazy, "_STARTED", started)
+    monkeypatch.setattr(lazy, "first_operation", first_operation)
+    tensorflow.get_logger().setLevel("INFO")
+    try:
+        lazy.start_tensorflow()
+        lazy.start_tensorflow()
+        # How much it says is up to who imported it.
+        assert tensorflow.get_logger().level == logging.INFO
+    finally:
+        tensorflow.get_logger().setLevel(level)
+    assert started.count("once") == 1
+    assert capfd.readouterr().err == ""
 
 
 def test_a_failed_start_shows_what_was_held_back(tmp_path):
