@@ -34,7 +34,7 @@ class Progress:
     plateau: int = 0
     """Epochs since the best value or the last halving of the rate."""
     update_s: float = 0.0
-    """Seconds from one update to the next, as timed last."""
+    """Seconds from one update to the next, as timed last; a checkpoint does not keep it."""
     seconds: float = 0.0
     """Time spent in training and validation, over all sittings."""
     done: bool = False
@@ -50,7 +50,10 @@ class _Stored(tf.train.experimental.PythonState):
         self.progress = Progress()
 
     def serialize(self) -> str:
-        return json.dumps(asdict(self.progress))
+        kept = asdict(self.progress)
+        # Two runs that do the same take another time.
+        del kept["update_s"]
+        return json.dumps(kept)
 
     def deserialize(self, string_value: bytes) -> None:
         self.progress = Progress(**json.loads(string_value))
