@@ -33,7 +33,7 @@ class Progress:
     """Epochs since the best value, for early stopping."""
     plateau: int = 0
     """Epochs since the best value or the last halving of the rate."""
-    update_s: float = 0.0
+    update_s: float = field(default=0.0, compare=False)
     """Seconds from one update to the next, as timed last; a checkpoint does not keep it."""
     seconds: float = 0.0
     """Time spent in training and validation, over all sittings."""
