@@ -250,7 +250,9 @@ def settle(recipe: Recipe[C, Any], config: C, reporter: Reporter) -> tuple[C, st
     training = chosen.training
     if training.max_steps or not is_auto(training.epochs):
         chosen = settled(chosen, training__minutes=0.0)
-    ruled: Any = recipe.settle(chosen, reporter)
+    # Who has chosen all of it, or trains a bundle further, need not wait for the data to be read.
+    undecided = any(is_auto(leaf.default) for leaf in leaves(type(config), instance=chosen))
+    ruled: Any = recipe.settle(chosen, reporter) if undecided else chosen
     before, after = (leaves(type(config), instance=one) for one in (chosen, ruled))
     followed = [
         f"{new.path} {show(new.default)}"

@@ -346,6 +346,34 @@ def hold_out(
     return owners
 
 
+def check_held_out(
+    owners: dict[str, Split],
+    keys: Iterable[str],
+    splits: Collection[Split],
+    *,
+    kind: str,
+    needs: str,
+) -> None:
+    """Checks that `hold_out` left something for each split, and for training.
+
+    Args:
+        owners: What it gave.
+        keys: What it was given.
+        splits: What it was to hold out.
+        kind: What the keys are, for the message.
+        needs: What is needed more of.
+
+    Raises:
+        UserError: If it did not.
+    """
+    distinct = len(set(keys))
+    if set(owners.values()) < set(splits) or len(owners) == distinct:
+        raise UserError(
+            f"{distinct} {kind} are too few to hold out some for {' and '.join(splits)}; "
+            f"give more {needs}, or name these splits."
+        )
+
+
 def _place(key: str, seed: int) -> int:
     """Where a key stands among all that there could be, from 0 to `_PLACES` - 1."""
     salt = str(seed).encode()

@@ -189,8 +189,9 @@ def rehearse(recipe: Recipe[Any, Any], config: Any, work: Unfinished, reporter: 
         return few
 
     whole = config.training
+    # A pass may be a single batch, and the first update is none to time.
     short = dataclasses.replace(
-        whole, minutes=0.0, epochs=1, max_steps=_TRIED, patience=0, tensorboard=False
+        whole, minutes=0.0, epochs=_TRIED, max_steps=_TRIED, patience=0, tensorboard=False
     )
     learned = train(
         dataclasses.replace(recipe, load=load),
@@ -213,15 +214,11 @@ def rehearse(recipe: Recipe[Any, Any], config: Any, work: Unfinished, reporter: 
     if whole.minutes:
         fit_in = max(1, int((60.0 * whole.minutes - around_s) / update_s))
         updates = min(fit_in, most or fit_in)
-    measured = (
-        f"and measuring after each of {whole.epochs} passes"
-        if not whole.minutes
-        else ("and measuring 20 times at most")
-    )
+    times = "20 times at most" if whole.minutes else f"after each of {whole.epochs} passes"
     return (
         f"The whole takes about {clock(around_s + updates * update_s)}: {updates:,} updates "
         f"({updates / batches:.1f} passes) of {1000 * update_s:.0f} ms, {clock(around_s)} around "
-        f"them, {measured}."
+        f"them, and measuring {times}."
     )
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from seqapps.data.files import Problem
 from seqapps.data.recordings import Recordings, Samples, resampled, to_int16
-from seqapps.data.splits import Split, find_tfds, hold_out, load_each, text_key
+from seqapps.data.splits import Split, check_held_out, find_tfds, hold_out, load_each, text_key
 from seqapps.errors import UserError
 from seqapps.portable.runtime.sound import within_range
 from seqapps.recipes.transcribe.data_settings import DigitStrings, SpeechData
@@ -327,12 +327,7 @@ def _hold_out(
         by=settings.held_out_by,
         most=_HELD_OUT_MOST,
     )
-    distinct = len(set(keys))
-    if set(owners.values()) < set(splits) or len(owners) == distinct:
-        raise UserError(
-            f"{distinct} different {by}s are too few to hold out some for {' and '.join(splits)}; "
-            "give more recordings, or name these splits."
-        )
+    check_held_out(owners, keys, splits, kind=f"different {by}s", needs="recordings")
     result = {
         split: train.take([i for i, key in enumerate(keys) if owners.get(key) == split])
         for split in splits

@@ -18,6 +18,7 @@ from seqapps.data.splits import (
     HeldOutBy,
     Located,
     Split,
+    check_held_out,
     check_shares,
     hold_out,
     load_each,
@@ -334,12 +335,7 @@ def _hold_out(
         by=settings.held_out_by,
         most=_HELD_OUT_MOST,
     )
-    distinct = len(set(keys))
-    if set(owners.values()) < set(splits) or len(owners) == distinct:
-        raise UserError(
-            f"{distinct} distinct training sources are too few to hold out some for "
-            f"{' and '.join(splits)}; give more pairs, or name these splits."
-        )
+    check_held_out(owners, keys, splits, kind="distinct training sources", needs="pairs")
     return train.dealt(keys, owners, splits)
 
 
